@@ -1,0 +1,151 @@
+/**
+ * One of our processes as a child: starts `src/bin/<name>` (or its built twin), collects its JSON log lines, waits for
+ * a line, kills it with any signal and starts it again. The demo, the benchmarks and the cluster tests all start the
+ * operator and the sidecar through this file, so what they show is what a pod would do.
+ *
+ * It refuses to outlive its parent: children are killed when the parent exits.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** A parsed log line; `msg` is the constant message. Lines that are not JSON come as `{ msg: <text>, raw: true }`. */
+export interface LogLine {
+  msg: string;
+  level?: string | number;
+  [field: string]: unknown;
+}
+
+export interface ChildOptions {
+  /** The entry below `bin/`, without ending: `operator`, `callback`, `simulator`. */
+  entry: string;
+  /** The whole environment besides PATH and HOME: nothing is inherited by accident. */
+  env: Record<string, string>;
+  /** Called for each log line, as it comes. */
+  onLine?: (line: LogLine) => void;
+  /** How many lines are kept for `lines()`. */
+  keepLines?: number;
+}
+
+export interface Child {
+  readonly pid: number;
+  /** The newest lines, oldest first. */
+  lines(): readonly LogLine[];
+  /** Resolves with the first line, past or future, that matches; rejects when the process ends or time is up. */
+  waitForLine(reason: string, matches: (line: LogLine) => boolean, boundMs?: number): Promise<LogLine>;
+  kill(signal: NodeJS.Signals): void;
+  /** Sends SIGTERM, after `graceMs` SIGKILL; resolves with the exit code (or the signal's name). */
+  stop(graceMs?: number): Promise<number | string>;
+  readonly exited: Promise<number | string>;
+}
+
+const running = new Set<ChildProcess>();
+let guarded = false;
+
+function guardParentExit(): void {
+  if (guarded) return;
+  guarded = true;
+  process.on('exit', () => {
+    for (const child of running) child.kill('SIGKILL');
+  });
+}
+
+/** The path of an entry: beside this file's tree, with this file's ending (`.ts` from source, `.js` when built). */
+export function entryPath(entry: string): string {
+  const self = fileURLToPath(import.meta.url);
+  const ending = self.endsWith('.ts') ? '.ts' : '.js';
+  return fileURLToPath(new URL(`../bin/${entry}${ending}`, import.meta.url));
+}
+
+export function startChild(options: ChildOptions): Child {
+  guardParentExit();
+  const kept: LogLine[] = [];
+  const watchers = new Set<(line: LogLine | undefined) => void>();
+  const process_ = spawn(process.execPath, ['--enable-source-maps', entryPath(options.entry)], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  running.add(process_);
+  const take = (text: string): void => {
+    const line = parseLine(text);
+    kept.push(line);
+    if (kept.length > (options.keepLines ?? 20_000)) kept.shift();
+    options.onLine?.(line);
+    for (const watcher of watchers) watcher(line);
+  };
+  for (const stream of [process_.stdout, process_.stderr]) createInterface({ input: stream }).on('line', take);
+  const exited = new Promise<number | string>((resolve) => {
+    process_.once('close', (code, signal) => {
+      running.delete(process_);
+      resolve(code ?? signal ?? 'unknown');
+      for (const watcher of watchers) watcher(undefined);
+    });
+  });
+  return {
+    pid: process_.pid ?? -1,
+    exited,
+    lines: () => kept,
+    kill: (signal) => void process_.kill(signal),
+    stop: (graceMs = 40_000) => stopChild(process_, exited, graceMs),
+    waitForLine: (reason, matches, boundMs = 30_000) =>
+      waitForLine({ kept, watchers, name: options.entry }, reason, matches, boundMs),
+  };
+}
+
+function parseLine(text: string): LogLine {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && 'msg' in value) return value as LogLine;
+  } catch {
+    // Not one of ours: a crash, or a warning of Node.
+  }
+  return { msg: text, raw: true };
+}
+
+async function stopChild(
+  child: ChildProcess,
+  exited: Promise<number | string>,
+  graceMs: number,
+): Promise<number | string> {
+  child.kill('SIGTERM');
+  const killer = setTimeout(() => child.kill('SIGKILL'), graceMs);
+  const code = await exited;
+  clearTimeout(killer);
+  return code;
+}
+
+interface Lines {
+  kept: readonly LogLine[];
+  watchers: Set<(line: LogLine | undefined) => void>;
+  name: string;
+}
+
+function waitForLine(
+  lines: Lines,
+  reason: string,
+  matches: (line: LogLine) => boolean,
+  boundMs: number,
+): Promise<LogLine> {
+  const past = lines.kept.find(matches);
+  if (past !== undefined) return Promise.resolve(past);
+  return new Promise((resolve, reject) => {
+    const fail = (why: string): void => {
+      finish();
+      const tail = lines.kept.slice(-15).map((line) => JSON.stringify(line));
+      reject(new Error(`${lines.name}: waited for ${reason}, but ${why}. Its last lines:\n${tail.join('\n')}`));
+    };
+    const timer = setTimeout(() => fail(`nothing came within ${boundMs} ms`), boundMs);
+    const watcher = (line: LogLine | undefined): void => {
+      if (line === undefined) fail('the process ended');
+      else if (matches(line)) {
+        finish();
+        resolve(line);
+      }
+    };
+    const finish = (): void => {
+      clearTimeout(timer);
+      lines.watchers.delete(watcher);
+    };
+    lines.watchers.add(watcher);
+  });
+}
