@@ -1,33 +1,221 @@
 /**
  * `fold`: the only functions that make a new CaptchaTask status. Each takes the task as it is and returns the status
- * as it shall be, with phase and conditions derived; none knows how or by whom it is written.
+ * as it shall be, with phase and conditions derived; none knows how or by whom it is written, none looks at a clock,
+ * and none checks that the step is allowed: that is for `decide`, `deliverResult` and `receiveCallback`, their callers.
+ *
+ * Phases. `Pending`: nothing is under way; no `submission` (never tried, or the last try was not accepted, then
+ * `attempts` names the attempt to try again), or one with `endTime`. `Submitting`: an open `submission` without id: the
+ * provider may or may not have it. `Submitted`: an open one with id. `Solved` and `Failed` are left by nothing.
  */
-import type { CaptchaTask, CaptchaTaskStatus, Solution } from '../../api/captchatask.ts';
-import type { FailedReason, FailureClass, UnknownReason } from '../../api/names.ts';
+import type { CaptchaTask, CaptchaTaskStatus, Solution, Submission } from '../../api/captchatask.ts';
+import type { FailedReason, FailureClass, TaskPhase, UnknownReason } from '../../api/names.ts';
+import type { Summary } from './conditions.ts';
+import type { Millis } from './times.ts';
+import { deriveConditions } from './conditions.ts';
+import { formatTime } from './times.ts';
 
-/** Times are epoch milliseconds; written as RFC 3339 in whole seconds. */
-export type Millis = number;
+export type { Millis } from './times.ts';
 
-export declare function isFinished(task: CaptchaTask): boolean;
-/** Waiting with a reason (sets startTime when absent unless suspended). */
-export declare function waiting(task: CaptchaTask, reason: UnknownReason, now: Millis): CaptchaTaskStatus;
-export declare function intended(
+/** What a waiting task may say beyond its reason: another stable sentence, and that only a person can help. */
+export interface WaitingDetail {
+  message?: string;
+  stalled?: boolean;
+}
+
+export function isFinished(task: CaptchaTask): boolean {
+  return task.status?.phase === 'Solved' || task.status?.phase === 'Failed';
+}
+
+/** Waiting with a reason (sets startTime when absent unless suspended; `Suspended` clears it, as in batch/v1 Job). */
+export function waiting(
+  task: CaptchaTask,
+  reason: UnknownReason,
+  now: Millis,
+  detail: WaitingDetail = {},
+): CaptchaTaskStatus {
+  return restate(
+    task,
+    reason === 'Suspended' ? { startTime: undefined } : {},
+    { status: 'Unknown', reason, ...detail },
+    now,
+  );
+}
+
+/**
+ * The intent to submit. Counts a new attempt unless `sameAttempt` (the last try was not accepted); an open submission
+ * without id that it replaces is counted as unknown.
+ */
+export function intended(
   task: CaptchaTask,
   intent: { by: string; pingback: boolean; sameAttempt: boolean },
   now: Millis,
-): CaptchaTaskStatus;
-export declare function submitted(task: CaptchaTask, captchaID: string, pollAfter: Millis, now: Millis): CaptchaTaskStatus;
-export declare function notAccepted(task: CaptchaTask, reason: UnknownReason, now: Millis): CaptchaTaskStatus;
+): CaptchaTaskStatus {
+  const attempt = Math.max(1, (task.status?.attempts ?? 0) + (intent.sameAttempt ? 0 : 1));
+  const submission: Submission = {
+    attempt,
+    intentTime: formatTime(now),
+    intentBy: intent.by,
+    pingback: intent.pingback,
+  };
+  const unknown = isUnresolved(task) && !intent.sameAttempt ? { unknownSubmissions: unknownSubmissions(task) + 1 } : {};
+  return restate(task, { attempts: attempt, submission, ...unknown }, unknownBecause('Submitting'), now);
+}
+
+/** The provider accepted the current attempt under this id (from its reply, or adopted from a callback's hint). */
+export function submitted(task: CaptchaTask, captchaID: string, pollAfter: Millis, now: Millis): CaptchaTaskStatus {
+  const before = task.status?.submission ?? adoptedSubmission(task, now);
+  const submission: Submission = {
+    ...before,
+    submittedTime: before.submittedTime ?? formatTime(now),
+    captchaID,
+    pollAfterTime: formatTime(pollAfter),
+  };
+  return restate(task, { attempts: submission.attempt, submission }, unknownBecause(openReason(task, submission)), now);
+}
+
+/** The last try was provably not accepted: nothing of it remains but the attempt's number. */
+export function notAccepted(
+  task: CaptchaTask,
+  reason: UnknownReason,
+  now: Millis,
+  detail: WaitingDetail = {},
+): CaptchaTaskStatus {
+  return restate(task, { submission: undefined }, { status: 'Unknown', reason, ...detail }, now);
+}
+
 /** Makes the current attempt due for a poll now (hints, conflicts, refused callbacks). */
-export declare function pollDue(task: CaptchaTask, now: Millis): CaptchaTaskStatus;
+export function pollDue(task: CaptchaTask, now: Millis): CaptchaTaskStatus {
+  const before = task.status?.submission;
+  if (before === undefined) return waiting(task, 'Pending', now);
+  const submission = { ...before, pollAfterTime: formatTime(now) };
+  return restate(task, { submission }, unknownBecause(openReason(task, submission)), now);
+}
+
 /** The current attempt ended without a result: `submission.endTime` and `code`, written once. */
-export declare function attemptEnded(task: CaptchaTask, code: string, now: Millis): CaptchaTaskStatus;
-export declare function solved(task: CaptchaTask, solution: Solution, now: Millis): CaptchaTaskStatus;
-export declare function failed(
+export function attemptEnded(task: CaptchaTask, code: string, now: Millis): CaptchaTaskStatus {
+  const before = task.status?.submission ?? adoptedSubmission(task, now);
+  const submission = { endTime: formatTime(now), code, ...before };
+  return restate(task, { attempts: before.attempt, submission }, unknownBecause(openReason(task, submission)), now);
+}
+
+/** The first solution, final. An id that came with it is adopted where the current attempt has none. */
+export function solved(task: CaptchaTask, solution: Solution, now: Millis): CaptchaTaskStatus {
+  const submission = task.status?.submission;
+  const adopts = submission?.attempt === solution.attempt && submission.captchaID === undefined && solution.captchaID;
+  return restate(
+    task,
+    {
+      completionTime: formatTime(now),
+      solution,
+      ...(adopts ? { submission: { ...submission, captchaID: adopts } } : {}),
+    },
+    { status: 'True', reason: 'Solved' },
+    now,
+  );
+}
+
+export function failed(
   task: CaptchaTask,
   failure: { class: FailureClass; reason: FailedReason; code?: string; message: string },
   now: Millis,
-): CaptchaTaskStatus;
-export declare function marked(task: CaptchaTask, letter: string, now: Millis): CaptchaTaskStatus;
-export declare function markConfirmed(task: CaptchaTask, now: Millis): CaptchaTaskStatus;
-export declare function markDropped(task: CaptchaTask, now: Millis): CaptchaTaskStatus;
+): CaptchaTaskStatus {
+  const { reason, ...kept } = failure;
+  const unknown = failure.class === 'Unknown' ? { unknownSubmissions: unknownSubmissions(task) + 1 } : {};
+  return restate(
+    task,
+    { completionTime: formatTime(now), failure: kept, ...unknown },
+    { status: 'False', reason, message: failure.message },
+    now,
+  );
+}
+
+/** A letter of this name is about to hold a result of the task: first step of section 4's order. */
+export function marked(task: CaptchaTask, letter: string, now: Millis): CaptchaTaskStatus {
+  return restate(task, { deadLetter: { name: letter, time: formatTime(now) } }, unknownBecause('DeadLettered'), now);
+}
+
+/** The marked letter exists. */
+export function markConfirmed(task: CaptchaTask, now: Millis): CaptchaTaskStatus {
+  const mark = task.status?.deadLetter;
+  if (mark === undefined) return waiting(task, 'DeadLettered', now);
+  return restate(task, { deadLetter: { ...mark, confirmed: true } }, unknownBecause('DeadLettered'), now);
+}
+
+/** The mark never got its letter: forgotten, and the task is polled at once where its id is known. */
+export function markDropped(task: CaptchaTask, now: Millis): CaptchaTaskStatus {
+  const before = task.status?.submission;
+  const open = before?.captchaID !== undefined && before.endTime === undefined;
+  const submission = open ? { ...before, pollAfterTime: formatTime(now) } : before;
+  const reason = submission === undefined ? 'Pending' : openReason(task, submission, false);
+  return restate(task, { deadLetter: undefined, submission }, unknownBecause(reason), now);
+}
+
+/** An open submission whose acceptance is not known: no id, no end. */
+export function isUnresolved(task: CaptchaTask): boolean {
+  const submission = task.status?.submission;
+  return submission !== undefined && submission.captchaID === undefined && submission.endTime === undefined;
+}
+
+/** The reason that fits a task whose submission stands as given and which waits for nothing else. */
+export function openReason(
+  task: CaptchaTask,
+  submission: Submission,
+  marked = task.status?.deadLetter !== undefined,
+): UnknownReason {
+  if (marked) return 'DeadLettered';
+  if (task.spec.suspend) return 'Suspended';
+  if (submission.endTime !== undefined) return 'Pending';
+  return submission.captchaID === undefined ? 'Submitting' : acceptedReason(submission);
+}
+
+function acceptedReason(submission: Submission): UnknownReason {
+  return submission.pingback ? 'AwaitingCallback' : 'Polling';
+}
+
+function unknownSubmissions(task: CaptchaTask): number {
+  return task.status?.unknownSubmissions ?? 0;
+}
+
+function unknownBecause(reason: UnknownReason): Summary {
+  return { status: 'Unknown', reason };
+}
+
+/** What stands for a submission that status no longer shows, when the provider speaks about it after all. */
+function adoptedSubmission(task: CaptchaTask, now: Millis): Submission {
+  return {
+    attempt: Math.max(1, task.status?.attempts ?? 0),
+    intentTime: formatTime(now),
+    intentBy: 'adopted',
+    pingback: true,
+  };
+}
+
+type StatusChange = { [Field in keyof CaptchaTaskStatus]?: CaptchaTaskStatus[Field] | undefined };
+
+/** The status with these fields changed (`undefined` removes one), and everything derived derived again. */
+function restate(task: CaptchaTask, change: StatusChange, summary: Summary, now: Millis): CaptchaTaskStatus {
+  const generation = task.metadata.generation;
+  const startTime = task.spec.suspend || summary.reason === 'Suspended' ? undefined : formatTime(now);
+  const fields = present({
+    startTime,
+    attempts: 0,
+    unknownSubmissions: 0,
+    ...task.status,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    ...change,
+  });
+  const phase = derivePhase(fields);
+  const conditions = deriveConditions({ ...fields, phase }, summary, { time: formatTime(now), generation });
+  return { ...fields, phase, conditions };
+}
+
+function derivePhase(fields: CaptchaTaskStatus): TaskPhase {
+  if (fields.solution !== undefined) return 'Solved';
+  if (fields.failure !== undefined) return 'Failed';
+  if (fields.submission === undefined || fields.submission.endTime !== undefined) return 'Pending';
+  return fields.submission.captchaID === undefined ? 'Submitting' : 'Submitted';
+}
+
+function present(change: StatusChange): CaptchaTaskStatus {
+  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as CaptchaTaskStatus;
+}
