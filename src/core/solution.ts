@@ -1,0 +1,167 @@
+/**
+ * What a result looks like, by captcha type: how the provider's many shapes become the one text that the contract
+ * stores, how long it lives, which types a callback cannot carry alone, and how long solving takes at least. Polls
+ * (`provider/wire`) and callbacks (`core/callback`) both come through here, so the same answer is the same text
+ * whichever way it came, and a repeat can be recognised by comparing.
+ *
+ * It never judges a token (no length, no alphabet) and never drops a paid result because its shape surprises: what it
+ * cannot normalise it keeps as received. Facts: provider-api.md sections 3, 6 and 8.
+ */
+import type { CaptchaType } from '../api/names.ts';
+import type { SolvedAnswer } from './outcome.ts';
+
+interface ResultFacts {
+  /** Seconds a result works after it was obtained; absent where no lifetime is known. */
+  lifetimeSeconds?: number;
+  /** First poll of a submission that has no pingback. */
+  firstPollSeconds: number;
+  /** A callback's `code` cannot carry the whole result: the callback is only a hint to poll. */
+  hint: boolean;
+  /** Finds the value (and a user agent inside it) in what the provider sent. */
+  read: (request: unknown) => Parts;
+  /** `+` in a raw query is a space. Token alphabets have `+` and no space; texts and lists have it the other way. */
+  plusIsSpace: boolean;
+}
+
+const GEETEST_V3 = ['challenge', 'validate', 'seccode'];
+const GEETEST_V4 = ['captcha_id', 'lot_number', 'pass_token', 'gen_time', 'captcha_output'];
+
+const token = { hint: false, plusIsSpace: false, read: asReceived };
+const text = { hint: false, plusIsSpace: true };
+/** Needs a user agent or several fields beside the code. `Custom` may be either, so it is asked for in full. */
+const hint = { hint: true, plusIsSpace: false };
+
+const FACTS: Readonly<Record<CaptchaType, ResultFacts>> = {
+  RecaptchaV2: { ...token, lifetimeSeconds: 120, firstPollSeconds: 15 },
+  RecaptchaV3: { ...token, lifetimeSeconds: 120, firstPollSeconds: 5 },
+  Turnstile: { ...token, lifetimeSeconds: 300, firstPollSeconds: 15 },
+  CloudflareChallenge: { ...hint, firstPollSeconds: 20, read: clearanceOf },
+  GeeTestV3: { ...hint, lifetimeSeconds: 60, firstPollSeconds: 15, read: (request) => geeTestOf(request, GEETEST_V3) },
+  GeeTestV4: { ...hint, firstPollSeconds: 15, read: (request) => geeTestOf(request, GEETEST_V4) },
+  Image: { ...text, firstPollSeconds: 5, read: asReceived },
+  Grid: { ...text, firstPollSeconds: 15, read: cellsOf },
+  BLS: { ...text, firstPollSeconds: 5, read: cellsOf },
+  Custom: { ...hint, firstPollSeconds: 10, read: asReceived },
+};
+
+/** How long a result works, in seconds from when it was received; undefined where the type has no known lifetime. */
+export function lifetimeSeconds(type: CaptchaType): number | undefined {
+  return FACTS[type].lifetimeSeconds;
+}
+
+/** How long after submission the first poll of a task without pingback is worth its call: 5 to 20 s. */
+export function firstPollDelayMs(type: CaptchaType): number {
+  return FACTS[type].firstPollSeconds * 1_000;
+}
+
+/** Whether the result needs more than a callback's `code`, so that the callback only makes the task due for a poll. */
+export function isHintType(type: CaptchaType): boolean {
+  return FACTS[type].hint;
+}
+
+/** Whether `+` in a raw query string stands for a space in this type's `code` (form bodies: always). */
+export function plusIsSpace(type: CaptchaType): boolean {
+  return FACTS[type].plusIsSpace;
+}
+
+/**
+ * The result as the contract stores it: text, or compact JSON for lists and objects; with the user agent it is bound
+ * to, where there is one. `request` is the provider's `request` member (JSON replies), the text after `OK|` (plain
+ * replies) or a callback's decoded `code`. Undefined when there is no result in it: empty, null, boolean.
+ */
+export function solutionOf(type: CaptchaType, request: unknown, userAgent?: unknown): SolvedAnswer | undefined {
+  const parts = FACTS[type].read(request);
+  if (parts.value === undefined || parts.value === '') return undefined;
+  const agent = textOf(userAgent) ?? parts.userAgent;
+  return { kind: 'solved', value: parts.value, ...(agent === undefined || agent === '' ? {} : { userAgent: agent }) };
+}
+
+interface Parts {
+  value: string | undefined;
+  userAgent?: string | undefined;
+}
+
+/** Text as it is (a recognised `0042` keeps its zeros), lists and objects as compact JSON. */
+function asReceived(request: unknown): Parts {
+  if (typeof request === 'object' && request !== null) return { value: JSON.stringify(request) };
+  return { value: textOf(request) };
+}
+
+function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' ? String(value) : undefined;
+}
+
+/** Cell numbers of grid and BLS: a list, JSON text of a list, or `click:1/4`, become `[1,4]`. */
+function cellsOf(request: unknown): Parts {
+  const list = Array.isArray(request) ? request : typeof request === 'string' ? listIn(request) : undefined;
+  const cells = list?.map((cell) => (typeof cell === 'string' && /^\s*\d{1,4}\s*$/.test(cell) ? Number(cell) : cell));
+  return cells === undefined ? asReceived(request) : { value: JSON.stringify(cells) };
+}
+
+function listIn(value: string): unknown[] | undefined {
+  const parsed = jsonIn(value);
+  if (Array.isArray(parsed)) return parsed;
+  const clicks = /^(?:click:)?(\d{1,4}(?:[/,] ?\d{1,4})*)$/.exec(value.trim());
+  return clicks?.[1]?.split(/[/,]/);
+}
+
+/**
+ * GeeTest's fields in a fixed order and without the `geetest_` prefix, from an object, JSON text, or (plain replies)
+ * `challenge:…,validate:…,seccode:…`. A result that lacks one of the fields is kept as it came.
+ */
+function geeTestOf(request: unknown, fields: readonly string[]): Parts {
+  const source = recordIn(request) ?? (typeof request === 'string' ? pairsIn(request) : undefined);
+  if (source === undefined) return asReceived(request);
+  const found = fields.map((field) => [field, source[field] ?? source[`geetest_${field}`]] as const);
+  if (found.some(([, value]) => value === undefined)) return asReceived(request);
+  const known = new Set(fields.flatMap((field) => [field, `geetest_${field}`]));
+  const others = Object.entries(source).filter(([name]) => !known.has(name));
+  return { value: JSON.stringify(Object.fromEntries([...found, ...others])) };
+}
+
+function pairsIn(value: string): Record<string, unknown> {
+  const pairs = value.split(',').map((pair) => {
+    const colon = pair.indexOf(':');
+    return [pair.slice(0, colon).trim(), pair.slice(colon + 1).trim()] as const;
+  });
+  return Object.fromEntries(pairs);
+}
+
+/** The clearance cookie's text, and the user agent it is bound to where the same text carries it. */
+function clearanceOf(request: unknown): Parts {
+  const record = recordIn(request);
+  if (record !== undefined) {
+    const cookies = recordIn(record['cookies']) ?? record;
+    const value = textOf(cookies['cf_clearance'] ?? record['token']);
+    const userAgent = textOf(record['userAgent'] ?? record['user_agent']);
+    return { value: value ?? asReceived(request).value, userAgent };
+  }
+  return typeof request === 'string' ? plainClearance(request) : asReceived(request);
+}
+
+/** `cf_clearance=…;user_agent=…`, either part missing. A user agent has semicolons itself, so it comes last. */
+function plainClearance(value: string): Parts {
+  const semicolon = value.indexOf(';');
+  const cookie = (semicolon === -1 ? value : value.slice(0, semicolon)).trim().replace(/^cf_clearance=/i, '');
+  if (semicolon === -1) return { value: cookie };
+  const agent = /^\s*user_?agent=(.*)$/is.exec(value.slice(semicolon + 1))?.[1];
+  return agent === undefined ? { value } : { value: cookie, userAgent: agent.trim() };
+}
+
+/** An object, or the object in a JSON text. */
+function recordIn(value: unknown): Record<string, unknown> | undefined {
+  const found = typeof value === 'string' ? jsonIn(value) : value;
+  return typeof found === 'object' && found !== null && !Array.isArray(found)
+    ? (found as Record<string, unknown>)
+    : undefined;
+}
+
+function jsonIn(value: string): unknown {
+  if (!/^\s*[[{]/.test(value)) return undefined;
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    return undefined;
+  }
+}
