@@ -1,0 +1,118 @@
+/**
+ * Reads TypeScript as far as the structure test needs it: `maskSource` blanks comments and the insides of strings and
+ * regular expressions (every character keeps its place, so offsets and lines stay true), and `findImports` lists what a
+ * file imports. A scanner, not a parser: it knows nothing of scopes or types. Called by `structure.ts` only.
+ */
+
+export interface Import {
+  specifier: string;
+  line: number;
+  /** `import type` or `export type`: erased, nothing is loaded. `import { type A }` still loads the module. */
+  typeOnly: boolean;
+}
+
+const BLANK_EXCEPT_NEWLINES = /[^\n]/g;
+const IMPORT =
+  /\b(import|export)\b(?!\s*[.:=?])\s*(type\b(?!\s*(?:from|,))\s*)?(\(\s*|[\w\s{},*$]*?\bfrom\s*|)(?=['"`])/g;
+const REGEX_MAY_FOLLOW_WORD = /(?:^|[^\w$.])(?:return|typeof|case|in|of|void|delete|throw|new|else|do|await|yield)$/;
+
+export function findImports(source: string): Import[] {
+  const masked = maskSource(source);
+  return [...masked.matchAll(IMPORT)].flatMap((match): Import[] => {
+    const [whole, keyword, type, clause] = match;
+    if (keyword === 'export' && !clause?.includes('from')) return [];
+    const open = match.index + whole.length;
+    const close = masked.indexOf(masked.charAt(open), open + 1);
+    return [
+      {
+        specifier: source.slice(open + 1, close),
+        line: lineOf(source, match.index),
+        typeOnly: type !== undefined,
+      },
+    ];
+  });
+}
+
+export function lineOf(source: string, offset: number): number {
+  return source.slice(0, offset).split('\n').length;
+}
+
+/** The same text with comments, and what is inside quotes, turned into spaces. Code inside `${…}` stays. */
+export function maskSource(source: string): string {
+  let out = '';
+  let at = 0;
+  // One entry for each `${` that is open: how many braces were open when it began.
+  const templates: number[] = [];
+  let braces = 0;
+  const skip = (end: number, keepEnds: number): void => {
+    const text = source.slice(at, end);
+    out +=
+      text.slice(0, keepEnds) +
+      text.slice(keepEnds, text.length - keepEnds).replace(BLANK_EXCEPT_NEWLINES, ' ') +
+      text.slice(text.length - keepEnds);
+    at = end;
+  };
+  while (at < source.length) {
+    const char = source.charAt(at);
+    const next = source.charAt(at + 1);
+    if (char === '/' && next === '/') skip(endOr(source.indexOf('\n', at), source), 0);
+    else if (char === '/' && next === '*') skip(endOr(source.indexOf('*/', at + 2) + 2, source), 0);
+    else if (char === "'" || char === '"') skip(endOfQuoted(source, at), 1);
+    else if (char === '/' && regexMayFollow(out)) skip(endOfRegex(source, at), 1);
+    else if (char === '`' || (char === '}' && templates.at(-1) === braces)) {
+      if (char === '}') templates.pop();
+      const end = endOfTemplatePart(source, at);
+      if (source.startsWith('${', end - 2)) templates.push(braces);
+      skip(end, 1);
+    } else {
+      if (char === '{') braces += 1;
+      if (char === '}') braces -= 1;
+      out += char;
+      at += 1;
+    }
+  }
+  return out;
+}
+
+function endOr(end: number, source: string): number {
+  return end < 2 ? source.length : end;
+}
+
+function endOfQuoted(source: string, start: number): number {
+  const quote = source.charAt(start);
+  let at = start + 1;
+  while (at < source.length && source.charAt(at) !== quote && source.charAt(at) !== '\n') {
+    at += source.charAt(at) === '\\' ? 2 : 1;
+  }
+  return at + 1;
+}
+
+/** From a backtick, or the brace that ends an expression, to just after the closing backtick or the next `${`. */
+function endOfTemplatePart(source: string, start: number): number {
+  let at = start + 1;
+  while (at < source.length) {
+    if (source.charAt(at) === '`') return at + 1;
+    if (source.startsWith('${', at)) return at + 2;
+    at += source.charAt(at) === '\\' ? 2 : 1;
+  }
+  return source.length;
+}
+
+function endOfRegex(source: string, start: number): number {
+  let at = start + 1;
+  let inClass = false;
+  while (at < source.length && source.charAt(at) !== '\n') {
+    const char = source.charAt(at);
+    if (char === '/' && !inClass) return at + 1;
+    if (char === '[') inClass = true;
+    if (char === ']') inClass = false;
+    at += char === '\\' ? 2 : 1;
+  }
+  return at;
+}
+
+/** A slash divides after a value and opens a regular expression after anything else. */
+function regexMayFollow(before: string): boolean {
+  const text = before.trimEnd();
+  return text === '' || '(,=:[!&|?{};+-*%~^<>}'.includes(text.slice(-1)) || REGEX_MAY_FOLLOW_WORD.test(text);
+}

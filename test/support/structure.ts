@@ -1,0 +1,216 @@
+/**
+ * The shape of `src` as rules a machine can check: which room may import which, what `core/` may not touch, who may
+ * load the big libraries. Takes file texts, returns sentences; `test/contract/structure.test.ts` runs it over the real
+ * tree and over planted mistakes. The rank line is explained in ARCHITECTURE.md; change both together.
+ */
+import { posix } from 'node:path';
+import { findImports, lineOf, maskSource, type Import } from './source-text.ts';
+
+/** Left may not import right; rooms in one group are siblings and may not import each other. */
+export const RANKS: readonly (readonly string[])[] = [
+  ['api'],
+  ['core'],
+  ['kube', 'provider', 'ops'],
+  ['controllers', 'callback', 'client'],
+  ['dev'],
+  ['bin'],
+];
+
+/** Rooms that may import less of ours than their rank allows. */
+const MAY_ONLY_IMPORT: Readonly<Record<string, readonly string[]>> = { kube: [], ops: [], client: ['api', 'kube'] };
+
+interface LibraryRule {
+  pattern: RegExp;
+  allowed: (file: string) => boolean;
+  owner: string;
+  /** Whether `import type` is fine anywhere outside core. */
+  typesAside: boolean;
+}
+
+const LIBRARIES: readonly LibraryRule[] = [
+  {
+    pattern: /^@kubernetes\/client-node(\/|$)/,
+    allowed: (file) => roomOf(file) === 'kube',
+    owner: 'kube/',
+    typesAside: true,
+  },
+  {
+    pattern: /^node-fetch(\/|$)/,
+    allowed: (file) => roomOf(file) === 'provider',
+    owner: 'provider/',
+    typesAside: false,
+  },
+  {
+    pattern: /^(koa|koa-.*|@koa\/.*)(\/|$)/,
+    allowed: (file) => roomOf(file) === 'callback' || file === 'src/ops/health.ts',
+    owner: 'callback/ and ops/health.ts',
+    typesAside: false,
+  },
+];
+
+const IMPURE: readonly { pattern: RegExp; name: string; instead: string }[] = [
+  { pattern: /(?<![.\w$])process\b(?!\s*[:(?\w])/g, name: 'process', instead: 'take what it knows as an argument' },
+  {
+    pattern: /(?<![.\w$])(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b/g,
+    name: 'a timer',
+    instead: 'return a wakeAt and let the loop wait',
+  },
+  { pattern: /\bDate\s*\.\s*now\b/g, name: 'Date.now', instead: 'take `now` in epoch milliseconds as an argument' },
+  {
+    pattern: /\bnew\s+Date\s*(?:\(\s*\)|(?![\s(]))/g,
+    name: 'new Date without argument',
+    instead: 'take `now` as an argument',
+  },
+  { pattern: /(?<![.\w$]|new\s)Date\s*\(/g, name: 'Date() of the current time', instead: 'take `now` as an argument' },
+  { pattern: /(?<![.\w$])performance\s*\./g, name: 'performance', instead: 'take a monotonic instant as an argument' },
+  { pattern: /\bMath\s*\.\s*random\b/g, name: 'Math.random', instead: 'take a number in [0,1) as an argument' },
+  { pattern: /(?<![.\w$])crypto\s*\./g, name: 'crypto', instead: 'take the bytes or the MAC as an argument' },
+  {
+    pattern: /(?<![.\w$])(?:async|await)\b(?!\s*[:?])/g,
+    name: 'async code',
+    instead: 'write a protocol (core/protocol.ts)',
+  },
+  { pattern: /(?<![.\w$])fetch\s*\(/g, name: 'fetch', instead: 'yield a request and let the shell send it' },
+  { pattern: /(?<![.\w$])console\s*\./g, name: 'console', instead: 'return what should be said; ops/log says it' },
+  { pattern: /(?<![.\w$])globalThis\b/g, name: 'globalThis', instead: 'take what you need as an argument' },
+];
+
+const VAGUE_NAME = /(?:^|\/)(?:utils?|helpers?|common|lib|misc)(?:\/|\.ts$)/;
+
+/** Keys are paths from the repository root (`src/core/callback.ts`), values their text. One sentence per violation. */
+export function checkStructure(files: ReadonlyMap<string, string>): string[] {
+  const sources = [...files].filter(([file]) => file.startsWith('src/'));
+  const imports = new Map(sources.map(([file, text]) => [file, findImports(text)]));
+  return [
+    ...sources.flatMap(([file, text]) => [
+      ...checkText(file, text),
+      ...(roomOf(file) === 'core' ? checkPurity(file, text) : []),
+    ]),
+    ...[...imports].flatMap(([file, list]) => list.flatMap((one) => checkImport(file, one, files))),
+    ...checkCycles(imports),
+  ];
+}
+
+/** `src/core/task/decide.ts` -> `core`. A file right under `src` has no room. */
+function roomOf(file: string): string {
+  return file.split('/').length > 2 ? (file.split('/')[1] ?? '') : '';
+}
+
+function rankOf(file: string): number {
+  return RANKS.findIndex((group) => group.includes(roomOf(file)));
+}
+
+function checkText(file: string, text: string): string[] {
+  const masked = maskSource(text);
+  const found: string[] = [];
+  const report = (pattern: RegExp, sentence: string): void => {
+    for (const match of masked.matchAll(pattern)) found.push(`${file}:${lineOf(text, match.index)} ${sentence}`);
+  };
+  if (rankOf(file) === -1) {
+    found.push(`${file}:1 is in no room of the rank line; put it into one of: ${RANKS.flat().join(', ')}.`);
+  }
+  if (VAGUE_NAME.test(file)) found.push(`${file}:1 has a name that says nothing; name it after what it does.`);
+  if (!/^(?:#!.*\n)?\s*\/[/*]/.test(text)) {
+    found.push(`${file}:1 does not open with a comment; say what it is for, what it refuses to do and who calls it.`);
+  }
+  report(/\bexport\s+default\b|\bas\s+default\b/g, 'has a default export; export it by name.');
+  if (roomOf(file) !== 'bin') {
+    report(
+      /\bprocess\s*\.\s*(?:env|argv)\b/g,
+      'reads the environment; only bin/ does, pass the value in as an argument.',
+    );
+    report(/\bprocess\s*\.\s*(?:exit|abort)\b/g, 'ends the process; only bin/ does, return or throw instead.');
+  }
+  return found;
+}
+
+function checkPurity(file: string, text: string): string[] {
+  const masked = maskSource(text);
+  return IMPURE.flatMap(({ pattern, name, instead }) =>
+    [...masked.matchAll(pattern)].map(
+      (match) => `${file}:${lineOf(text, match.index)} uses ${name}, but core/ is pure; ${instead}.`,
+    ),
+  );
+}
+
+function checkImport(
+  file: string,
+  { specifier, line, typeOnly }: Import,
+  files: ReadonlyMap<string, string>,
+): string[] {
+  const here = `${file}:${line} imports '${specifier}'`;
+  const isOurs = specifier.startsWith('.');
+  if (!isOurs && roomOf(file) === 'core') {
+    return [`${here}, but core/ imports nothing but api/ and core/; take what you need from it as an argument.`];
+  }
+  if (!isOurs) {
+    return LIBRARIES.filter(
+      (rule) => rule.pattern.test(specifier) && !rule.allowed(file) && !(rule.typesAside && typeOnly),
+    ).map((rule) => `${here}, which only ${rule.owner} may; move the code there or ask that room for a function.`);
+  }
+  const target = posix.join(posix.dirname(file), specifier);
+  if (target.startsWith('test/')) return [`${here}: src never imports test; move what both need into src/dev.`];
+  // package.json is data beside src: its version is the build's version.
+  if (target === 'package.json') return [];
+  if (!target.startsWith('src/')) return [`${here}, outside src; what src needs lives in src.`];
+  if (!files.has(target)) return [`${here}, but there is no ${target}; write the path with its .ts ending.`];
+  return checkRank(here, file, target);
+}
+
+function checkRank(here: string, file: string, target: string): string[] {
+  const [from, to] = [roomOf(file), roomOf(target)];
+  if (from === to) return [];
+  const allowed = MAY_ONLY_IMPORT[from];
+  if (allowed !== undefined && !allowed.includes(to)) {
+    const what = allowed.length === 0 ? 'nothing of ours' : `only ${allowed.map((room) => `${room}/`).join(' and ')}`;
+    return [`${here}, but ${from}/ imports ${what}; declare the shape it needs, or pass it in.`];
+  }
+  if (rankOf(file) === rankOf(target)) {
+    return [`${here}, but ${from}/ and ${to}/ are siblings; let the room above them (${roomsAbove(file)}) join them.`];
+  }
+  if (rankOf(file) < rankOf(target)) {
+    return [
+      `${here}, but imports point left only (${to}/ is above ${from}/); move the shared part down, or pass it in.`,
+    ];
+  }
+  return [];
+}
+
+function roomsAbove(file: string): string {
+  return RANKS.slice(rankOf(file) + 1)
+    .flat()
+    .map((room) => `${room}/`)
+    .join(', ');
+}
+
+/** Each cycle once, named from its alphabetically first file. Types count: a cycle of types is a cycle of ideas. */
+function checkCycles(imports: ReadonlyMap<string, readonly Import[]>): string[] {
+  const found = new Map<string, string>();
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const start = path.indexOf(file);
+    if (start >= 0) {
+      const cycle = path.slice(start);
+      const key = cycle.toSorted().join();
+      const line =
+        imports.get(path.at(-1) ?? '')?.find((one) => resolveFrom(path.at(-1) ?? '', one) === file)?.line ?? 1;
+      found.set(
+        key,
+        `${path.at(-1)}:${line} closes the import cycle ${[...cycle, file].join(' -> ')}; move what they share into a third file.`,
+      );
+      return;
+    }
+    if (done.has(file)) return;
+    for (const one of imports.get(file) ?? []) {
+      const target = resolveFrom(file, one);
+      if (imports.has(target)) visit(target, [...path, file]);
+    }
+    done.add(file);
+  };
+  for (const file of [...imports.keys()].toSorted()) visit(file, []);
+  return [...found.values()];
+}
+
+function resolveFrom(file: string, { specifier }: Import): string {
+  return specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier) : specifier;
+}
