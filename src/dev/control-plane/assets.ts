@@ -1,0 +1,100 @@
+/**
+ * Finds the binaries of a control plane, or makes them: `$KUBEBUILDER_ASSETS`, else the cache, else a download of the
+ * envtest release, else a build with the local Go. The first that works is used, and each step says what it does.
+ * Called by the demo, the benchmarks and the setup of the cluster tests. Nothing is installed outside the cache.
+ */
+import { access, constants, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { buildFromModules } from './build.ts';
+import { BINARIES, publishEntry, readEntry, withCacheLock, type Binary, type CacheEntry } from './cache.ts';
+import { downloadEnvtest } from './download.ts';
+import type { Log } from './progress.ts';
+import { GO_VERSION, KUBERNETES_VERSION, cacheDirectory, cacheKey } from './versions.ts';
+
+/** Absolute paths of the binaries; `kubectl` where the source had it. */
+export interface ControlPlaneAssets {
+  etcd: string;
+  kubeApiserver: string;
+  kubectl?: string;
+  /** Where they came from, for people. */
+  origin: string;
+}
+
+export interface AssetOptions {
+  log: Log;
+  /** Default: the process's environment. Read: KUBEBUILDER_ASSETS, CAPTCHA_OPERATOR_CACHE, CAPTCHA_OPERATOR_ENVTEST_INDEX, XDG_CACHE_HOME, HOME. */
+  env?: NodeJS.ProcessEnv;
+}
+
+/** Throws when nothing works; the error lists what was tried, why each failed, and the ways out. */
+export async function ensureAssets({ log, env = process.env }: AssetOptions): Promise<ControlPlaneAssets> {
+  const given = env['KUBEBUILDER_ASSETS'];
+  if (given) return fromDirectory(given);
+  const cache = cacheDirectory(env);
+  const cached = await readEntry(cache, cacheKey());
+  if (cached) return toAssets(cached);
+  await mkdir(cache, { recursive: true }).catch((error: Error) => {
+    throw new Error(waysOut(cache, [`cache: ${error.message}`]), { cause: error });
+  });
+  return withCacheLock(cache, log, async () => toAssets(await makeEntry(cache, log, env)));
+}
+
+async function makeEntry(cache: string, log: Log, env: NodeJS.ProcessEnv): Promise<CacheEntry> {
+  // Whoever held the lock before may have made it.
+  const madeMeanwhile = await readEntry(cache, cacheKey());
+  if (madeMeanwhile) return madeMeanwhile;
+  const sources = [
+    { name: 'download', fill: (directory: string) => downloadEnvtest(directory, log, env) },
+    { name: 'build', fill: (directory: string) => buildFromModules(directory, log, env) },
+  ];
+  const failures: string[] = [];
+  for (const { name, fill } of sources) {
+    try {
+      const entry = await publishEntry(cache, cacheKey(), fill);
+      log(`control plane ready in ${entry.directory} (${entry.origin})`);
+      return entry;
+    } catch (error) {
+      failures.push(`${name}: ${(error as Error).message}`);
+      log(`${name} did not work: ${(error as Error).message}`);
+    }
+  }
+  throw new Error(waysOut(cache, failures));
+}
+
+function waysOut(cache: string, failures: string[]): string {
+  return [
+    `no local control plane (Kubernetes ${KUBERNETES_VERSION}) could be found, downloaded or built:`,
+    ...failures.map((failure) => `  - ${failure}`),
+    'Any one of these helps:',
+    '  - set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver (for example by setup-envtest),',
+    `  - install Go ≥ ${GO_VERSION} and let it reach a module proxy (GOPROXY),`,
+    '  - let this machine reach GitHub, or set HTTPS_PROXY, for the envtest release,',
+    `  - copy a filled ${cache} from another machine of the same platform, or point CAPTCHA_OPERATOR_CACHE to a writable folder.`,
+  ].join('\n');
+}
+
+async function fromDirectory(directory: string): Promise<ControlPlaneAssets> {
+  const binaries: Partial<Record<Binary, string>> = {};
+  for (const binary of BINARIES) {
+    const path = join(directory, binary);
+    const usable = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (usable) binaries[binary] = path;
+  }
+  const missing = (['etcd', 'kube-apiserver'] as const).filter((binary) => binaries[binary] === undefined);
+  if (missing.length > 0) {
+    throw new Error(
+      `KUBEBUILDER_ASSETS is ${directory}, which has no executable ${missing.join(' and no ')}; correct or unset it`,
+    );
+  }
+  return toAssets({ directory, origin: 'KUBEBUILDER_ASSETS', binaries });
+}
+
+function toAssets({ binaries, origin }: CacheEntry): ControlPlaneAssets {
+  const { etcd, 'kube-apiserver': kubeApiserver, kubectl } = binaries;
+  if (etcd === undefined || kubeApiserver === undefined) throw new Error('an entry without etcd or kube-apiserver');
+  return { etcd, kubeApiserver, origin, ...(kubectl === undefined ? {} : { kubectl }) };
+}
