@@ -44,34 +44,46 @@ export function maskSource(source: string): string {
   // One entry for each `${` that is open: how many braces were open when it began.
   const templates: number[] = [];
   let braces = 0;
-  const skip = (end: number, keepEnds: number): void => {
-    const text = source.slice(at, end);
-    out +=
-      text.slice(0, keepEnds) +
-      text.slice(keepEnds, text.length - keepEnds).replace(BLANK_EXCEPT_NEWLINES, ' ') +
-      text.slice(text.length - keepEnds);
-    at = end;
-  };
   while (at < source.length) {
     const char = source.charAt(at);
-    const next = source.charAt(at + 1);
-    if (char === '/' && next === '/') skip(endOr(source.indexOf('\n', at), source), 0);
-    else if (char === '/' && next === '*') skip(endOr(source.indexOf('*/', at + 2) + 2, source), 0);
-    else if (char === "'" || char === '"') skip(endOfQuoted(source, at), 1);
-    else if (char === '/' && regexMayFollow(out)) skip(endOfRegex(source, at), 1);
-    else if (char === '`' || (char === '}' && templates.at(-1) === braces)) {
-      if (char === '}') templates.pop();
-      const end = endOfTemplatePart(source, at);
-      if (source.startsWith('${', end - 2)) templates.push(braces);
-      skip(end, 1);
-    } else {
+    const endsExpression = char === '}' && templates.at(-1) === braces;
+    const span = endsExpression ? { end: endOfTemplatePart(source, at), keep: 1 } : spanAt(source, at, out);
+    if (endsExpression) templates.pop();
+    if (span === undefined) {
       if (char === '{') braces += 1;
       if (char === '}') braces -= 1;
       out += char;
       at += 1;
+    } else {
+      if ((endsExpression || char === '`') && source.startsWith('${', span.end - 2)) templates.push(braces);
+      out += blank(source.slice(at, span.end), span.keep);
+      at = span.end;
     }
   }
   return out;
+}
+
+/** Spaces for everything but newlines and the first and last `keep` characters. */
+function blank(text: string, keep: number): string {
+  const inside = text.slice(keep, text.length - keep).replace(BLANK_EXCEPT_NEWLINES, ' ');
+  return text.slice(0, keep) + inside + text.slice(text.length - keep);
+}
+
+/** The comment, string, template part or regular expression that starts here; undefined where code goes on. */
+function spanAt(source: string, at: number, before: string): { end: number; keep: number } | undefined {
+  if (source.startsWith('//', at)) return { end: endOr(source.indexOf('\n', at), source), keep: 0 };
+  if (source.startsWith('/*', at)) return { end: endOr(source.indexOf('*/', at + 2) + 2, source), keep: 0 };
+  switch (source.charAt(at)) {
+    case "'":
+    case '"':
+      return { end: endOfQuoted(source, at), keep: 1 };
+    case '`':
+      return { end: endOfTemplatePart(source, at), keep: 1 };
+    case '/':
+      return regexMayFollow(before) ? { end: endOfRegex(source, at), keep: 1 } : undefined;
+    default:
+      return undefined;
+  }
 }
 
 function endOr(end: number, source: string): number {
