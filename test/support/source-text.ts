@@ -16,6 +16,8 @@ const IMPORT =
   /\b(import|export)\b(?!\s*[.:=?])\s*(type\b(?!\s*(?:from|,))\s*)?(\(\s*|[\w\s{},*$]*?\bfrom\s*|)(?=['"`])/g;
 const REGEX_MAY_FOLLOW_WORD = /(?:^|[^\w$.])(?:return|typeof|case|in|of|void|delete|throw|new|else|do|await|yield)$/;
 
+const BRACE_STEP: Readonly<Record<string, number>> = { '{': 1, '}': -1 };
+
 export function findImports(source: string): Import[] {
   const masked = maskSource(source);
   return [...masked.matchAll(IMPORT)].flatMap((match): Import[] => {
@@ -50,8 +52,7 @@ export function maskSource(source: string): string {
     const span = endsExpression ? { end: endOfTemplatePart(source, at), keep: 1 } : spanAt(source, at, out);
     if (endsExpression) templates.pop();
     if (span === undefined) {
-      if (char === '{') braces += 1;
-      if (char === '}') braces -= 1;
+      braces += BRACE_STEP[char] ?? 0;
       out += char;
       at += 1;
     } else {
