@@ -1,0 +1,67 @@
+/**
+ * Reads one body of the provider, JSON or plain, as an answer: a result, a word instead of one, or nothing. Pure and
+ * total. `provider/wire` decides what an answer means; nothing here does.
+ *
+ * Bodies are read by their text, not by their content type: the provider answers JSON or plain text whichever was
+ * asked for, numbers come in any size (ids above 2^53 keep their digits), and gateways put HTML in between.
+ */
+import { listedCode, looksLikeCode, PENDING_WORDS } from '../core/provider-codes.ts';
+
+/** What a body says: a result (or id), a word instead of one, or nothing that can be understood. */
+export type Answer =
+  | { kind: 'result'; request: unknown; userAgent?: unknown }
+  /** `explicit`: the reply said "status 0"; otherwise the bare word is all there is. */
+  | { kind: 'word'; word: string; explicit: boolean }
+  | { kind: 'nothing'; empty: boolean };
+
+const UNREADABLE: Answer = { kind: 'nothing', empty: false };
+
+/** Reads JSON and plain replies alike (`{"status":1,"request":…}`, `OK|…`, `CODE`). */
+export function parseAnswer(text: string): Answer {
+  const body = text.trim();
+  if (body === '') return { kind: 'nothing', empty: true };
+  if (body.startsWith('{')) return parseJsonAnswer(parseFields(body));
+  if (body.startsWith('OK|')) return { kind: 'result', request: body.slice(3) };
+  return looksLikeCode(body) ? { kind: 'word', word: body, explicit: false } : UNREADABLE;
+}
+
+function parseJsonAnswer(fields: Record<string, unknown>): Answer {
+  const request = fields['request'];
+  switch (String(fields['status'])) {
+    case '0':
+    case 'false':
+      return { kind: 'word', word: typeof request === 'string' ? request : '', explicit: true };
+    case '1':
+    case 'true':
+      return isListedWord(request)
+        ? { kind: 'word', word: request, explicit: true }
+        : { kind: 'result', request, userAgent: fields['user_agent'] ?? fields['userAgent'] };
+    default:
+      return UNREADABLE;
+  }
+}
+
+/** A listed word is never a result, even where the envelope says success. */
+function isListedWord(request: unknown): request is string {
+  return typeof request === 'string' && (PENDING_WORDS.has(request) || listedCode(request) !== undefined);
+}
+
+/** The members of a JSON object; none for any other text. Numbers that a double cannot hold come as text. */
+export function parseFields(body: string): Record<string, unknown> {
+  try {
+    return recordOf(JSON.parse(body, keepDigits));
+  } catch {
+    return {};
+  }
+}
+
+/** The members of an object; none of any other value. */
+export function recordOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** The third argument (the number's own text) is ES2025, present in every Node this project supports. */
+function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== 'number' || context?.source === undefined) return value;
+  return String(value) === context.source ? value : context.source;
+}

@@ -1,0 +1,89 @@
+/**
+ * The provider as three calls: submit a captcha, poll for its result, ask for the account's threads. Used by
+ * `controllers/task` alone; the sidecar never calls the provider.
+ *
+ * It refuses to retry, to wait and to remember: one call is one HTTP request with a deadline, and every way it can end
+ * is a value of `core/outcome`. It never throws for anything the network or the provider does, and hands no URL, key
+ * or body to anyone: its hook gets an operation, a label from a closed list, and a duration.
+ *
+ * Everything goes by POST with the key in the body, so that no proxy's access log ever holds a key
+ * (docs/decisions/0003-polls-by-post.md).
+ */
+import type { CaptchaType } from '../api/names.ts';
+import type { PollOutcome, SubmitOutcome } from '../core/outcome.ts';
+import { encodeForm, encodeSubmission, type SubmitRequest } from './encode.ts';
+import { createHttpClient, type ExchangeOptions } from './http.ts';
+import { requestCode, type RequestOperation } from './labels.ts';
+import { pollOutcome, submitOutcome, threadsOutcome } from './wire.ts';
+
+export type { SubmitRequest } from './encode.ts';
+
+export interface PollRequest {
+  apiKey: string;
+  /** As accepted: `^\d{1,20}$`. */
+  captchaID: string;
+  captchaType: CaptchaType;
+}
+
+export interface ProviderHooks {
+  /** Once per HTTP request. `code` is one of `REQUEST_CODES`. */
+  onRequest?(event: { operation: RequestOperation; code: string; durationMs: number }): void;
+}
+
+export interface ProviderClient {
+  submit(request: SubmitRequest, options: ExchangeOptions): Promise<SubmitOutcome>;
+  poll(request: PollRequest, options: ExchangeOptions): Promise<PollOutcome>;
+  /** The account's thread count; undefined when the provider does not say a positive number. */
+  threads(request: { apiKey: string }, options: ExchangeOptions): Promise<number | undefined>;
+  /** Drops idle connections and cuts open ones. */
+  close(): void;
+}
+
+export interface ProviderOptions {
+  /** Such as `https://ocr.captchaai.com`; a path in it is kept. */
+  baseUrl: string;
+  hooks?: ProviderHooks;
+  limits?: { maxReplyBytes?: number };
+}
+
+/** Results have at most 12,288 bytes; the rest is room for JSON escapes and gateways' error pages. */
+const DEFAULT_MAX_REPLY_BYTES = 262_144;
+
+/** The refusal of a task that has no encoding: its union member or its image is missing. No call is made. */
+const NOT_ENCODABLE: SubmitOutcome = { kind: 'refused', class: 'permanent', code: 'INVALID_TASK' };
+
+/** Throws only if `baseUrl` is not a URL. */
+export function createProviderClient(options: ProviderOptions): ProviderClient {
+  const { hooks, limits } = options;
+  const http = createHttpClient({
+    baseUrl: options.baseUrl,
+    maxReplyBytes: limits?.maxReplyBytes ?? DEFAULT_MAX_REPLY_BYTES,
+  });
+  const timed = async <T>(operation: RequestOperation, call: () => Promise<T>, codeOf: (outcome: T) => string) => {
+    const startedMs = performance.now();
+    const outcome = await call();
+    hooks?.onRequest?.({ operation, code: codeOf(outcome), durationMs: performance.now() - startedMs });
+    return outcome;
+  };
+  return {
+    async submit(request, exchange) {
+      const form = encodeSubmission(request);
+      if (form === undefined) return NOT_ENCODABLE;
+      return timed('submit', async () => submitOutcome(await http.post('in.php', form, exchange)), requestCode);
+    },
+    async poll({ apiKey, captchaID, captchaType }, exchange) {
+      const query = { action: 'get', id: captchaID, json: 1 };
+      const path = `res.php?${encodeForm(query)}`;
+      const form = encodeForm({ key: apiKey, ...query });
+      return timed('poll', async () => pollOutcome(await http.post(path, form, exchange), captchaType), requestCode);
+    },
+    async threads({ apiKey }, exchange) {
+      const query = { action: 'threadsinfo', json: 1 };
+      const path = `res.php?${encodeForm(query)}`;
+      const form = encodeForm({ key: apiKey, ...query });
+      const ask = async (): Promise<number | undefined> => threadsOutcome(await http.post(path, form, exchange));
+      return timed('threads', ask, (found) => (found === undefined ? 'unreadable' : 'ok'));
+    },
+    close: () => http.close(),
+  };
+}

@@ -1,0 +1,58 @@
+/**
+ * The closed list of labels under which provider calls are counted (`captcha_operator_provider_requests_total{code}`),
+ * and the label of each outcome. Pure. Read by `provider/client` for its hook and by `ops/metrics` through the
+ * operator's wiring, which starts every series at zero.
+ *
+ * It refuses to carry the provider's own text: a code that is not in the table counts as `unlisted`.
+ */
+import type { PollOutcome, SubmitOutcome, Unreachable } from '../core/outcome.ts';
+import { PROVIDER_CODES } from '../core/provider-codes.ts';
+import type { UnknownCause } from './wire.ts';
+
+export const REQUEST_OPERATIONS = ['submit', 'poll', 'threads'] as const;
+export type RequestOperation = (typeof REQUEST_OPERATIONS)[number];
+
+const CAUSE_LABELS: Readonly<Record<Unreachable['cause'] | Exclude<UnknownCause, 'redirect'>, string>> = {
+  connectionRefused: 'connection_refused',
+  dns: 'dns',
+  tls: 'tls',
+  timeout: 'timeout',
+  aborted: 'aborted',
+  reset: 'reset',
+  network: 'network',
+  tooLarge: 'too_large',
+  http3xx: 'http_3xx',
+  http429: 'http_429',
+  http503: 'http_503',
+  http4xx: 'http_4xx',
+  http5xx: 'http_5xx',
+  empty: 'empty',
+  unreadable: 'unreadable',
+};
+
+/** Every value the label `code` can take. */
+export const REQUEST_CODES: readonly string[] = [
+  'ok',
+  'pending',
+  ...PROVIDER_CODES.map((row) => row.code),
+  'unlisted',
+  ...Object.values(CAUSE_LABELS),
+];
+
+/** The label of how a submission or a poll ended. */
+export function requestCode(outcome: SubmitOutcome | PollOutcome): string {
+  switch (outcome.kind) {
+    case 'accepted':
+    case 'solved':
+      return 'ok';
+    case 'pending':
+      return 'pending';
+    case 'refused':
+      return outcome.class === 'unlisted' ? 'unlisted' : outcome.code;
+    case 'unreachable':
+    case 'unknown':
+      return CAUSE_LABELS[outcome.cause as keyof typeof CAUSE_LABELS];
+    default:
+      return outcome satisfies never;
+  }
+}
