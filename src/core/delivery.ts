@@ -1,46 +1,180 @@
 /**
  * Brings one received result to its task: solution Secret where asked for, then status, or a DeadLetter when it
- * cannot be applied. The one road for callbacks, polls and letter retries. (Signatures first; see section 4 and 6.)
+ * cannot be applied. The one road for callbacks, polls and letter retries (contract, sections 3, 4 and 6).
+ *
+ * Safe to abandon at any yield and to run again: the first result wins, an equal repeat changes nothing, and the
+ * verdict `retry` is the only one after which the caller still has to keep the result (`failed` is asked for by
+ * callers that keep it anyway). Decides nothing about error words, hints or new attempts: `core/callback` and
+ * `core/task` do.
  */
-import type { CaptchaTask } from '../api/captchatask.ts';
-import type { ObjectRef } from '../api/conditions.ts';
-import type { LetterError, } from '../api/deadletter.ts';
-import type { LetterStage, ResultSource } from '../api/names.ts';
+import type { CaptchaTask, CaptchaTaskStatus, Solution } from '../api/captchatask.ts';
+import type { LetterError } from '../api/deadletter.ts';
 import type { Protocol } from './protocol.ts';
+import type { Judgement } from './delivery/judge.ts';
+import type { TaskCopy, Written } from './delivery/task-status.ts';
+import type { Delivery, DeliveryOptions, Failure, ReceivedResult } from './delivery/types.ts';
+import { MAX_SOLUTION_BYTES } from '../api/names.ts';
+import { judge } from './delivery/judge.ts';
+import { keepAsLetter } from './delivery/letter.ts';
+import { keepInSecret, valueInSecret } from './delivery/solution-secret.ts';
+import { readTask, writeTaskStatus } from './delivery/task-status.ts';
+import { lifetimeSeconds } from './solution.ts';
+import { formatTime, parseTime } from './task/times.ts';
+import { pollDue, solved } from './task/transitions.ts';
 
-/** A result as it was received. Times are epoch milliseconds. */
-export interface ReceivedResult {
-  task: ObjectRef;
-  attempt: number;
-  captchaID: string;
-  value: string;
-  userAgent?: string;
-  source: ResultSource;
-  receivedTime: number;
+export type { Delivery, DeliveryOptions, ReceivedResult } from './delivery/types.ts';
+
+/** Delivers one result. Costs one write on the happy path, and one cached read unless `known` is given. */
+export function* deliverResult(result: ReceivedResult, options: DeliveryOptions): Protocol<Delivery> {
+  const looked = yield* firstLook(result, options);
+  if (looked.kind === 'unavailable') return { kind: 'retry', error: looked.error };
+  const judgement = judge(looked.copy, result);
+  if (judgement.kind !== 'open') return yield* settle(judgement, result, options.now);
+
+  const kept = yield* keepContent(judgement.task, result);
+  if (kept.kind === 'unavailable') return { kind: 'retry', error: kept.error };
+  if (kept.kind === 'failed') {
+    return yield* fail({ ...looked.copy, task: judgement.task }, result, kept.failure, options);
+  }
+  const written = yield* writeSolution(looked.copy, result, kept.solution, options.now);
+  if (written.kind === 'refused') {
+    const task = written.copy.task ?? judgement.task;
+    return yield* fail({ ...written.copy, task }, result, { stage: stageOf(result), error: written.error }, options);
+  }
+  if (written.kind === 'stopped') return yield* settle(written.verdict, result, options.now);
+  if (written.kind === 'unavailable') return { kind: 'retry', error: written.error };
+  return { kind: kept.value === result.value ? 'applied' : 'conflict', task: written.task };
 }
 
-export interface DeliveryOptions {
-  /** Now, epoch milliseconds. */
-  now: number;
-  /** The newest copy the caller holds; saves the read. */
-  known?: CaptchaTask;
-  /** `letter`: permanent trouble becomes a DeadLetter. `report`: it is returned (used by the letter's own retries). */
-  onFailure: 'letter' | 'report';
+/**
+ * The copy to judge by. A copy that proves nothing is read again; so is one that a Secret is about to be created
+ * from, because creating has no test of the task: a Secret for a finished or recreated task would be in the way.
+ */
+function* firstLook(
+  result: ReceivedResult,
+  options: DeliveryOptions,
+): Protocol<{ kind: 'read'; copy: TaskCopy } | { kind: 'unavailable'; error: LetterError }> {
+  const first =
+    options.known === undefined
+      ? yield* readTask(result.task, 'cached')
+      : ({ kind: 'read', copy: { task: options.known, quorum: false } } as const);
+  if (first.kind === 'unavailable') return first;
+  const judgement = judge(first.copy, result);
+  const beforeSecret = judgement.kind === 'open' && judgement.task.spec.solutionSecretName !== undefined;
+  return judgement.kind === 'unproven' || beforeSecret ? yield* readTask(result.task, 'quorum') : first;
 }
 
-/** How a delivery ended. Only `retry` leaves the result with the caller. */
-export type Delivery =
-  | { kind: 'applied'; task: CaptchaTask }
-  /** The same result is there already. */
-  | { kind: 'duplicate'; task: CaptchaTask }
-  /** A different result is there already, or the id is not this attempt's. Nothing changed. */
-  | { kind: 'conflict'; task?: CaptchaTask }
-  /** Finished otherwise, gone, or another uid: proved by a quorum read (or a stale finished copy of the same uid). */
-  | { kind: 'late'; why: 'finished' | 'gone' | 'recreated'; task?: CaptchaTask }
-  | { kind: 'deadLettered'; letter: string; stage: LetterStage; created: boolean; error: LetterError; task?: CaptchaTask }
-  /** Permanent trouble, with `onFailure: 'report'`. */
-  | { kind: 'failed'; stage: LetterStage; error: LetterError }
-  /** Transient trouble: nothing durable happened here; keep the result and try again. */
-  | { kind: 'retry'; error: LetterError };
+type ContentKept =
+  | { kind: 'kept'; solution: Solution; value: string }
+  | { kind: 'failed'; failure: Failure }
+  | { kind: 'unavailable'; error: LetterError };
 
-export declare function deliverResult(result: ReceivedResult, options: DeliveryOptions): Protocol<Delivery>;
+/** What status shall say, after the content is where it belongs: in status itself, or in the Secret. */
+function* keepContent(task: CaptchaTask, result: ReceivedResult): Protocol<ContentKept> {
+  const secretName = task.spec.solutionSecretName;
+  if (secretName !== undefined) return yield* keepInSecret(task, secretName, result);
+  if (new TextEncoder().encode(result.value).length > MAX_SOLUTION_BYTES) {
+    const error = { class: 'TooLarge', message: 'The result is larger than status may hold.' } as const;
+    return { kind: 'failed', failure: { stage: stageOf(result), error } };
+  }
+  const { value, userAgent, source, attempt, captchaID, receivedTime } = result;
+  const lifetime = lifetimeSeconds(task.spec.captcha.type);
+  const solution: Solution = {
+    value,
+    ...(userAgent === undefined ? {} : { userAgent }),
+    source,
+    attempt,
+    captchaID,
+    receivedTime: formatTime(receivedTime),
+    ...(lifetime === undefined ? {} : { expiresTime: formatTime(receivedTime + lifetime * 1_000) }),
+  };
+  return { kind: 'kept', solution, value };
+}
+
+function writeSolution(
+  copy: TaskCopy,
+  result: ReceivedResult,
+  solution: Solution,
+  now: number,
+): Protocol<Written<Judgement>> {
+  return writeTaskStatus(result.task, copy, (seen) => {
+    const judgement = judge(seen, result);
+    if (judgement.kind === 'unproven') return { kind: 'reread' };
+    if (judgement.kind !== 'open') return { kind: 'stop', verdict: judgement };
+    return { kind: 'write', status: solvedBy(judgement.task, solution, now) };
+  });
+}
+
+/** A result proves its attempt, also to a status that does not know of it (restored from a backup, say). */
+function solvedBy(task: CaptchaTask, solution: Solution, now: number): CaptchaTaskStatus {
+  const status = solved(task, solution, now);
+  return { ...status, attempts: Math.max(status.attempts ?? 0, solution.attempt) };
+}
+
+function* fail(
+  copy: TaskCopy & { task: CaptchaTask },
+  result: ReceivedResult,
+  failure: Failure,
+  options: DeliveryOptions,
+): Protocol<Delivery> {
+  if (options.onFailure === 'report') return { kind: 'failed', ...failure };
+  const kept = yield* keepAsLetter(copy, result, failure, options.now);
+  return kept.kind === 'delivery' ? kept.delivery : yield* settle(kept.judgement, result, options.now);
+}
+
+/** The verdict on a task that does not wait for this result. */
+function* settle(judgement: Judgement, result: ReceivedResult, now: number): Protocol<Delivery> {
+  switch (judgement.kind) {
+    case 'gone':
+      return { kind: 'late', why: 'gone' };
+    case 'recreated':
+      return { kind: 'late', why: 'recreated' };
+    case 'finished':
+      return yield* compare(judgement.task, result);
+    case 'otherId':
+      return yield* askProvider(judgement.task, result, now);
+    case 'open':
+    case 'unproven':
+      break;
+  }
+  return { kind: 'retry', error: { class: 'Unavailable', message: 'The task changed during the delivery.' } };
+}
+
+function* compare(task: CaptchaTask, result: ReceivedResult): Protocol<Delivery> {
+  const solution = task.status?.solution;
+  if (solution === undefined) return { kind: 'late', why: 'finished', task };
+  const value = solution.value ?? (yield* heldValue(solution, result));
+  if (value === result.value) return { kind: 'duplicate', task };
+  return solution.attempt === result.attempt ? { kind: 'conflict', task } : { kind: 'late', why: 'finished', task };
+}
+
+/** Content in a Secret: read it to compare; where it cannot be read, the same attempt and id mean the same result. */
+function* heldValue(solution: Solution, result: ReceivedResult): Protocol<string | undefined> {
+  if (solution.secretRef === undefined || solution.attempt !== result.attempt) return undefined;
+  const value = yield* valueInSecret(result.task, solution.secretRef.name);
+  return value ?? (solution.captchaID === result.captchaID ? result.value : undefined);
+}
+
+/** Another id than the current attempt's: one of the two is not ours, and only a poll can tell. */
+function* askProvider(task: CaptchaTask, result: ReceivedResult, now: number): Protocol<Delivery> {
+  const written = yield* writeTaskStatus<Judgement>(result.task, { task, quorum: false }, (seen) => {
+    const judgement = judge(seen, result);
+    if (judgement.kind === 'unproven') return { kind: 'reread' };
+    if (judgement.kind !== 'otherId' || isPollDue(judgement.task, now)) return { kind: 'stop', verdict: judgement };
+    return { kind: 'write', status: pollDue(judgement.task, now) };
+  });
+  if (written.kind === 'unavailable') return { kind: 'retry', error: written.error };
+  if (written.kind === 'written') return { kind: 'conflict', task: written.task };
+  if (written.kind === 'refused') return { kind: 'conflict', task };
+  const { verdict } = written;
+  return verdict.kind === 'otherId' ? { kind: 'conflict', task: verdict.task } : yield* settle(verdict, result, now);
+}
+
+function isPollDue(task: CaptchaTask, now: number): boolean {
+  const due = parseTime(task.status?.submission?.pollAfterTime);
+  return task.status?.submission?.endTime !== undefined || (due !== undefined && due <= now);
+}
+
+function stageOf(result: ReceivedResult): Failure['stage'] {
+  return result.source === 'Poll' ? 'ApplyPoll' : 'ApplyCallback';
+}

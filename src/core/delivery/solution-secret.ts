@@ -1,0 +1,199 @@
+/**
+ * The Secret that holds a solution for a task with `solutionSecretName`. It is written before status and only ever
+ * created, so that a crash in between leaves one truth: when a Secret owned by this task's uid is there already, its
+ * content is the result. A Secret that someone else owns is never touched; that is a failure for a person to look at.
+ * Annotations say which attempt the content came from. Used by deliveries, and by the task controller before it fails
+ * a task at its deadline.
+ */
+import type { CaptchaTask, Solution } from '../../api/captchatask.ts';
+import type { ObjectRef, OwnerReference } from '../../api/conditions.ts';
+import type { LetterError } from '../../api/deadletter.ts';
+import type { ResultSource } from '../../api/names.ts';
+import type { ApiReply, Protocol } from '../protocol.ts';
+import type { Failure, ReceivedResult } from './types.ts';
+import type { Deed, Refused } from './trouble.ts';
+import {
+  API_VERSION,
+  CAPTCHA_TASK,
+  GROUP,
+  RESULT_SOURCES,
+  SECRET,
+  SOLUTION_SECRET_TYPE,
+  SOLUTION_SECRET_USER_AGENT,
+  SOLUTION_SECRET_VALUE,
+} from '../../api/names.ts';
+import { lifetimeSeconds } from '../solution.ts';
+import { formatTime, parseTime } from '../task/times.ts';
+import { troubleOf } from './trouble.ts';
+
+/** Where the content came from: `attempt`, `captcha-id`, `source`, `received-time`. */
+const ATTEMPT = `${GROUP}/attempt`;
+const CAPTCHA_ID = `${GROUP}/captcha-id`;
+const SOURCE = `${GROUP}/source`;
+const RECEIVED_TIME = `${GROUP}/received-time`;
+
+/** A Secret that vanishes each time it is looked at is someone else's game. */
+const MAX_ROUNDS = 3;
+
+interface Secret {
+  metadata: { annotations?: Record<string, string>; ownerReferences?: OwnerReference[] };
+  data?: Record<string, string>;
+}
+
+/** What the Secret holds, as `solution` in status shall show it, and the value itself for comparing. */
+export interface SecretContent {
+  solution: Solution;
+  value: string;
+}
+
+export type SecretKept =
+  | ({ kind: 'kept' } & SecretContent)
+  | { kind: 'failed'; failure: Failure }
+  | { kind: 'unavailable'; error: LetterError };
+
+/** Creates the Secret for this result, or takes what the task's own Secret holds already. */
+export function* keepInSecret(task: CaptchaTask, name: string, result: ReceivedResult): Protocol<SecretKept> {
+  const { namespace } = task.metadata;
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const created = yield { verb: 'create', resource: SECRET, namespace, object: secretFor(task, name, result) };
+    if (created.ok) return { kind: 'kept', ...contentOf(task, name, created.object as Secret, result) };
+    if (created.status !== 409) return trouble(created, 'creating the solution Secret');
+    const found = yield { verb: 'get', resource: SECRET, namespace, name, read: 'quorum' };
+    if (found.ok) return judgeFound(task, name, found.object as Secret);
+    if (found.status !== 404 || found.transient) return trouble(found, 'reading the solution Secret');
+  }
+  return { kind: 'unavailable', error: { class: 'Unavailable', message: 'The solution Secret comes and goes.' } };
+}
+
+/**
+ * What the task's own Secret holds, if it has one (quorum read): before `DeadlineExceeded` the task controller asks,
+ * because a result that a crash left there wins. Undefined: none, someone else's, or not readable for us for good.
+ */
+export function* findInSecret(
+  task: CaptchaTask,
+): Protocol<
+  { kind: 'found'; content: SecretContent } | { kind: 'none' } | { kind: 'unavailable'; error: LetterError }
+> {
+  const name = task.spec.solutionSecretName;
+  if (name === undefined) return { kind: 'none' };
+  const found = yield { verb: 'get', resource: SECRET, namespace: task.metadata.namespace, name, read: 'quorum' };
+  const kept = readBack(task, name, found);
+  if (kept !== undefined) return { kind: 'found', content: kept };
+  if (found.ok || !found.transient) return { kind: 'none' };
+  return { kind: 'unavailable', error: troubleOf(found, 'reading the solution Secret').error };
+}
+
+/** The value that a finished task's Secret holds, where it can be read; only to tell a repeat from a conflict. */
+export function* valueInSecret(ref: ObjectRef, name: string): Protocol<string | undefined> {
+  const found = yield { verb: 'get', resource: SECRET, namespace: ref.namespace, name, read: 'cached' };
+  if (!found.ok || !owned(found.object as Secret, ref.uid)) return undefined;
+  return decoded((found.object as Secret).data?.[SOLUTION_SECRET_VALUE]);
+}
+
+function readBack(task: CaptchaTask, name: string, reply: ApiReply): SecretContent | undefined {
+  if (!reply.ok || !owned(reply.object as Secret, task.metadata.uid)) return undefined;
+  const secret = reply.object as Secret;
+  return decoded(secret.data?.[SOLUTION_SECRET_VALUE]) === undefined ? undefined : contentOf(task, name, secret);
+}
+
+function judgeFound(task: CaptchaTask, name: string, secret: Secret): SecretKept {
+  if (!owned(secret, task.metadata.uid))
+    return conflict('The solution Secret exists already and is not owned by this task.');
+  const value = decoded(secret.data?.[SOLUTION_SECRET_VALUE]);
+  if (value === undefined) return conflict("The task's solution Secret exists already but holds no value.");
+  return { kind: 'kept', ...contentOf(task, name, secret) };
+}
+
+function conflict(message: string): SecretKept {
+  return { kind: 'failed', failure: { stage: 'WriteSecret', error: { class: 'Conflict', message } } };
+}
+
+function trouble(reply: Refused, deed: Deed): SecretKept {
+  const { cure, error } = troubleOf(reply, deed);
+  if (cure === 'soon') return { kind: 'unavailable', error };
+  return { kind: 'failed', failure: { stage: 'WriteSecret', error } };
+}
+
+function owned(secret: Secret, uid: string): boolean {
+  return secret.metadata.ownerReferences?.some((owner) => owner.uid === uid) === true;
+}
+
+/** `solution` as the Secret's annotations tell it; what they do not tell is taken from the result at hand or the task. */
+function contentOf(task: CaptchaTask, name: string, secret: Secret, result?: ReceivedResult): SecretContent {
+  const origin = { ...originByTask(task), ...result, ...originByNotes(secret.metadata.annotations ?? {}) };
+  const { source, attempt, captchaID, receivedTime } = origin;
+  const lifetime = lifetimeSeconds(task.spec.captcha.type);
+  return {
+    value: decoded(secret.data?.[SOLUTION_SECRET_VALUE]) ?? '',
+    solution: {
+      secretRef: { name },
+      source,
+      attempt,
+      ...(captchaID === undefined ? {} : { captchaID }),
+      receivedTime: formatTime(receivedTime),
+      ...(lifetime === undefined ? {} : { expiresTime: formatTime(receivedTime + lifetime * 1_000) }),
+    },
+  };
+}
+
+interface Origin {
+  source: ResultSource;
+  attempt: number;
+  captchaID?: string;
+  receivedTime: number;
+}
+
+function originByTask(task: CaptchaTask): Origin {
+  const submission = task.status?.submission;
+  const receivedTime = parseTime(submission?.intentTime) ?? parseTime(task.metadata.creationTimestamp) ?? 0;
+  const id = submission?.captchaID === undefined ? {} : { captchaID: submission.captchaID };
+  return { source: 'Callback', attempt: task.status?.attempts ?? 1, receivedTime, ...id };
+}
+
+function originByNotes(notes: Record<string, string>): Partial<Origin> {
+  const source = RESULT_SOURCES.find((known) => known === notes[SOURCE]);
+  const attempt = Number(notes[ATTEMPT]);
+  const receivedTime = parseTime(notes[RECEIVED_TIME]);
+  return {
+    ...(source === undefined ? {} : { source }),
+    ...(attempt >= 1 ? { attempt } : {}),
+    ...(notes[CAPTCHA_ID] === undefined ? {} : { captchaID: notes[CAPTCHA_ID] }),
+    ...(receivedTime === undefined ? {} : { receivedTime }),
+  };
+}
+
+function secretFor(task: CaptchaTask, name: string, result: ReceivedResult): object {
+  const { namespace, uid } = task.metadata;
+  const agent = result.userAgent === undefined ? {} : { [SOLUTION_SECRET_USER_AGENT]: encoded(result.userAgent) };
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    type: SOLUTION_SECRET_TYPE,
+    metadata: {
+      name,
+      namespace,
+      labels: { 'app.kubernetes.io/managed-by': 'captcha-operator' },
+      annotations: {
+        [ATTEMPT]: String(result.attempt),
+        [CAPTCHA_ID]: result.captchaID,
+        [SOURCE]: result.source,
+        [RECEIVED_TIME]: formatTime(result.receivedTime),
+      },
+      ownerReferences: [
+        { apiVersion: API_VERSION, kind: CAPTCHA_TASK.kind, name: task.metadata.name, uid, controller: true },
+      ],
+    },
+    data: { [SOLUTION_SECRET_VALUE]: encoded(result.value), ...agent },
+  };
+}
+
+/** Base64 of the text's UTF-8 bytes, as the API carries Secret data. */
+function encoded(text: string): string {
+  return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(''));
+}
+
+function decoded(base64: string | undefined): string | undefined {
+  if (base64 === undefined) return undefined;
+  const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+  return new TextDecoder().decode(bytes);
+}

@@ -1,0 +1,59 @@
+/**
+ * What a delivery takes and how it can end; shared by the files of this folder and re-exported by `core/delivery.ts`,
+ * which is the door for everyone else.
+ */
+import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { ObjectRef } from '../../api/conditions.ts';
+import type { LetterError } from '../../api/deadletter.ts';
+import type { LetterStage, ResultSource } from '../../api/names.ts';
+
+/** A result as it was received. Times are epoch milliseconds. */
+export interface ReceivedResult {
+  task: ObjectRef;
+  attempt: number;
+  captchaID: string;
+  value: string;
+  userAgent?: string;
+  source: ResultSource;
+  receivedTime: number;
+}
+
+export interface DeliveryOptions {
+  /** Now, epoch milliseconds. */
+  now: number;
+  /** The newest copy the caller holds; saves the read. */
+  known?: CaptchaTask;
+  /** `letter`: permanent trouble becomes a DeadLetter. `report`: it is returned (used by the letter's own retries). */
+  onFailure: 'letter' | 'report';
+}
+
+/** How a delivery ended. Only `retry` and `failed` leave the result with the caller. */
+export type Delivery =
+  | { kind: 'applied'; task: CaptchaTask }
+  /** The same result is there already. */
+  | { kind: 'duplicate'; task: CaptchaTask }
+  /**
+   * A different result is there already, or the id is not this attempt's; this result changed nothing. (A solution
+   * Secret that was already there may have been brought into status on the way: then `task` is solved by it.)
+   */
+  | { kind: 'conflict'; task?: CaptchaTask }
+  /** Finished otherwise, gone, or another uid: proved by a quorum read (or a stale finished copy of the same uid). */
+  | { kind: 'late'; why: 'finished' | 'gone' | 'recreated'; task?: CaptchaTask }
+  | {
+      kind: 'deadLettered';
+      letter: string;
+      stage: LetterStage;
+      created: boolean;
+      error: LetterError;
+      task?: CaptchaTask;
+    }
+  /** Permanent trouble, with `onFailure: 'report'`. */
+  | { kind: 'failed'; stage: LetterStage; error: LetterError }
+  /** Nothing durable that would let the caller forget the result: keep it and try again. */
+  | { kind: 'retry'; error: LetterError };
+
+/** A step that could not be done for good, with the stage that a letter about it carries. */
+export interface Failure {
+  stage: LetterStage;
+  error: LetterError;
+}
