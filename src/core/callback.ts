@@ -1,0 +1,241 @@
+/**
+ * What one authentic callback does to its task, as a protocol over the Kubernetes API.
+ *
+ * In order: "not ready" and empty codes change nothing. Everything else reads the task (a cached read is enough: no
+ * write below depends on it being fresh). A result goes the common road of results (`core/delivery.ts`). An error word
+ * ends the attempt it belongs to. A result that `code` cannot carry whole, a word that only asking again can explain,
+ * and an id that is not this attempt's make the task due for a poll. "Late" is proved by a quorum read, or by a
+ * finished copy with this uid, however old.
+ *
+ * It decides nothing about new attempts, deadlines or failure: the operator does, from what is written here.
+ * Run by the sidecar's intake and by its drainer.
+ */
+import type { CaptchaTask, CaptchaTaskStatus } from '../api/captchatask.ts';
+import type { LetterError } from '../api/deadletter.ts';
+import type { LetterStage } from '../api/names.ts';
+import { CAPTCHA_TASK } from '../api/names.ts';
+import type { Callback } from './callback/parse.ts';
+import type { Delivery, ReceivedResult } from './delivery.ts';
+import { deliverResult } from './delivery.ts';
+import type { Refusal } from './outcome.ts';
+import type { ApiReply, Protocol } from './protocol.ts';
+import { classifyCode } from './provider-codes.ts';
+import { isHintType, plusIsSpace, solutionOf } from './solution.ts';
+import { parseTime } from './task/times.ts';
+import { attemptEnded, isFinished, pollDue, submitted } from './task/transitions.ts';
+import type { TokenClaims } from './token.ts';
+
+/** Epoch milliseconds. `receivedTime` is earlier than `now` when the callback waited in the spool. */
+export interface ReceiveOptions {
+  now: number;
+  receivedTime: number;
+}
+
+/** How a callback ended. Only `retry` leaves it with the caller. */
+export type CallbackVerdict =
+  /** The first of its kind; `effect` says what it did to the task. `task` as it was answered, where it was solved. */
+  | { kind: 'accepted'; effect: 'solved' | 'ended' | 'due'; task?: CaptchaTask }
+  | { kind: 'duplicate' }
+  /** Contradicts what is known (another code, another id); the task is due for a poll if it is unfinished. */
+  | { kind: 'conflict' }
+  | { kind: 'late'; why: 'finished' | 'gone' | 'recreated' | 'earlierAttempt' | 'ended' }
+  | { kind: 'ignored'; why: 'notReady' | 'unknownAttempt' }
+  | { kind: 'deadLettered'; stage: LetterStage; created: boolean }
+  /** Nothing durable happened: keep the callback and try again. */
+  | { kind: 'retry'; error: LetterError };
+
+/** A hint repeated within this time asks for the poll that is already due. */
+const DUE_WINDOW_MS = 10_000;
+const MAX_ROUNDS = 5;
+
+type Settled = Exclude<CallbackVerdict, { kind: 'retry' }>;
+/** What a look at the task says: the verdict, and the status to write before it is true. */
+interface Judgement {
+  verdict: Settled;
+  write?: CaptchaTaskStatus;
+}
+interface Received {
+  claims: TokenClaims;
+  callback: Callback;
+  now: number;
+}
+
+export function* receiveCallback(
+  claims: TokenClaims,
+  callback: Callback,
+  options: ReceiveOptions,
+): Protocol<CallbackVerdict> {
+  const word = classifyCode(callback.code, 'callback');
+  if (word?.kind === 'pending') return { kind: 'ignored', why: 'notReady' };
+  let reading = yield* readTask(claims, 'cached');
+  // A copy of another object of that name, or none, proves nothing yet.
+  if (reading.kind === 'unseen') reading = yield* readTask(claims, 'quorum');
+  if (reading.kind !== 'found') return reading.verdict;
+  const { task } = reading;
+  const received: Received = { claims, callback, now: options.now };
+  if (word !== undefined) return yield* settle(claims, task, (copy) => judgeWord(copy, received, word));
+  if (isHintType(task.spec.captcha.type)) return yield* settle(claims, task, (copy) => judgeHint(copy, received));
+  return yield* receiveResult(task, received, options.receivedTime);
+}
+
+/**
+ * Makes the attempt this token names due for a poll: for authentic callbacks that had to be refused, and for spool
+ * records that only their token survived. `accepted` when it wrote, `ignored` when there was nothing to do.
+ */
+export function* makePollDue(claims: TokenClaims, now: number): Protocol<CallbackVerdict> {
+  return yield* settle(claims, undefined, (task) => {
+    const submission = task.status?.submission;
+    if (submission?.endTime !== undefined) return { verdict: { kind: 'late', why: 'ended' } };
+    if (submission?.captchaID === undefined) return { verdict: { kind: 'ignored', why: 'notReady' } };
+    if (isDue(task, now)) return { verdict: { kind: 'duplicate' } };
+    return { verdict: { kind: 'accepted', effect: 'due' }, write: pollDue(task, now) };
+  });
+}
+
+function* receiveResult(task: CaptchaTask, received: Received, receivedTime: number): Protocol<CallbackVerdict> {
+  const { claims, callback, now } = received;
+  const type = task.spec.captcha.type;
+  const code = plusIsSpace(type) ? (callback.spacedCode ?? callback.code) : callback.code;
+  const answer = solutionOf(type, code);
+  if (answer === undefined) return { kind: 'ignored', why: 'notReady' };
+  const result: ReceivedResult = {
+    task: { namespace: claims.namespace, name: claims.name, uid: claims.uid },
+    attempt: claims.attempt,
+    captchaID: callback.id,
+    value: answer.value,
+    ...(answer.userAgent === undefined ? {} : { userAgent: answer.userAgent }),
+    source: 'Callback',
+    receivedTime,
+  };
+  const delivery = yield* deliverResult(result, { now, known: task, onFailure: 'letter' });
+  if (delivery.kind !== 'conflict') return verdictOf(delivery);
+  // Not applied because the id is another one: only the provider can say what is right.
+  const due = yield* makePollDue(claims, now);
+  return due.kind === 'retry' ? due : { kind: 'conflict' };
+}
+
+function verdictOf(delivery: Exclude<Delivery, { kind: 'conflict' }>): CallbackVerdict {
+  if (delivery.kind === 'applied') return { kind: 'accepted', effect: 'solved', task: delivery.task };
+  if (delivery.kind === 'duplicate') return { kind: 'duplicate' };
+  if (delivery.kind === 'late') return { kind: 'late', why: delivery.why };
+  if (delivery.kind === 'deadLettered') {
+    return { kind: 'deadLettered', stage: delivery.stage, created: delivery.created };
+  }
+  return { kind: 'retry', error: delivery.error };
+}
+
+/** An error word: ends the attempt where the table says so; where only asking again can tell, it is a hint. */
+function judgeWord(task: CaptchaTask, { claims, callback, now }: Received, word: Refusal): Judgement {
+  const ended = endedAlready(task, word);
+  if (ended !== undefined) return ended;
+  if (!endsAttempt(word) || contradicts(task, callback)) return judgeHint(task, { claims, callback, now });
+  // A dead letter holds a result of this task: the two contradict each other, and the letter decides.
+  if (task.status?.deadLetter !== undefined) return { verdict: { kind: 'conflict' } };
+  // The word also proves the id, which is lost when the submit call was never answered.
+  const adopted = { ...task, status: submitted(task, callback.id, now, now) };
+  const known = task.status?.submission?.captchaID !== undefined;
+  return {
+    verdict: { kind: 'accepted', effect: 'ended' },
+    write: attemptEnded(known ? task : adopted, word.code, now),
+  };
+}
+
+function endedAlready(task: CaptchaTask, word: Refusal): Judgement | undefined {
+  const submission = task.status?.submission;
+  if (submission?.endTime === undefined) return undefined;
+  return { verdict: submission.code === word.code ? { kind: 'duplicate' } : { kind: 'late', why: 'ended' } };
+}
+
+function endsAttempt(word: Refusal): boolean {
+  return word.class === 'retriable' || word.class === 'permanent' || word.class === 'proxy';
+}
+
+/** A hint about the current attempt: supplies the id where it is not known yet, and makes the task due. */
+function judgeHint(task: CaptchaTask, { callback, now }: Received): Judgement {
+  const submission = task.status?.submission;
+  if (submission?.endTime !== undefined) return { verdict: { kind: 'late', why: 'ended' } };
+  if (submission?.captchaID === undefined) {
+    return { verdict: { kind: 'accepted', effect: 'due' }, write: submitted(task, callback.id, now, now) };
+  }
+  const due = isDue(task, now) ? {} : { write: pollDue(task, now) };
+  if (contradicts(task, callback)) return { verdict: { kind: 'conflict' }, ...due };
+  return { verdict: due.write === undefined ? { kind: 'duplicate' } : { kind: 'accepted', effect: 'due' }, ...due };
+}
+
+/** Whether the callback names another id than the one this attempt was accepted under. */
+function contradicts(task: CaptchaTask, callback: Callback): boolean {
+  const captchaID = task.status?.submission?.captchaID;
+  return captchaID !== undefined && captchaID !== callback.id;
+}
+
+/** Whether the poll that a hint would ask for was asked for just now. */
+function isDue(task: CaptchaTask, now: number): boolean {
+  const at = parseTime(task.status?.submission?.pollAfterTime);
+  return at !== undefined && at <= now && at > now - DUE_WINDOW_MS;
+}
+
+/**
+ * Judges the task and writes what the judgement asks for, against the resourceVersion it was judged by; when that was
+ * overtaken, reads again (quorum). `judge` sees unfinished tasks of this uid at this very attempt only.
+ */
+function* settle(
+  claims: TokenClaims,
+  known: CaptchaTask | undefined,
+  judge: (task: CaptchaTask) => Judgement,
+): Protocol<CallbackVerdict> {
+  let task = known !== undefined && attemptsOf(known) >= claims.attempt ? known : undefined;
+  let overtaken: LetterError = { class: 'Unavailable', message: 'the task kept changing' };
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    if (task === undefined) {
+      const reading = yield* readTask(claims, 'quorum');
+      if (reading.kind !== 'found') return reading.verdict;
+      task = reading.task;
+    }
+    const { verdict, write } = lateness(task, claims) ?? judge(task);
+    if (write === undefined) return verdict;
+    const reply = yield { ...address(claims), verb: 'replaceStatus', object: { ...task, status: write } };
+    if (reply.ok) return verdict;
+    overtaken = errorOf(reply);
+    if (reply.transient) break;
+    task = undefined;
+  }
+  return { kind: 'retry', error: overtaken };
+}
+
+/** Hints and error words concern the current attempt only. */
+function lateness(task: CaptchaTask, claims: TokenClaims): Judgement | undefined {
+  if (isFinished(task)) return { verdict: { kind: 'late', why: 'finished' } };
+  if (attemptsOf(task) > claims.attempt) return { verdict: { kind: 'late', why: 'earlierAttempt' } };
+  // Our own token for an attempt that status never had: status was restored from a backup. Nothing to hold it against.
+  if (attemptsOf(task) < claims.attempt) return { verdict: { kind: 'ignored', why: 'unknownAttempt' } };
+  return undefined;
+}
+
+function attemptsOf(task: CaptchaTask): number {
+  return task.status?.attempts ?? 0;
+}
+
+function address({ namespace, name }: TokenClaims) {
+  return { resource: CAPTCHA_TASK, namespace, name };
+}
+
+type Reading = { kind: 'found'; task: CaptchaTask } | { kind: 'unseen' | 'failed'; verdict: CallbackVerdict };
+
+/** Reads the task this token names. `unseen`, with its verdict of late, proves something only in a quorum read. */
+function* readTask(claims: TokenClaims, read: 'cached' | 'quorum'): Protocol<Reading> {
+  const reply = yield { ...address(claims), verb: 'get', read };
+  if (reply.ok) {
+    const task = reply.object as CaptchaTask;
+    if (task.metadata.uid === claims.uid) return { kind: 'found', task };
+    return { kind: 'unseen', verdict: { kind: 'late', why: 'recreated' } };
+  }
+  if (reply.status === 404 && !reply.transient) return { kind: 'unseen', verdict: { kind: 'late', why: 'gone' } };
+  return { kind: 'failed', verdict: { kind: 'retry', error: errorOf(reply) } };
+}
+
+/** The message is the API's own word for the failure: stable, and never with content of ours in it. */
+function errorOf(reply: Extract<ApiReply, { ok: false }>): LetterError {
+  const classes: Record<number, LetterError['class']> = { 403: 'Forbidden', 400: 'Invalid', 422: 'Invalid' };
+  const known = reply.transient ? undefined : classes[reply.status];
+  return { class: known ?? 'Unavailable', message: reply.reason };
+}
