@@ -1,34 +1,13 @@
-/** DeadLetter as TypeScript sees it. Spec and status are generated from `crds/deadletter.yaml`. */
-import type { Condition, ObjectMeta } from './conditions.ts';
-import type { LetterErrorClass, LetterPhase, LetterStage } from './names.ts';
+/**
+ * DeadLetter as TypeScript sees it. Spec and status are generated from `crds/deadletter.yaml`; this file gives their
+ * parts the names that the rest of the code uses. No logic here.
+ */
+import type { ObjectMeta } from './conditions.ts';
+import type { DeadLetterSpec, DeadLetterStatus } from './generated/deadletter.ts';
 
-export interface LetterError {
-  class: LetterErrorClass;
-  message: string;
-}
+export type { DeadLetterSpec, DeadLetterStatus } from './generated/deadletter.ts';
 
-export interface DeadLetterSpec {
-  taskRef: { name: string; uid: string };
-  attempt: number;
-  captchaID: string;
-  stage: LetterStage;
-  source: 'Callback' | 'Poll';
-  payload: { code: string; userAgent?: string };
-  error: LetterError;
-  receivedTime: string;
-  contentExpiresTime?: string;
-}
-
-export interface DeadLetterStatus {
-  phase?: LetterPhase;
-  attempts?: number;
-  nextRetryTime?: string;
-  lastError?: LetterError;
-  completionTime?: string;
-  redrives?: number;
-  lastRedrive?: { value: string; time: string };
-  conditions?: Condition[];
-}
+export type LetterError = DeadLetterSpec['error'];
 
 export interface DeadLetter {
   apiVersion: string;
