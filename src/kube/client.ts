@@ -1,0 +1,112 @@
+/**
+ * The Kubernetes client of both processes: execute one request, list, watch. Replies are values; nothing here throws
+ * for HTTP or network trouble. It bounds what is in flight and leaves repeating to `sender.ts`. Used by everything that talks to
+ * the API server, inside this room and outside.
+ */
+import type { Access } from './access.ts';
+import { createGate } from './gate.ts';
+import { failureOf, noAnswer, replyOf } from './reply.ts';
+import type { Sought } from './reply.ts';
+import { listRequestOf, wireRequestOf } from './requests.ts';
+import type { ListOptions } from './requests.ts';
+import { createSender } from './sender.ts';
+import type { CallOptions, CallVerb, Report } from './sender.ts';
+import { createTransport } from './transport.ts';
+import type { WireAnswer } from './transport.ts';
+import type { ApiFailure, ApiReply, ApiRequest, KubeObject, Resource } from './types.ts';
+import { openWatch } from './watch.ts';
+import type { WatchEnd, WatchOptions } from './watch.ts';
+
+export type ListReply =
+  | { ok: true; items: KubeObject[]; resourceVersion: string; continue: string | undefined }
+  | ApiFailure;
+
+export interface KubeClient {
+  execute(request: ApiRequest, options?: CallOptions): Promise<ApiReply>;
+  /** One page. Pass `continue` on for the next one; 410 then means that the listing must start over. */
+  list(resource: Resource, options?: ListOptions & CallOptions): Promise<ListReply>;
+  /** One watch connection, until it ends. The reflector is what makes a lasting watch of it. */
+  watch(resource: Resource, options: WatchOptions): Promise<WatchEnd>;
+  /** Requests that hold a place and requests that wait for one. */
+  load(): { inFlight: number; waiting: number };
+  /** Ends every connection; calls under way are answered `Closed`. */
+  close(): Promise<void>;
+}
+
+/** One HTTP exchange, for metrics. `code` is the HTTP status, or `<error>` where none came. */
+export interface RequestReport {
+  verb: CallVerb;
+  method: string;
+  code: string;
+  durationMs: number;
+}
+
+export interface KubeClientOptions {
+  access: Access;
+  userAgent: string;
+  hooks?: { onRequest?(report: RequestReport): void };
+  /** Requests in flight at once, watches aside. 8 to 16 keep a small API server busy without making watches lag. */
+  maxInFlight?: number;
+}
+
+const LIST_TIMEOUT_MS = 60_000;
+/** Room for watches and urgent calls beside the bounded ones. */
+const EXTRA_CONNECTIONS = 256;
+
+export function createKubeClient(options: KubeClientOptions): KubeClient {
+  const { access, userAgent, maxInFlight = 16 } = options;
+  const transport = createTransport({ access, userAgent, connections: maxInFlight + EXTRA_CONNECTIONS });
+  const gate = createGate(maxInFlight);
+  const report: Report = (verb, method, outcome) => {
+    const durationMs = performance.now() - outcome.sinceMs;
+    options.hooks?.onRequest?.({
+      verb,
+      method,
+      code: outcome.code === 0 ? '<error>' : String(outcome.code),
+      durationMs,
+    });
+  };
+  const send = createSender({ access, transport, gate, report });
+
+  return {
+    async execute(request, options = {}) {
+      const answer = await send(request.verb, wireRequestOf(request), options);
+      const { resource, namespace } = request;
+      return replyFrom(answer, { name: nameOf(request), plural: resource.plural, namespace });
+    },
+    async list(resource, options = {}) {
+      const { signal, timeoutMs = LIST_TIMEOUT_MS, urgent, ...query } = options;
+      const answer = await send('list', listRequestOf(resource, query), { signal, timeoutMs, urgent });
+      return pageOf(replyFrom(answer, { name: undefined, plural: resource.plural, namespace: query.namespace }));
+    },
+    watch: (resource, options) => openWatch({ transport, access, report }, resource, options),
+    load: () => ({ inFlight: gate.inFlight(), waiting: gate.waiting() }),
+    close: () => transport.close(),
+  };
+}
+
+function replyFrom(answer: WireAnswer, sought: Sought): ApiReply {
+  if (answer.kind === 'failed') return noAnswer(answer.reason, answer.detail, answer.sent);
+  return replyOf(answer.status, answer.body, sought);
+}
+
+function nameOf(request: ApiRequest): string | undefined {
+  if (request.verb !== 'create') return request.name;
+  return (request.object as Partial<KubeObject>).metadata?.name;
+}
+
+function pageOf(reply: ApiReply): ListReply {
+  if (!reply.ok) return reply;
+  const page = reply.object as { items?: unknown; metadata?: { resourceVersion?: string; continue?: string } };
+  if (!Array.isArray(page.items) || typeof page.metadata?.resourceVersion !== 'string') {
+    return failureOf(502, { reason: 'Unreadable', message: 'the answer is not a list' }, NOTHING_SOUGHT);
+  }
+  return {
+    ok: true,
+    items: page.items as KubeObject[],
+    resourceVersion: page.metadata.resourceVersion,
+    continue: page.metadata.continue || undefined,
+  };
+}
+
+const NOTHING_SOUGHT: Sought = { name: undefined, plural: '', namespace: undefined };

@@ -1,0 +1,114 @@
+/**
+ * Sends a request, and again where that is safe, within one deadline. Safe is: what the server turned away and said
+ * when to come back (429, 503 with Retry-After), a read whose kept-alive connection turned out to be dead, and one more
+ * try with renewed credentials after a 401. Everything else is the caller's decision. Called by `client.ts`.
+ */
+import type { Access } from './access.ts';
+import type { Gate } from './gate.ts';
+import type { Transport, WireAnswer, WireRequest } from './transport.ts';
+import type { ApiRequest } from './types.ts';
+
+export type CallVerb = ApiRequest['verb'] | 'list' | 'watch';
+
+/** Told of every HTTP exchange; `code` is 0 where no answer came. */
+export type Report = (verb: CallVerb, method: string, outcome: { code: number; sinceMs: number }) => void;
+
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+  /** Deadline of the whole call, 10 s by default: waiting for a place, sending, repeating. */
+  timeoutMs?: number | undefined;
+  /** Passes the limit of requests in flight. For the Lease only: a renewal must not wait behind work. */
+  urgent?: boolean | undefined;
+}
+
+export interface SenderParts {
+  access: Access;
+  transport: Transport;
+  gate: Gate;
+  report: Report;
+}
+
+export type Send = (verb: CallVerb, request: WireRequest, options: CallOptions) => Promise<WireAnswer>;
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+const MAX_REPEATS = 4;
+const LONGEST_RETRY_AFTER_MS = 15_000;
+const SHORTEST_WAIT_MS = 50;
+
+export function createSender(parts: SenderParts): Send {
+  return async (verb, request, options) => {
+    const untilMs = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    let maybeActedOn = false;
+    for (let repeats = 0; ; repeats++) {
+      const answer = await sendOnce(parts, { verb, request, untilMs, ...options });
+      if (answer.kind === 'answer' && answer.status < 400) return answer;
+      // A 503 may come from a proxy that lost the answer, so what follows it is not "never sent" any more.
+      if (answer.kind === 'failed') answer.sent ||= maybeActedOn;
+      else maybeActedOn ||= answer.status >= 500;
+      const waitMs = await waitBeforeRepeat(answer, { repeats, method: request.method, access: parts.access });
+      if (performance.now() + waitMs >= untilMs || !(await pause(waitMs, options.signal))) return answer;
+    }
+  };
+}
+
+interface Sending extends CallOptions {
+  verb: CallVerb;
+  request: WireRequest;
+  untilMs: number;
+}
+
+async function sendOnce(parts: SenderParts, sending: Sending): Promise<WireAnswer> {
+  const { verb, request, untilMs, signal, urgent = false } = sending;
+  if (!urgent) {
+    const place = parts.gate.enter(untilMs - performance.now(), signal);
+    if (place !== true && !(await place)) return notSent(signal?.aborted ? 'Aborted' : 'Timeout');
+  }
+  const sinceMs = performance.now();
+  const answer = await parts.transport.exchange(request, { timeoutMs: Math.max(1, untilMs - sinceMs), signal });
+  if (!urgent) parts.gate.leave();
+  parts.report(verb, request.method, { code: answer.kind === 'answer' ? answer.status : 0, sinceMs });
+  return answer;
+}
+
+function notSent(reason: 'Aborted' | 'Timeout'): WireAnswer {
+  return { kind: 'failed', reason, detail: 'not sent', sent: false };
+}
+
+interface Situation {
+  repeats: number;
+  method: string;
+  access: Access;
+}
+
+/** How long to wait before the same request may be sent again; Infinity: it may not. */
+async function waitBeforeRepeat(answer: WireAnswer, situation: Situation): Promise<number> {
+  if (answer.kind === 'answer' && (answer.status === 429 || answer.status === 503)) {
+    return situation.repeats < MAX_REPEATS ? announcedWait(answer.retryAfterMs ?? Infinity) : Infinity;
+  }
+  if (situation.repeats > 0) return Infinity;
+  if (answer.kind === 'answer') return answer.status === 401 && (await situation.access.refresh()) ? 0 : Infinity;
+  return answer.reason === 'Disconnected' && situation.method === 'GET' ? 0 : Infinity;
+}
+
+/** Spread over a fifth more than was asked for: all who were turned away at once should not come back at once. */
+function announcedWait(retryAfterMs: number): number {
+  if (retryAfterMs > LONGEST_RETRY_AFTER_MS) return Infinity;
+  return Math.max(SHORTEST_WAIT_MS, retryAfterMs) * (1 + 0.2 * Math.random());
+}
+
+/** False when the signal aborted before the time was over. */
+async function pause(delayMs: number, signal: AbortSignal | undefined): Promise<boolean> {
+  if (signal?.aborted) return false;
+  if (delayMs === 0) return true;
+  return new Promise((resolve) => {
+    const onAbort = () => {
+      clearTimeout(timer);
+      resolve(false);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve(true);
+    }, delayMs);
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
