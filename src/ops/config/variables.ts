@@ -1,0 +1,255 @@
+/**
+ * THE table of environment variables: name, field of the configuration, who reads it, default, kind and meaning.
+ * `ops/config.ts` parses by it, docs/configuration.md is generated from it, and a test compares it with the manifests.
+ * A new setting is a new row here and nothing else.
+ */
+import {
+  anyPath,
+  baseURL,
+  bindAddress,
+  filePath,
+  flag,
+  namespaceList,
+  namespaceName,
+  objectName,
+  oneOf,
+  seconds,
+  secondsOrNever,
+  secretWord,
+  wholeNumber,
+  type Kind,
+} from './kinds.ts';
+
+export const PROCESSES = ['operator', 'callback'] as const;
+export type ProcessName = (typeof PROCESSES)[number];
+
+export interface Variable<T> {
+  name: string;
+  readBy: ProcessName | 'both';
+  kind: Kind<T>;
+  /** The text that counts when the variable is unset or empty. */
+  default?: string | Readonly<Record<ProcessName, string>>;
+  /** What being unset means, where there is no default. */
+  unset?: string;
+  meaning: string;
+  secret?: true;
+}
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+const DAY = 86_400;
+const YEAR = 365 * DAY;
+/** Section 6: the whole pingback URL stays under 512 characters. */
+export const MAX_CALLBACK_BASE_LENGTH = 100;
+
+export const VARIABLES = {
+  kubeconfigPath: {
+    name: 'KUBECONFIG',
+    readBy: 'both',
+    kind: anyPath,
+    unset: 'in-cluster, else `~/.kube/config`',
+    meaning: 'How to reach the Kubernetes API.',
+  },
+  watchNamespaces: {
+    name: 'WATCH_NAMESPACES',
+    readBy: 'both',
+    kind: namespaceList,
+    unset: 'all namespaces',
+    meaning: 'The namespaces whose tasks and letters are watched. The sidecar refuses callbacks for others.',
+  },
+  providerURL: {
+    name: 'PROVIDER_URL',
+    readBy: 'operator',
+    kind: baseURL(200),
+    default: 'https://ocr.captchaai.com',
+    meaning: 'Base URL of the captcha provider; `/in.php` and `/res.php` are appended. `http:` works, with a warning.',
+  },
+  providerApiKeyFile: {
+    name: 'PROVIDER_API_KEY_FILE',
+    readBy: 'operator',
+    kind: filePath,
+    unset: 'tasks need `apiKeySecretRef`',
+    meaning: "A file with the operator's own API key, for tasks that bring none. Excludes `PROVIDER_API_KEY`.",
+  },
+  providerApiKey: {
+    name: 'PROVIDER_API_KEY',
+    readBy: 'operator',
+    kind: secretWord,
+    unset: 'tasks need `apiKeySecretRef`',
+    meaning: 'The same key in the environment. Prefer the file: environments leak into crash reports and debuggers.',
+    secret: true,
+  },
+  callbackURL: {
+    name: 'CALLBACK_URL',
+    readBy: 'operator',
+    kind: baseURL(MAX_CALLBACK_BASE_LENGTH),
+    unset: 'every task is polled',
+    meaning: 'The public URL that is routed to the sidecar; `/v1/callback/<token>` is appended.',
+  },
+  callbackKeysFile: {
+    name: 'CALLBACK_KEYS_FILE',
+    readBy: 'both',
+    kind: filePath,
+    unset: 'allowed for the operator without `CALLBACK_URL` only',
+    meaning: 'Lines `kid:base64`: the first key signs callback URLs, all verify. Reloaded when it changes.',
+  },
+  callbackAllowHTTP: {
+    name: 'CALLBACK_ALLOW_HTTP',
+    readBy: 'operator',
+    kind: flag,
+    default: 'false',
+    meaning: 'Accept a `CALLBACK_URL` with `http:`. Solutions then cross the network in clear.',
+  },
+  callbackBind: {
+    name: 'CALLBACK_BIND_ADDRESS',
+    readBy: 'callback',
+    kind: bindAddress,
+    default: ':8080',
+    meaning: 'Where callbacks are received.',
+  },
+  spoolDir: {
+    name: 'SPOOL_DIR',
+    readBy: 'callback',
+    kind: filePath,
+    default: '/var/lib/captcha-operator/spool',
+    meaning: 'Where callbacks wait on disk while the Kubernetes API cannot take them. One directory per replica.',
+  },
+  metricsBind: {
+    name: 'METRICS_BIND_ADDRESS',
+    readBy: 'both',
+    kind: bindAddress,
+    default: { operator: ':9090', callback: ':9091' },
+    meaning: 'Where `/metrics` is served.',
+  },
+  healthBind: {
+    name: 'HEALTH_BIND_ADDRESS',
+    readBy: 'both',
+    kind: bindAddress,
+    default: { operator: ':8081', callback: ':8082' },
+    meaning: 'Where `/healthz` and `/readyz` are served.',
+  },
+  leaderElection: {
+    name: 'LEADER_ELECTION',
+    readBy: 'operator',
+    kind: flag,
+    default: 'true',
+    meaning: 'Only the holder of the Lease `captcha-operator` acts. `false` only where one operator runs at most.',
+  },
+  podNamespace: {
+    name: 'POD_NAMESPACE',
+    readBy: 'operator',
+    kind: namespaceName,
+    unset: 'from the pod (its service account)',
+    meaning: 'The namespace of the Lease.',
+  },
+  podName: {
+    name: 'POD_NAME',
+    readBy: 'operator',
+    kind: objectName,
+    unset: 'from the pod (its host name)',
+    meaning: 'Names this replica in the Lease, in intents and in events.',
+  },
+  maxConcurrentSubmissions: {
+    name: 'MAX_CONCURRENT_SUBMISSIONS',
+    readBy: 'operator',
+    kind: wholeNumber(1, 1_000),
+    default: '32',
+    meaning: 'Calls to `in.php` at once, per API key.',
+  },
+  pollIntervalMs: {
+    name: 'POLL_INTERVAL_SECONDS',
+    readBy: 'operator',
+    kind: seconds(1, 3_600),
+    default: '10',
+    meaning: 'Time between two polls of one task, ±10 %.',
+  },
+  maxPollsPerSecond: {
+    name: 'MAX_POLLS_PER_SECOND',
+    readBy: 'operator',
+    kind: wholeNumber(1, 1_000),
+    default: '20',
+    meaning: 'Calls to `res.php` per second, per API key.',
+  },
+  unknownSubmissionGraceMs: {
+    name: 'UNKNOWN_SUBMISSION_GRACE_SECONDS',
+    readBy: 'operator',
+    kind: seconds(1, 3_600),
+    default: '60',
+    meaning: 'How long the callback of a submission with unknown outcome is awaited before it is submitted once more.',
+  },
+  rejectedKeysLimit: {
+    name: 'REJECTED_KEYS_LIMIT',
+    readBy: 'operator',
+    kind: wholeNumber(0, 1_000),
+    default: '4',
+    meaning: 'After so many rejections within 5 min, keys never accepted wait. `0`: no limit.',
+  },
+  defaultTtlMs: {
+    name: 'DEFAULT_TTL_SECONDS_AFTER_FINISHED',
+    readBy: 'operator',
+    kind: secondsOrNever(0, 10 * YEAR),
+    default: String(DAY),
+    meaning: 'When finished tasks without `ttlSecondsAfterFinished` are deleted. `never` keeps them.',
+  },
+  deadLetterRetryMinMs: {
+    name: 'DEAD_LETTER_RETRY_MIN_SECONDS',
+    readBy: 'operator',
+    kind: seconds(1, DAY),
+    default: '10',
+    meaning: 'Time before the first retry of a dead letter; doubles with every retry.',
+  },
+  deadLetterRetryMaxMs: {
+    name: 'DEAD_LETTER_RETRY_MAX_SECONDS',
+    readBy: 'operator',
+    kind: seconds(1, DAY),
+    default: '300',
+    meaning: 'The longest time between two retries of a dead letter.',
+  },
+  deadLetterMaxAttempts: {
+    name: 'DEAD_LETTER_MAX_ATTEMPTS',
+    readBy: 'operator',
+    kind: wholeNumber(1, 10_000),
+    default: '30',
+    meaning: 'Retries before a dead letter is abandoned.',
+  },
+  deadLetterTtlMs: {
+    name: 'DEAD_LETTER_TTL_SECONDS',
+    readBy: 'operator',
+    kind: seconds(0, 10 * YEAR),
+    default: String(DAY),
+    meaning: 'When finished dead letters are deleted.',
+  },
+  logLevel: {
+    name: 'LOG_LEVEL',
+    readBy: 'both',
+    kind: oneOf(LOG_LEVELS),
+    default: 'info',
+    meaning: 'The least important lines that are written (JSON lines on stdout).',
+  },
+} as const satisfies Record<string, Variable<unknown>>;
+
+export type Field = keyof typeof VARIABLES;
+
+type Rows = typeof VARIABLES;
+type ValueOf<Row> = Row extends { kind: Kind<infer T> }
+  ? Row extends { default: unknown }
+    ? T
+    : T | undefined
+  : never;
+
+/** The settings of one process: one field per variable it reads. Durations are in milliseconds. */
+export type Settings<P extends ProcessName> = {
+  readonly [F in Field as Rows[F]['readBy'] extends P | 'both' ? F : never]: ValueOf<Rows[F]>;
+};
+
+/** The rows that a process reads, in the order of the table. */
+export function variablesOf(process: ProcessName): [Field, Variable<unknown>][] {
+  return (Object.entries(VARIABLES) as [Field, Variable<unknown>][]).filter(
+    ([, row]) => row.readBy === process || row.readBy === 'both',
+  );
+}
+
+export function defaultOf(row: Variable<unknown>, process: ProcessName): string | undefined {
+  return typeof row.default === 'object' ? row.default[process] : row.default;
+}
