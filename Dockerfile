@@ -1,0 +1,30 @@
+# syntax=docker/dockerfile:1
+# One image for both containers; deploy/base/deployment.yaml says which file each runs. scripts/image-contents.ts
+# performs these very steps without a container engine, so keep to FROM, WORKDIR, COPY, RUN (with relative paths), ENV,
+# USER, ENTRYPOINT and CMD. Nothing here is compiled for a machine, so the first two stages run on the builder's own.
+
+FROM --platform=$BUILDPLATFORM node:24.21.0-trixie-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+RUN npx --no-install tsc -p tsconfig.build.json
+# The demo, the simulator and the local control plane are not for clusters; declarations are for compilers.
+RUN rm -rf dist/dev dist/bin/demo.* && find dist -name '*.d.ts' -delete
+
+FROM --platform=$BUILDPLATFORM node:24.21.0-trixie-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+
+FROM node:24.21.0-trixie-slim
+WORKDIR /app
+ENV NODE_ENV=production
+COPY LICENSE package.json ./
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+# The same number as in the manifests: nobody in particular. Kubernetes does the health checks.
+USER 65532:65532
+ENTRYPOINT ["node", "--enable-source-maps"]
+CMD ["dist/bin/operator.js"]
