@@ -85,9 +85,12 @@ async function waitBeforeRepeat(answer: WireAnswer, situation: Situation): Promi
   if (answer.kind === 'answer' && (answer.status === 429 || answer.status === 503)) {
     return situation.repeats < MAX_REPEATS ? announcedWait(answer.retryAfterMs ?? Infinity) : Infinity;
   }
-  if (situation.repeats > 0) return Infinity;
-  if (answer.kind === 'answer') return answer.status === 401 && (await situation.access.refresh()) ? 0 : Infinity;
-  return answer.reason === 'Disconnected' && situation.method === 'GET' ? 0 : Infinity;
+  return situation.repeats === 0 && (await mayRepeatAtOnce(answer, situation)) ? 0 : Infinity;
+}
+
+async function mayRepeatAtOnce(answer: WireAnswer, situation: Situation): Promise<boolean> {
+  if (answer.kind === 'answer') return answer.status === 401 && situation.access.refresh();
+  return answer.reason === 'Disconnected' && situation.method === 'GET';
 }
 
 /** Spread over a fifth more than was asked for: all who were turned away at once should not come back at once. */
