@@ -1,0 +1,243 @@
+/**
+ * The Kubernetes API as pure protocols see it, in memory and synchronous, for unit and property tests only: uids,
+ * resourceVersions, the status subresource, JSON patches with tests, preconditions, and the transition rules that the
+ * CRDs carry as CEL. What it answers is what a real API server was measured to answer; the cluster tests run the same
+ * protocols against a real one. Refuses what it does not know by throwing.
+ */
+import type { CaptchaTaskStatus } from '../../src/api/captchatask.ts';
+import type { DeadLetterStatus } from '../../src/api/deadletter.ts';
+import type { OwnerReference } from '../../src/api/conditions.ts';
+import type { ApiReply, ApiRequest, JsonPatchOp, Protocol } from '../../src/core/protocol.ts';
+import { CAPTCHA_TASK, DEAD_LETTER } from '../../src/api/names.ts';
+import { sameJson } from '../../src/core/task/patch.ts';
+
+export interface StoredObject {
+  kind: string;
+  metadata: {
+    name: string;
+    namespace: string;
+    uid: string;
+    resourceVersion: string;
+    creationTimestamp: string;
+    annotations?: Record<string, string>;
+    ownerReferences?: OwnerReference[];
+  };
+  spec?: unknown;
+  status?: unknown;
+  data?: Record<string, string>;
+}
+
+const key = (plural: string, name: string): string => `${plural}/${name}`;
+
+type Refusal = Extract<ApiReply, { ok: false }>;
+/** Answers a request instead of the model, or leaves it to the model. */
+export type Fault = (request: ApiRequest) => Refusal | undefined;
+
+export interface ModelApi {
+  handle(request: ApiRequest): ApiReply;
+  /** Objects as they are, for asserting on the state of the world. */
+  read<T = StoredObject>(plural: string, name: string): T | undefined;
+  all<T = StoredObject>(plural: string): T[];
+  /** Puts an object as given, by somebody's other hand (people, the scheduler of a test). */
+  seed(plural: string, object: object): void;
+  remove(plural: string, name: string): void;
+  /** What cached reads answer: 0 is the newest version, 1 the one before, and so on. */
+  lag: number;
+  faults: Fault[];
+  /** Every request that changed an object, in order. */
+  writes: ApiRequest[];
+}
+
+export function createModelApi(now: () => number = () => 0): ModelApi {
+  const versions = new Map<string, (StoredObject | undefined)[]>();
+  let revision = 100;
+  let uids = 0;
+  const current = (plural: string, name: string): StoredObject | undefined => versions.get(key(plural, name))?.at(-1);
+  const keep = (plural: string, name: string, object: StoredObject | undefined): StoredObject | undefined => {
+    revision += 1;
+    if (object !== undefined) object.metadata.resourceVersion = String(revision);
+    const list = versions.get(key(plural, name)) ?? [];
+    list.push(object === undefined ? undefined : structuredClone(object));
+    versions.set(key(plural, name), list);
+    return object;
+  };
+  const stale = (plural: string, name: string): StoredObject | undefined => {
+    const list = versions.get(key(plural, name)) ?? [];
+    return list[Math.max(0, list.length - 1 - api.lag)];
+  };
+
+  function get(request: Extract<ApiRequest, { verb: 'get' }>): ApiReply {
+    const { plural } = request.resource;
+    const found = request.read === 'cached' ? stale(plural, request.name) : current(plural, request.name);
+    return found === undefined ? notFound() : { ok: true, object: structuredClone(found) };
+  }
+
+  function create(request: Extract<ApiRequest, { verb: 'create' }>): ApiReply {
+    const { plural } = request.resource;
+    const { status: _dropped, ...object } = structuredClone(request.object) as StoredObject;
+    const { name } = object.metadata;
+    if (current(plural, name) !== undefined) return refusal(409, 'AlreadyExists');
+    uids += 1;
+    object.metadata.uid = `uid-${uids}`;
+    object.metadata.creationTimestamp = new Date(now()).toISOString();
+    api.writes.push(request);
+    return { ok: true, object: keep(plural, name, object) };
+  }
+
+  function writeStatus(request: Extract<ApiRequest, { verb: 'patchStatus' | 'replaceStatus' }>): ApiReply {
+    const { plural } = request.resource;
+    const before = current(plural, request.name);
+    if (before === undefined) return notFound();
+    const after =
+      request.verb === 'patchStatus'
+        ? patched(before, request.patch)
+        : replaced(before, request.object as StoredObject);
+    if ('ok' in after) return after;
+    const broken = brokenRule(plural, before, after);
+    if (broken !== undefined) return refusal(422, 'Invalid', broken);
+    if (sameJson(before, after)) return { ok: true, object: structuredClone(before) };
+    api.writes.push(request);
+    return { ok: true, object: keep(plural, request.name, after) };
+  }
+
+  function remove(request: Extract<ApiRequest, { verb: 'delete' }>): ApiReply {
+    const found = current(request.resource.plural, request.name);
+    if (found === undefined) return notFound();
+    const { uid, resourceVersion } = request.preconditions;
+    const { metadata } = found;
+    if (uid !== metadata.uid || (resourceVersion ?? metadata.resourceVersion) !== metadata.resourceVersion) {
+      return refusal(409, 'Conflict');
+    }
+    api.writes.push(request);
+    keep(request.resource.plural, request.name, undefined);
+    return { ok: true, object: found };
+  }
+
+  const api: ModelApi = {
+    lag: 0,
+    faults: [],
+    writes: [],
+    handle(request) {
+      for (const fault of api.faults) {
+        const answer = fault(request);
+        if (answer !== undefined) return answer;
+      }
+      if (request.verb === 'get') return get(request);
+      if (request.verb === 'create') return create(request);
+      return request.verb === 'delete' ? remove(request) : writeStatus(request);
+    },
+    read: <T>(plural: string, name: string) => structuredClone(current(plural, name)) as T | undefined,
+    all: <T>(plural: string) =>
+      [...versions.entries()]
+        .filter(([name, list]) => name.startsWith(`${plural}/`) && list.at(-1) !== undefined)
+        .map(([, list]) => structuredClone(list.at(-1)) as T),
+    seed(plural, object) {
+      const copy = structuredClone(object) as StoredObject;
+      keep(plural, copy.metadata.name, copy);
+    },
+    remove: (plural, name) => void keep(plural, name, undefined),
+  };
+  return api;
+}
+
+/** Runs a protocol against the model to its verdict; `dieAfter` replies it is abandoned, as by SIGKILL. */
+export function runModel<Verdict>(
+  api: ModelApi,
+  protocol: Protocol<Verdict>,
+  dieAfter = Number.POSITIVE_INFINITY,
+): Verdict | 'died' {
+  let step = protocol.next();
+  for (let replies = 0; step.done !== true; replies += 1) {
+    if (replies === dieAfter) return 'died';
+    step = protocol.next(api.handle(step.value));
+  }
+  return step.value;
+}
+
+export function refusal(status: number, reason: string, message = reason): Refusal {
+  return { ok: false, status, reason, message, transient: false, sent: true };
+}
+
+/** No answer; `sent` says whether the request may have been acted on. */
+export function outage(sent = false): Refusal {
+  return { ok: false, status: 0, reason: 'Unavailable', message: 'no connection', transient: true, sent };
+}
+
+function notFound(): Refusal {
+  return refusal(404, 'NotFound');
+}
+
+function replaced(before: StoredObject, given: StoredObject): StoredObject | Refusal {
+  if (given.metadata.resourceVersion === undefined) return refusal(422, 'Invalid');
+  if (given.metadata.uid !== before.metadata.uid) return refusal(409, 'Conflict');
+  if (given.metadata.resourceVersion !== before.metadata.resourceVersion) return refusal(409, 'Conflict');
+  return { ...structuredClone(before), status: structuredClone(given.status) };
+}
+
+function patched(before: StoredObject, patch: JsonPatchOp[]): StoredObject | Refusal {
+  const object = structuredClone(before);
+  return patch.every((op) => applied(object as unknown as Tree, op)) ? object : refusal(422, 'Invalid');
+}
+
+interface Tree {
+  [field: string]: unknown;
+}
+
+/** Applies one op in place; false where it does not apply. */
+function applied(object: Tree, op: JsonPatchOp): boolean {
+  const parts = op.path.split('/').slice(1);
+  const last = parts.pop()!;
+  const parent = parts.reduce<Tree | undefined>((tree, part) => tree?.[part] as Tree | undefined, object);
+  if (parent === undefined) return false;
+  if (op.op === 'test') return sameJson(parent[last], op.value);
+  if (op.op !== 'add' && !(last in parent)) return false;
+  if (op.op === 'remove') delete parent[last];
+  else parent[last] = structuredClone(op.value);
+  return true;
+}
+
+/** The CEL of the CRDs, as far as status goes: the name of the first rule that a change breaks. */
+function brokenRule(plural: string, before: StoredObject, after: StoredObject): string | undefined {
+  if (plural === CAPTCHA_TASK.plural) return brokenTaskRule(statusOf(before) ?? {}, statusOf(after));
+  if (plural === DEAD_LETTER.plural) return brokenLetterRule(statusOf(before) ?? {}, statusOf(after));
+  return undefined;
+}
+
+function statusOf<Status extends object>(object: StoredObject): Status | undefined {
+  return object.status as Status | undefined;
+}
+
+function brokenTaskRule(before: CaptchaTaskStatus, after: CaptchaTaskStatus | undefined): string | undefined {
+  if (after === undefined) return 'status is never removed';
+  const kept = (['solution', 'completionTime', 'failure'] as const).map((field): [string, boolean] => [
+    `${field} is final`,
+    before[field] === undefined || sameJson(before[field], after[field]),
+  ]);
+  const rules: [string, boolean][] = [
+    ['a finished phase never changes', !hasEnded(before) || before.phase === after.phase],
+    ...kept,
+    ['attempts never decrease', (after.attempts ?? 0) >= (before.attempts ?? 0)],
+    ['captchaID is fixed within an attempt', keepsId(before.submission, after.submission)],
+    ['phase Solved has a solution', (after.phase === 'Solved') === (after.solution !== undefined)],
+  ];
+  return rules.find(([, holds]) => !holds)?.[0];
+}
+
+function hasEnded(status: CaptchaTaskStatus): boolean {
+  return status.phase === 'Solved' || status.phase === 'Failed';
+}
+
+function keepsId(before: CaptchaTaskStatus['submission'], after: CaptchaTaskStatus['submission']): boolean {
+  if (before?.captchaID === undefined || before.attempt !== after?.attempt) return true;
+  return before.captchaID === after.captchaID;
+}
+
+function brokenLetterRule(before: DeadLetterStatus, after: DeadLetterStatus | undefined): string | undefined {
+  if (after === undefined) return 'status is never removed';
+  const rules: [string, boolean][] = [
+    ['Resolved is final', before.phase !== 'Resolved' || after.phase === 'Resolved'],
+    ['attempts never decrease', (after.attempts ?? 0) >= (before.attempts ?? 0)],
+    ['redrives never decrease', (after.redrives ?? 0) >= (before.redrives ?? 0)],
+  ];
+  return rules.find(([, holds]) => !holds)?.[0];
+}
