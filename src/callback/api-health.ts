@@ -1,0 +1,25 @@
+/**
+ * Whether the Kubernetes API is worth asking. Up until several calls in a row failed; up again with the first success
+ * of anyone. While it is down, callbacks go straight to the spool and only the drainer asks.
+ */
+export interface ApiHealth {
+  isUp(): boolean;
+  succeeded(): void;
+  failed(): void;
+}
+
+/** One or two failures may be one task's own trouble; more in a row, with no success between, are the API's. */
+const FAILURES_UNTIL_DOWN = 3;
+
+export function createApiHealth(): ApiHealth {
+  let failures = 0;
+  return {
+    isUp: () => failures < FAILURES_UNTIL_DOWN,
+    succeeded() {
+      failures = 0;
+    },
+    failed() {
+      failures++;
+    },
+  };
+}

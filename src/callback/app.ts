@@ -1,0 +1,39 @@
+/**
+ * Assembles the Koa application: the chain of middlewares in the order in which a request meets them. Wiring only.
+ */
+import Koa from 'koa';
+import type { CallbackHooks } from './hooks.ts';
+import type { Intake } from './intake.ts';
+import type { Limits } from './limits.ts';
+import { authenticate } from './middleware/authenticate.ts';
+import type { TokenVerifier } from './middleware/authenticate.ts';
+import { limitHead } from './middleware/limit-head.ts';
+import { observe } from './middleware/observe.ts';
+import { readBody } from './middleware/read-body.ts';
+import { receive } from './middleware/receive.ts';
+import { route } from './middleware/route.ts';
+import { shield } from './middleware/shield.ts';
+import type { PollRequests } from './poll-requests.ts';
+import type { CallbackState } from './state.ts';
+
+export interface AppParts {
+  keys: TokenVerifier;
+  intake: Intake;
+  pollRequests: PollRequests;
+  hooks: CallbackHooks;
+  limits: Limits;
+}
+
+export function createApp(parts: AppParts): Koa<CallbackState> {
+  const app = new Koa<CallbackState>();
+  // `shield` answers for errors; Koa's own handler would print them with their stacks.
+  app.silent = true;
+  app.use(observe(parts.hooks));
+  app.use(shield(parts.hooks));
+  app.use(route);
+  app.use(authenticate(parts.keys));
+  app.use(limitHead(parts.limits, parts.pollRequests));
+  app.use(readBody(parts.limits, parts.pollRequests));
+  app.use(receive(parts.intake, parts.pollRequests));
+  return app;
+}

@@ -1,0 +1,63 @@
+/**
+ * What the sidecar tells the outside about its work: one narrow interface, so that no middleware knows a metrics
+ * library or a logger. `bin/callback.ts` connects it to `ops/metrics` and `ops/log` through `reportTo`.
+ *
+ * Nothing that passes here holds a token, a code, an id, a name or free text from a request: labels and counts only.
+ */
+import type { CallbackVerdict } from '../core/callback.ts';
+
+/** Label `result` of `callbacks_total`. */
+export const CALLBACK_RESULTS = [
+  'accepted',
+  'duplicate',
+  'conflict',
+  'late',
+  'ignored',
+  'spooled',
+  'dead_lettered',
+  'unauthorized',
+  'invalid',
+  'lost',
+] as const;
+export type CallbackResult = (typeof CALLBACK_RESULTS)[number];
+
+/** What went wrong with the spool; each is logged, and none loses an acknowledged callback silently. */
+export type SpoolFault =
+  /** The directory cannot be used: missing, read-only, locked by another process. */
+  | 'unavailable'
+  /** A write or fsync failed; that segment takes no more records. */
+  | 'writeFailed'
+  /** At its bound: the callback was answered 503. */
+  | 'full'
+  /** A record whose checksum does not match was moved to quarantine. */
+  | 'damaged'
+  /** A segment of a version that this build cannot read was left where it is. */
+  | 'unknownVersion'
+  /** A file could not be read or removed; its records stay. */
+  | 'ioError';
+
+export interface CallbackHooks {
+  /**
+   * One result. A callback that waited in the spool is reported twice: `spooled` when it was answered, and its verdict
+   * when the drainer applied it.
+   */
+  onResult(result: CallbackResult): void;
+  /** One request for a callback path was answered. */
+  onAnswered(durationMs: number): void;
+  /** The verdict behind a result, for counters beside `callbacks_total`. */
+  onVerdict(verdict: CallbackVerdict): void;
+  /** `code` is a system error code (`ENOSPC`) or a stable word of ours. */
+  onSpoolFault(fault: SpoolFault, code: string): void;
+  /** A bug: something threw where nothing may. The name of the error's class only. */
+  onCrash(place: string, errorName: string): void;
+}
+
+/** The result label of a settled verdict. */
+export function resultOf(verdict: Exclude<CallbackVerdict, { kind: 'retry' }>): CallbackResult {
+  return verdict.kind === 'deadLettered' ? 'dead_lettered' : verdict.kind;
+}
+
+/** The class name of anything thrown: messages and stacks may quote a request. */
+export function nameOfError(error: unknown): string {
+  return error instanceof Error ? error.constructor.name : typeof error;
+}

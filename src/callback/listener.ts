@@ -1,0 +1,84 @@
+/**
+ * The HTTP server below the application: its timeouts, sizes and connection limit, and how it stops. Node's parser
+ * stays strict (it refuses a message with both Content-Length and Transfer-Encoding, and bare line feeds), and what it
+ * refuses is answered with a bare status and a closed connection.
+ */
+import { createServer } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Limits } from './limits.ts';
+
+export interface Listener {
+  port: number;
+  /** Takes no new connection, lets requests under way end, closes the rest. Resolves when all are closed. */
+  stop(graceMs: number): Promise<void>;
+}
+
+export interface ListenAddress {
+  host: string | undefined;
+  /** 0 takes any free port. */
+  port: number;
+}
+
+const CHECK_INTERVAL_MS = 500;
+
+export async function startListener(
+  handler: RequestListener,
+  address: ListenAddress,
+  limits: Limits,
+): Promise<Listener> {
+  const server = createServer(
+    {
+      maxHeaderSize: limits.requestLineBytes + limits.headerBytes,
+      headersTimeout: limits.slowClientMs,
+      requestTimeout: limits.slowClientMs,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      keepAliveTimeout: limits.keepAliveMs,
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+      noDelay: true,
+    },
+    handler,
+  );
+  server.maxConnections = limits.connections;
+  // Also cuts a client that connects and says nothing, or does not read its answer.
+  server.timeout = limits.slowClientMs + limits.keepAliveMs;
+  server.on('clientError', answerClientError);
+  await listen(server, address);
+  const { port } = server.address() as AddressInfo;
+  return { port, stop: (graceMs) => stop(server, graceMs) };
+}
+
+function listen(server: Server, { host, port }: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, ...(host === undefined ? {} : { host }), backlog: 1024 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+async function stop(server: Server, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+  await closed;
+  clearTimeout(timer);
+}
+
+const STATUS_OF_PARSER_ERROR: Record<string, string> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const status = STATUS_OF_PARSER_ERROR[error.code ?? ''] ?? '400 Bad Request';
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+}
