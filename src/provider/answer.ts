@@ -27,7 +27,7 @@ export function parseAnswer(text: string): Answer {
 
 function parseJsonAnswer(fields: Record<string, unknown>): Answer {
   const request = fields['request'];
-  switch (String(fields['status'])) {
+  switch (scalar(fields['status']) ?? '') {
     case '0':
     case 'false':
       return { kind: 'word', word: typeof request === 'string' ? request : '', explicit: true };
@@ -58,6 +58,12 @@ export function parseFields(body: string): Record<string, unknown> {
 /** The members of an object; none of any other value. */
 export function recordOf(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** A string, number or boolean as text. (An object might not even convert: JSON may hold a member `toString`.) */
+export function scalar(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
 }
 
 /** The third argument (the number's own text) is ES2025, present in every Node this project supports. */

@@ -8,7 +8,7 @@ import type { CaptchaType } from '../api/names.ts';
 import type { PollOutcome, Refusal, SubmitOutcome, Unreachable } from '../core/outcome.ts';
 import { classifyCode, listedCode } from '../core/provider-codes.ts';
 import { solutionOf } from '../core/solution.ts';
-import { parseAnswer, parseFields, recordOf, type Answer } from './answer.ts';
+import { parseAnswer, parseFields, recordOf, scalar, type Answer } from './answer.ts';
 import type { Exchange, Fault } from './http.ts';
 
 const ID = /^\d{1,20}$/;
@@ -72,8 +72,8 @@ export function threadsOutcome(exchange: Exchange): number | undefined {
   const fields = parseFields(exchange.text);
   const request = fields['request'];
   const nested = typeof request === 'string' ? parseFields(request) : recordOf(request);
-  const found = String(fields['threads'] ?? nested['threads']);
-  return /^[1-9]\d{0,5}$/.test(found) ? Number(found) : undefined;
+  const found = scalar(fields['threads'] ?? nested['threads']);
+  return found !== undefined && /^[1-9]\d{0,5}$/.test(found) ? Number(found) : undefined;
 }
 
 /** 4xx and 503: not accepted, by the status alone; a listed code in the body says more than the number. */

@@ -1,0 +1,108 @@
+/**
+ * Sends pingbacks: at the scripted moments or on command, by GET, form or JSON, faithful, forged, twice, or never.
+ * Like the provider it does not care what becomes of them, unless the script says to try again.
+ */
+import { field } from './form.ts';
+import { Agent, request as httpRequest } from 'node:http';
+import type { PingbackStep } from './script.ts';
+import { later, type State, type Task } from './state.ts';
+
+const DELIVERY_TIMEOUT_MS = 10_000;
+const agent = new Agent({ keepAlive: true, maxSockets: 256, timeout: 4_000, scheduling: 'lifo' });
+
+/** A delivery that belongs to no task of ours: any URL, id and code. */
+export interface ForeignPingback {
+  url: string;
+  id: string;
+  code: unknown;
+}
+
+/** Starts what the script wants after the task is solved. */
+export function schedulePingbacks(state: State, task: Task): void {
+  if (field(task.fields, 'pingback') === '') return;
+  for (const step of task.script.pingbacks ?? [{}]) {
+    if (step.beforeReply === true || step.onCommand === true) continue;
+    if (step.afterMs === undefined) void deliverPingback(state, task, step);
+    else later(state, step.afterMs, () => void deliverPingback(state, task, step));
+  }
+}
+
+/** Sends one pingback of a task and writes it into the books. Resolves with the receiver's status (0: none came). */
+export async function deliverPingback(state: State, task: Task, step: PingbackStep, tried = 0): Promise<number> {
+  const id = step.id ?? task.id;
+  const code = step.code ?? codeOf(task);
+  const receipt = await send({ url: field(task.fields, 'pingback'), id, code }, step);
+  task.line.pingbacks.push({ timeMs: Date.now(), method: step.method ?? 'GET', id, code, ...receipt });
+  count(state, receipt.status);
+  const { retry } = step;
+  if (receipt.status !== 200 && retry !== undefined && tried < retry.times) {
+    later(state, retry.everyMs, () => void deliverPingback(state, task, step, tried + 1));
+  }
+  return receipt.status;
+}
+
+function codeOf({ outcome }: Task): unknown {
+  if (outcome === undefined) return 'CAPCHA_NOT_READY';
+  return 'code' in outcome ? outcome.code : outcome.request;
+}
+
+/** Sends a pingback that no task asked for. */
+export async function deliverForeign(state: State, foreign: ForeignPingback, step: PingbackStep): Promise<number> {
+  const { status } = await send(foreign, step);
+  count(state, status);
+  return status;
+}
+
+function count(state: State, status: number): void {
+  state.ledger.totals.pingbacks += 1;
+  if (status === 200) state.ledger.totals.pingbacksAnswered200 += 1;
+}
+
+interface Message {
+  method: 'GET' | 'POST';
+  url: string;
+  body: string;
+  type: string;
+}
+
+function messageOf({ url, id, code }: ForeignPingback, step: PingbackStep): Message {
+  const text = typeof code === 'string' ? code : JSON.stringify(code);
+  switch (step.method ?? 'GET') {
+    case 'FORM': {
+      const body = new URLSearchParams({ id, code: text }).toString();
+      return { method: 'POST', url, body, type: 'application/x-www-form-urlencoded' };
+    }
+    case 'JSON':
+      return { method: 'POST', url, body: JSON.stringify({ id, code }), type: 'application/json' };
+    case 'GET':
+    default: {
+      const query = `id=${encodeURIComponent(id)}&code=${encodeQuery(text, step.encoding)}`;
+      return { method: 'GET', url: `${url}${url.includes('?') ? '&' : '?'}${query}`, body: '', type: '' };
+    }
+  }
+}
+
+function encodeQuery(text: string, encoding: PingbackStep['encoding']): string {
+  if (encoding === 'raw') return text;
+  return encoding === 'form' ? new URLSearchParams({ code: text }).toString().slice(5) : encodeURIComponent(text);
+}
+
+function send(pingback: ForeignPingback, step: PingbackStep): Promise<{ status: number; error?: string }> {
+  const message = messageOf(pingback, step);
+  const headers =
+    message.type === '' ? {} : { 'content-type': message.type, 'content-length': Buffer.byteLength(message.body) };
+  return new Promise((resolve) => {
+    try {
+      const request = httpRequest(message.url, { method: message.method, headers, agent }, (response) => {
+        response.resume();
+        response.once('end', () => resolve({ status: response.statusCode ?? 0 }));
+        response.once('error', (error) => resolve({ status: 0, error: error.message }));
+      });
+      request.setTimeout(DELIVERY_TIMEOUT_MS, () => request.destroy(new Error('time-out')));
+      request.once('error', (error) => resolve({ status: 0, error: error.message }));
+      request.end(message.body);
+    } catch (error) {
+      resolve({ status: 0, error: String(error) });
+    }
+  });
+}

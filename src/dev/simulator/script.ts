@@ -1,0 +1,126 @@
+/**
+ * What the simulator can be told: the vocabulary of scripts, rules and accounts. Types and defaults only, shared by
+ * the server, the control client, the tests and the demo. All of it is plain JSON, because scripts travel over HTTP.
+ */
+
+/** Ways a reply can go wrong on its way. Each may happen whether or not the submission was accepted. */
+export const FAULTS = [
+  'reset', // the connection is reset, no byte answered
+  'resetInBody', // reset after half of the right reply
+  'shortBody', // closed after half of the right reply, content-length promised all of it
+  'hang', // no byte ever
+  'slowBody', // status at once, then one byte of the right reply every 250 ms
+  'html500',
+  'html502',
+  'html200', // a gateway's page with status 200
+  'http400',
+  'http404',
+  'http429',
+  'http503',
+  'redirect',
+  'truncatedJson', // half of the right reply, correctly framed
+  'wrongContentType', // the right reply, labelled image/png
+  'badGzip', // the right reply, labelled gzip
+  'garbage', // bytes that are not text
+  'notHttp', // not even a status line
+  'empty', // 200 without a body
+  'huge', // a reply of 10 MB
+] as const;
+export type FaultName = (typeof FAULTS)[number];
+
+export interface Fault {
+  fault: FaultName;
+  /** Value of the `Retry-After` header, for the `http…` faults. */
+  retryAfter?: string;
+}
+
+interface Delayed {
+  /** The reply waits this long. */
+  delayMs?: number;
+}
+
+/** One `in.php` call. With a fault, `accept` says whether the task exists (and was paid for) nevertheless. */
+export type SubmitStep = Delayed & ({ accept: true } | { code: string } | (Fault & { accept?: boolean }));
+
+/** One `res.php?action=get` call for a task; after the listed steps polls tell the truth. */
+export type PollStep = Delayed & ({ notReady: true } | { code: string } | Fault);
+
+/** What the solver comes to: a result (default: one of the right shape), an error word, or nothing ever. */
+export type ResultScript = { request?: unknown; userAgent?: string } | { code: string } | 'never';
+
+export interface PingbackStep {
+  /** GET with a query (default), POST form or POST JSON. */
+  method?: 'GET' | 'FORM' | 'JSON';
+  /** After the task is solved. */
+  afterMs?: number;
+  /** Sent, and its answer awaited, before the reply of `in.php`. */
+  beforeReply?: boolean;
+  /** Only when told by `control.pingback`. */
+  onCommand?: boolean;
+  /** Instead of the result: another answer, an error word, an object (JSON). */
+  code?: unknown;
+  /** Instead of the task's id. */
+  id?: string;
+  /** GET: percent-encoded (default), as forms encode (space is `+`), or as it is. */
+  encoding?: 'percent' | 'form' | 'raw';
+  /** Tried again until the answer is 200. Default: once. */
+  retry?: { times: number; everyMs: number };
+}
+
+export interface TaskScript {
+  /** From the reply of `in.php` until the result exists. Default: the simulator's `answerAfterMs`. */
+  solveAfterMs?: number;
+  polls?: PollStep[];
+  result?: ResultScript;
+  /** Default: one GET as soon as the task is solved. `[]`: the callback is lost. */
+  pingbacks?: PingbackStep[];
+}
+
+export interface Script {
+  /** One entry a call of `in.php`; the last one repeats. Default: every call is accepted. */
+  submit?: SubmitStep[];
+  /** One entry an accepted task; the last one repeats. */
+  tasks?: TaskScript[];
+}
+
+/** Which submissions a script is for: a form field of `in.php` that equals, or contains, a text. The newest rule wins. */
+export interface Match {
+  field: string;
+  equals?: string;
+  contains?: string;
+}
+
+export interface Account {
+  /** What the key is answered. `wrong` and `unknown` count towards the ban of the caller's address. */
+  state: 'ok' | 'wrong' | 'unknown' | 'addressNotAllowed';
+  /** Size of the thread pool; 0: no limit, and `threadsinfo` says nothing usable. */
+  threads: number;
+  busyCode: 'ERROR_ZERO_BALANCE' | 'ERROR_NO_SLOT_AVAILABLE';
+  balance: number;
+  /** All calls of this kind are answered with `code` until the (simulated) time is over. */
+  block?: { code: string; forMs: number; on: 'in' | 'res' | 'both' };
+}
+
+export const DEFAULT_ACCOUNT: Account = {
+  state: 'ok',
+  threads: 0,
+  busyCode: 'ERROR_ZERO_BALANCE',
+  balance: 12.345,
+};
+
+export interface SimulatorOptions {
+  /** 0: any free port. */
+  port?: number;
+  /** Default of `solveAfterMs`. */
+  answerAfterMs?: number;
+  /** Ids in JSON replies. The live service sends integers. */
+  ids?: 'integer' | 'string';
+  /** The id of the first task, minus one; above 2^31 as the live service's are. */
+  idsAfter?: string;
+  /** Whether a reply is JSON when the request does not say. */
+  jsonByDefault?: boolean;
+  /** Wrong keys from one address until it is banned for 5 min; 0: never. */
+  banAfterWrongKeys?: number;
+  /** Smallest and largest image in bytes (the provider's two documents disagree). */
+  imageBytes?: { min: number; max: number };
+}
