@@ -1,0 +1,172 @@
+/**
+ * Who may start: all lanes of this process, one per API key, and what they share: the breaker of this address and the
+ * count of rejected keys (the provider bans addresses, not keys). Places, turns and permits are found again by the
+ * task's key alone. A mutable value and its functions, without I/O; the task controller feeds and pumps it.
+ */
+import type { PollOutcome, SubmitOutcome } from '../outcome.ts';
+import type { Blockage, Moment } from './facts.ts';
+import type { TaskPolicy } from './policy.ts';
+import { BREAKER_REASONS, type Breaker, type BreakerReason, faultOf, gate, relieved, trip } from './breaker.ts';
+import {
+  type Lane,
+  blockageOf,
+  createLane,
+  grantOne,
+  isUsed,
+  joinLane,
+  leaveLane,
+  pollFaulted,
+  pollPauseOf,
+  ticketIn,
+  turnCalled,
+} from './lane.ts';
+import { REJECTIONS_WINDOW_MS } from './policy.ts';
+
+export interface Admission {
+  readonly policy: Pick<TaskPolicy, 'maxConcurrentSubmissions' | 'rejectedKeysLimit'>;
+  readonly lanes: Map<string, Lane>;
+  /** Where a task waits or has its turn, and where it holds a permit. */
+  readonly places: Map<string, Lane>;
+  readonly permits: Map<string, Lane>;
+  address: Breaker | undefined;
+  rejections: number[];
+}
+
+export function createAdmission(policy: Admission['policy']): Admission {
+  return { policy, lanes: new Map(), places: new Map(), permits: new Map(), address: undefined, rejections: [] };
+}
+
+/** Takes a place in the lane of this API key, unless the task has one there; a place in another lane is given up. */
+export function join(all: Admission, task: { key: string; age: number }, apiKey: string, mono: number): void {
+  const lane = laneOf(all, apiKey);
+  if (all.places.get(task.key) !== lane) leave(all, task.key);
+  all.places.set(task.key, lane);
+  joinLane(lane, task, mono);
+}
+
+/** Gives up the task's place, or its turn if it was not used. */
+export function leave(all: Admission, key: string): void {
+  const lane = all.places.get(key);
+  if (lane === undefined) return;
+  if (ticketIn(lane, key) === 'granted') all.address = relieved(all.address, false);
+  leaveLane(lane, key);
+  all.places.delete(key);
+}
+
+/** Gives up every place and turn (leadership lost); breakers and permits stay. */
+export function leaveAll(all: Admission): void {
+  for (const key of all.places.keys()) leave(all, key);
+}
+
+export function ticketOf(all: Admission, key: string, apiKey: string): 'none' | 'queued' | 'granted' {
+  const lane = all.places.get(key);
+  return lane === all.lanes.get(apiKey) ? ticketIn(lane, key) : 'none';
+}
+
+/** Grants as many turns as the limits allow, in every lane, and returns whose they are. */
+export function pump(all: Admission, mono: number): string[] {
+  const granted: string[] = [];
+  for (const lane of all.lanes.values()) {
+    for (let key = grantOne(lane, mono); key !== undefined; key = grantOne(lane, mono)) {
+      granted.push(key);
+      if (all.address !== undefined) all.address = { ...all.address, probing: true };
+    }
+  }
+  return granted;
+}
+
+/** A call was made in this task's turn and came back. */
+export function called(all: Admission, key: string, outcome: SubmitOutcome, moment: Moment): void {
+  const lane = all.places.get(key);
+  all.places.delete(key);
+  noteAddress(all, outcome, moment);
+  if (lane === undefined) return;
+  const fault = faultOf(outcome);
+  const ofKey = fault !== undefined && fault.reason !== 'addressBlocked' ? { fault } : {};
+  turnCalled(lane, key, { outcome, ...ofKey }, moment);
+  if (outcome.kind === 'accepted') all.permits.set(key, lane);
+}
+
+export function polled(all: Admission, apiKey: string, outcome: PollOutcome, moment: Moment): void {
+  noteAddress(all, outcome, moment);
+  const fault = faultOf(outcome);
+  if (fault !== undefined && fault.reason !== 'addressBlocked') pollFaulted(laneOf(all, apiKey), fault, moment);
+}
+
+/** How much longer polls with this key rest. */
+export function pollPauseMs(all: Admission, apiKey: string, mono: number): number {
+  const lane = all.lanes.get(apiKey);
+  return Math.max(0, (all.address?.untilMono ?? mono) - mono, lane === undefined ? 0 : pollPauseOf(lane, mono));
+}
+
+/** A task that was accepted before this process looked counts as one of the provider's threads too. */
+export function holdPermit(all: Admission, key: string, apiKey: string, untilMono: number): void {
+  if (all.permits.has(key)) return;
+  const lane = laneOf(all, apiKey);
+  all.permits.set(key, lane);
+  lane.permits.set(key, untilMono);
+}
+
+/** The provider has given its final answer, or a dead letter holds the result. */
+export function returnPermit(all: Admission, key: string): void {
+  all.permits.get(key)?.permits.delete(key);
+  all.permits.delete(key);
+}
+
+export function setThreads(all: Admission, apiKey: string, threads: number | undefined): void {
+  laneOf(all, apiKey).threads = threads;
+}
+
+export function blockage(all: Admission, apiKey: string, mono: number): Blockage | undefined {
+  const lane = all.lanes.get(apiKey);
+  return lane === undefined ? undefined : blockageOf(lane, mono);
+}
+
+/** Keys of the tasks that wait for this API key. */
+export function queuedFor(all: Admission, apiKey: string): string[] {
+  return [...(all.lanes.get(apiKey)?.tickets.keys() ?? [])];
+}
+
+/** API keys that somebody uses, and whether the provider has accepted a submission with each. */
+export function keysInUse(all: Admission): { apiKey: string; accepted: boolean }[] {
+  const used = [...all.lanes].filter(([, lane]) => isUsed(lane));
+  return used.map(([apiKey, { accepted }]) => ({ apiKey, accepted }));
+}
+
+/** Breakers that are not closed, by reason. */
+export function openBreakers(all: Admission): Record<BreakerReason, number> {
+  const counts = Object.fromEntries(BREAKER_REASONS.map((reason) => [reason, 0])) as Record<BreakerReason, number>;
+  const breakers = [all.address, ...Array.from(all.lanes.values(), (lane) => lane.breaker)];
+  for (const breaker of breakers) if (breaker !== undefined) counts[breaker.reason] += 1;
+  return counts;
+}
+
+function laneOf(all: Admission, apiKey: string): Lane {
+  const known = all.lanes.get(apiKey);
+  if (known !== undefined) return known;
+  const lane = createLane({
+    maxCalls: all.policy.maxConcurrentSubmissions,
+    distrusted: (mono) => distrusted(all, mono),
+    address: (mono) => gate(all.address, mono),
+  });
+  all.lanes.set(apiKey, lane);
+  return lane;
+}
+
+function distrusted(all: Admission, mono: number): boolean {
+  if (all.policy.rejectedKeysLimit === 0) return false;
+  while ((all.rejections[0] ?? Infinity) <= mono - REJECTIONS_WINDOW_MS) all.rejections.shift();
+  return all.rejections.length >= all.policy.rejectedKeysLimit;
+}
+
+/** A ban shuts everything; after its time any answer that is no ban lifts it. */
+function noteAddress(all: Admission, outcome: SubmitOutcome | PollOutcome, moment: Moment): void {
+  const fault = faultOf(outcome);
+  if (fault?.reason === 'keyRejected') all.rejections.push(moment.mono);
+  if (fault?.reason === 'addressBlocked') {
+    all.address = trip(all.address, fault, moment.mono, moment.random);
+  } else if (all.address !== undefined && all.address.untilMono <= moment.mono) {
+    const answered = outcome.kind !== 'unreachable' && outcome.kind !== 'unknown';
+    all.address = relieved(all.address, answered);
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * What is to be done about one task now: an ordered table of named rules, first match wins. Read from top to bottom it
+ * is sections 3 to 7 of the contract. `controllers/loop` calls it after every gather; it looks at nothing but its
+ * arguments, so a history of facts can be replayed through it.
+ *
+ * Order matters twice. What the provider said is recorded before anything is decided (a reply forgotten is money
+ * lost), and that part works without leadership. Then whatever holds the task (letter, suspension) comes before
+ * whatever would end it (deadline, unknown, retries), and that before whatever would move it on (poll, submit).
+ */
+import type { TaskEffect } from './effects.ts';
+import type { Moment, TaskFacts } from './facts.ts';
+import type { TaskPolicy } from './policy.ts';
+import { DEADLINE_RULES, RETRY_RULES, UNRESOLVED_RULES } from './ending.ts';
+import { LETTER_RULES, SUSPEND_RULES } from './holding.ts';
+import { INTENT_FRESH_MS } from './policy.ts';
+import { ADMISSION_RULES, POLL_RULES } from './progress.ts';
+import { POLL_REFUSAL_RULES, REFUSAL_RULES, REPLY_RULES } from './replies.ts';
+import { IDLE, type Rule, type Situation, msToDeadline, order, situationOf, wakeIn } from './situation.ts';
+import { isFinished } from './transitions.ts';
+
+export interface Decision {
+  /** The name of the rule that matched. */
+  rule: string;
+  effects: readonly TaskEffect[];
+  /** Look again after this long if nothing happens before. */
+  wakeInMs?: number;
+}
+
+export const TASK_RULES: readonly Rule[] = [
+  { name: 'a finished task needs nothing', when: ({ task }) => isFinished(task), choose: () => IDLE },
+  {
+    name: 'a task being deleted starts nothing',
+    when: ({ task }) => task.metadata.deletionTimestamp !== undefined,
+    choose: () => IDLE,
+  },
+  ...REPLY_RULES,
+  {
+    name: 'a received result is delivered',
+    when: ({ memory }) => memory.held !== undefined,
+    choose: () => order({ kind: 'deliver' }),
+  },
+  ...REFUSAL_RULES,
+  { name: 'a standby starts nothing', when: ({ facts }) => !facts.mayAct, choose: () => IDLE },
+  {
+    name: 'a call under way is waited for',
+    when: ({ memory, open }) => memory.intent?.call === 'underWay' && open?.intentBy === memory.intent.by,
+    choose: () => wakeIn(60_000),
+  },
+  {
+    name: 'the provider is called once for an own intent while it is fresh',
+    when: (situation) => ownsFreshIntent(situation),
+    choose: () => order({ kind: 'submit' }),
+  },
+  ...LETTER_RULES,
+  ...POLL_REFUSAL_RULES,
+  ...SUSPEND_RULES,
+  ...DEADLINE_RULES,
+  ...UNRESOLVED_RULES,
+  ...RETRY_RULES,
+  ...POLL_RULES,
+  ...ADMISSION_RULES,
+];
+
+export function decideTask(facts: TaskFacts, moment: Moment, policy: TaskPolicy): Decision {
+  const situation = situationOf(facts, moment, policy);
+  for (const rule of TASK_RULES) {
+    if (!rule.when(situation)) continue;
+    const choice = rule.choose(situation);
+    const wakeInMs = soonest(choice.wakeInMs, wakeForDeadline(situation));
+    return { rule: rule.name, effects: choice.effects, ...(wakeInMs === undefined ? {} : { wakeInMs }) };
+  }
+  throw new Error('the last rule of the table matches everything');
+}
+
+/** Ours, written, never used, and young enough that nobody can have taken it for unknown. */
+export function ownsFreshIntent({ memory, open, moment }: Pick<Situation, 'memory' | 'open' | 'moment'>): boolean {
+  const { intent } = memory;
+  if (intent === undefined || !intent.written || intent.call !== 'notSent') return false;
+  if (open?.intentBy !== intent.by || open.captchaID !== undefined) return false;
+  return moment.mono - intent.sentMono < INTENT_FRESH_MS;
+}
+
+function wakeForDeadline(situation: Situation): number | undefined {
+  if (isFinished(situation.task) || situation.status?.deadLetter !== undefined || !situation.facts.mayAct)
+    return undefined;
+  const ms = msToDeadline(situation);
+  return ms === undefined || ms <= 0 ? undefined : ms;
+}
+
+function soonest(left: number | undefined, right: number | undefined): number | undefined {
+  if (left === undefined || right === undefined) return left ?? right;
+  return Math.min(left, right);
+}

@@ -1,0 +1,63 @@
+/**
+ * All that `decide` may look at: the task, what this process remembers of it, and one view each of the things around
+ * it. `controllers/task/gather` fills it from caches without waiting for anything; a view that is not known says so,
+ * and a rule orders the read. Frozen in spirit: nobody changes a fact after it was gathered.
+ */
+import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { LetterPhase, UnknownReason } from '../../api/names.ts';
+import type { TaskMemory } from './memory.ts';
+import type { Millis } from './times.ts';
+
+/** The instant and the chance that a decision is made with. */
+export interface Moment {
+  /** Epoch milliseconds, for what status says. */
+  now: Millis;
+  /** Monotonic milliseconds, for fences, graces and repeats. */
+  mono: number;
+  /** In [0,1). */
+  random: number;
+}
+
+/** Why nobody gets through just now. `reason` is what the waiting tasks say. */
+export interface Blockage {
+  reason: UnknownReason;
+  message?: string;
+}
+
+export type KeyView =
+  | { state: 'unread' }
+  | { state: 'present' }
+  | { state: 'missing'; message: string; retryInMs: number };
+
+/** The task's place among all tasks of its API key. */
+export interface LaneView {
+  ticket: 'none' | 'queued' | 'granted';
+  blockage?: Blockage;
+  /** Polls of this key rest for so long. */
+  pollPauseMs: number;
+}
+
+/** What the letter controller's cache says about the letter that the task's mark names. */
+export type LetterView = { state: 'absent' } | { state: 'present'; phase: LetterPhase };
+
+/** Whether the next submission carries a pingback URL, and which. */
+export type PingbackView = { kind: 'url'; url: string } | { kind: 'none' };
+
+export interface TaskFacts {
+  readonly task: CaptchaTask;
+  readonly memory: TaskMemory;
+  /** Leader, and not stopping: new intents, calls, polls and decisions are allowed. */
+  readonly mayAct: boolean;
+  /** For how long the operator has watched without interruption. */
+  readonly watchedMs: number;
+  /** For how long this process has been deciding (since start or since it became leader). */
+  readonly actingMs: number;
+  readonly key: KeyView;
+  readonly lane: LaneView;
+  readonly letter: LetterView;
+  readonly pingback: PingbackView;
+  /** The name that the next intent would carry; unique to this process. */
+  readonly intentName: string;
+  /** Waiting tasks write one after the other; false while it is not this one's turn. */
+  readonly mayWriteWaiting: boolean;
+}

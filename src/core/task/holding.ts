@@ -1,0 +1,92 @@
+/**
+ * Rules for tasks that something holds: a dead letter (section 4) or their owner (`spec.suspend`). A marked task is
+ * neither failed nor resubmitted nor polled and its deadline waits; a suspended one starts nothing.
+ */
+import type { DeadLetterMark } from '../../api/captchatask.ts';
+import { type TaskMemory, markKey } from './memory.ts';
+import { summaryOf } from './conditions.ts';
+import { UNCONFIRMED_MARK_MS } from './policy.ts';
+import { type Choice, IDLE, type Rule, type Situation, order, wakeIn, write } from './situation.ts';
+import { parseTime } from './times.ts';
+import { failed, markConfirmed, markDropped, openReason, waiting } from './transitions.ts';
+
+/** How often a held task looks again although no letter changed. */
+const LETTER_RECHECK_MS = 60_000;
+const ABANDONED_MESSAGE = 'A result was received but its dead letter was abandoned: it needs a person.';
+
+export const LETTER_RULES: readonly Rule[] = [
+  {
+    name: 'a confirmed mark holds the task while its letter exists',
+    when: ({ status, facts }) => status?.deadLetter?.confirmed === true && facts.letter.state === 'present',
+    choose: holdForLetter,
+  },
+  {
+    name: 'a confirmed mark whose letter is gone by a quorum read fails the task',
+    when: ({ status }) => status?.deadLetter?.confirmed === true,
+    choose: failOrLookAgain,
+  },
+  {
+    name: 'an unconfirmed mark is left for ten minutes to whoever holds the result',
+    when: ({ status, moment }) => status?.deadLetter !== undefined && msToDrop(status.deadLetter, moment.now) > 0,
+    choose: ({ status, moment }) => wakeIn(msToDrop(status?.deadLetter, moment.now)),
+  },
+  {
+    name: 'an unconfirmed mark is confirmed when its letter exists after all, and dropped when not',
+    when: ({ status }) => status?.deadLetter !== undefined,
+    choose: ({ memory, status, task, moment }) => {
+      const letter = letterReadFor(memory, status?.deadLetter);
+      if (letter === undefined) return order({ kind: 'readLetter' });
+      const settled = letter.state === 'present' ? markConfirmed : markDropped;
+      return write(settled(task, moment.now));
+    },
+  },
+];
+
+export const SUSPEND_RULES: readonly Rule[] = [
+  {
+    name: 'a suspended task gives up its place in the queue',
+    when: ({ task, facts }) => task.spec.suspend && facts.lane.ticket !== 'none',
+    choose: () => order({ kind: 'leaveLane' }),
+  },
+  {
+    name: 'a suspended task says so, its clock stops and nothing starts',
+    when: ({ task }) => task.spec.suspend,
+    choose: ({ task, status, moment }) => {
+      const said = summaryOf(status)?.reason === 'Suspended' && status?.startTime === undefined;
+      return said ? IDLE : write(waiting(task, 'Suspended', moment.now));
+    },
+  },
+  {
+    name: 'a resumed task starts its clock anew',
+    when: ({ status }) => summaryOf(status)?.reason === 'Suspended',
+    choose: ({ task, open, moment }) =>
+      write(waiting(task, open === undefined ? 'Pending' : openReason(task, open), moment.now)),
+  },
+];
+
+function holdForLetter({ facts, task, status, moment }: Situation): Choice {
+  const abandoned = facts.letter.state === 'present' && facts.letter.phase === 'Abandoned';
+  const said = summaryOf(status);
+  if (said?.reason === 'DeadLettered' && (said.stalled === true) === abandoned) return wakeIn(LETTER_RECHECK_MS);
+  const detail = abandoned ? { stalled: true, message: ABANDONED_MESSAGE } : {};
+  return write(waiting(task, 'DeadLettered', moment.now, detail));
+}
+
+/** The cache does not show the letter: that proves nothing, a quorum read does. */
+function failOrLookAgain({ memory, status, task, moment }: Situation): Choice {
+  const letter = letterReadFor(memory, status?.deadLetter);
+  if (letter?.state === 'absent') {
+    const message = 'The dead letter that held the result was deleted before it was applied.';
+    return write(failed(task, { class: 'DeadLetter', reason: 'DeadLetterAbandoned', message }, moment.now));
+  }
+  const ageMs = letter === undefined ? Infinity : moment.mono - letter.readMono;
+  return ageMs < LETTER_RECHECK_MS ? wakeIn(LETTER_RECHECK_MS - ageMs) : order({ kind: 'readLetter' });
+}
+
+function letterReadFor(memory: TaskMemory, mark: DeadLetterMark | undefined): TaskMemory['letter'] {
+  return mark !== undefined && memory.letter?.mark === markKey(mark) ? memory.letter : undefined;
+}
+
+function msToDrop(mark: DeadLetterMark | undefined, now: number): number {
+  return (parseTime(mark?.time) ?? now) + UNCONFIRMED_MARK_MS - now;
+}

@@ -1,0 +1,173 @@
+/**
+ * One lane: all tasks that use the same API key. It hands out turns, oldest task first, within four limits: calls at
+ * once, one call at a time while the key was never accepted, the provider's threads, and its breaker. A turn
+ * (`granted`) lasts from the intent to the end of the call; a permit from acceptance to the provider's final answer.
+ * A mutable value and its functions, without I/O, clock or chance; `core/task/admit` owns the lanes.
+ */
+import type { SubmitOutcome } from '../outcome.ts';
+import type { Blockage, Moment } from './facts.ts';
+import { BREAKER_SAYS, type Breaker, type Fault, gate, relieved, trip } from './breaker.ts';
+import { type Heap, createHeap } from './heap.ts';
+import { PERMIT_MS } from './policy.ts';
+
+/** A lane that granted nothing for so long while tasks wait says that they wait. */
+const STUCK_MS = 2_000;
+/** How long polls rest after an answer about load that names no time. */
+const BUSY_POLL_PAUSE_MS = 10_000;
+
+interface Ticket {
+  key: string;
+  age: number;
+  serial: number;
+}
+
+/** What a lane asks of the others. */
+export interface Surroundings {
+  maxCalls: number;
+  /** Too many keys were rejected of late, so keys never accepted wait. */
+  distrusted: (mono: number) => boolean;
+  /** The breaker of this address. */
+  address: (mono: number) => 'open' | 'probe' | 'shut';
+}
+
+export interface Lane {
+  readonly around: Surroundings;
+  readonly waiting: Heap<Ticket>;
+  /** The valid ticket of a task; an item of the heap that is not here was given up. */
+  readonly tickets: Map<string, Ticket>;
+  readonly granted: Set<string>;
+  /** Until when each open task counts as one of the provider's threads. */
+  readonly permits: Map<string, number>;
+  serial: number;
+  threads: number | undefined;
+  accepted: boolean;
+  breaker: Breaker | undefined;
+  lastTurnMono: number;
+  pollsPausedUntil: number;
+}
+
+export function createLane(around: Surroundings): Lane {
+  return {
+    around,
+    waiting: createHeap((left, right) => (left.age === right.age ? left.serial < right.serial : left.age < right.age)),
+    tickets: new Map(),
+    granted: new Set(),
+    permits: new Map(),
+    serial: 0,
+    threads: undefined,
+    accepted: false,
+    breaker: undefined,
+    lastTurnMono: -Infinity,
+    pollsPausedUntil: -Infinity,
+  };
+}
+
+export function joinLane(lane: Lane, task: { key: string; age: number }, mono: number): void {
+  if (lane.tickets.has(task.key) || lane.granted.has(task.key)) return;
+  if (lane.tickets.size === 0) lane.lastTurnMono = mono;
+  lane.serial += 1;
+  const ticket = { ...task, serial: lane.serial };
+  lane.tickets.set(task.key, ticket);
+  lane.waiting.push(ticket);
+}
+
+/** Gives up a place, or a turn that was not used. */
+export function leaveLane(lane: Lane, key: string): void {
+  lane.tickets.delete(key);
+  if (lane.granted.delete(key)) lane.breaker = relieved(lane.breaker, false);
+}
+
+export function ticketIn(lane: Lane | undefined, key: string): 'none' | 'queued' | 'granted' {
+  if (lane?.granted.has(key) === true) return 'granted';
+  return lane?.tickets.has(key) === true ? 'queued' : 'none';
+}
+
+/** Grants one turn if the limits allow it, and returns whose it is. */
+export function grantOne(lane: Lane, mono: number): string | undefined {
+  if (lane.tickets.size === 0 || turnsLeft(lane, mono) <= 0) return undefined;
+  const ticket = oldest(lane);
+  if (ticket === undefined) return undefined;
+  lane.tickets.delete(ticket.key);
+  lane.granted.add(ticket.key);
+  lane.lastTurnMono = mono;
+  if (lane.breaker !== undefined) lane.breaker = { ...lane.breaker, probing: true };
+  return ticket.key;
+}
+
+/** A call was made in this turn and is over. */
+export function turnCalled(
+  lane: Lane,
+  key: string,
+  call: { outcome: SubmitOutcome; fault?: Fault },
+  moment: Moment,
+): void {
+  lane.granted.delete(key);
+  const accepted = call.outcome.kind === 'accepted';
+  if (accepted) {
+    lane.accepted = true;
+    lane.permits.set(key, moment.mono + PERMIT_MS);
+  }
+  lane.breaker =
+    call.fault === undefined
+      ? relieved(lane.breaker, accepted)
+      : trip(lane.breaker, call.fault, moment.mono, moment.random);
+}
+
+/** `res.php` spoke about the key: polls rest, and submissions too unless it was only about load. */
+export function pollFaulted(lane: Lane, fault: Fault, moment: Moment): void {
+  if (fault.reason === 'unreachable') return;
+  if (fault.reason === 'busy') {
+    lane.pollsPausedUntil = moment.mono + (fault.retryAfterMs ?? BUSY_POLL_PAUSE_MS);
+    return;
+  }
+  lane.breaker = trip(lane.breaker, fault, moment.mono, moment.random);
+  lane.pollsPausedUntil = lane.breaker.untilMono;
+}
+
+export function pollPauseOf(lane: Lane, mono: number): number {
+  const { breaker } = lane;
+  const keyRests = breaker?.reason === 'keyRejected' || breaker?.reason === 'addressNotAllowed';
+  return Math.max(0, lane.pollsPausedUntil - mono, keyRests ? breaker.untilMono - mono : 0);
+}
+
+/** Why nobody gets through, as the waiting tasks say it; undefined while the lane moves. */
+export function blockageOf(lane: Lane, mono: number): Blockage | undefined {
+  if (lane.around.address(mono) !== 'open') return BREAKER_SAYS.addressBlocked;
+  if (lane.breaker !== undefined) return BREAKER_SAYS[lane.breaker.reason];
+  if (!lane.accepted && lane.around.distrusted(mono)) {
+    return { reason: 'KeyRejected', message: 'Too many API keys were rejected of late; untried keys wait.' };
+  }
+  if (threadsLeft(lane, mono) <= 0) {
+    return { reason: 'ProviderBusy', message: "All threads of the API key's account are in use." };
+  }
+  return lane.tickets.size > 0 && mono - lane.lastTurnMono >= STUCK_MS ? { reason: 'Pending' } : undefined;
+}
+
+/** Whether anybody waits, calls or holds a permit. */
+export function isUsed(lane: Lane): boolean {
+  return lane.tickets.size + lane.granted.size + lane.permits.size > 0;
+}
+
+function oldest(lane: Lane): Ticket | undefined {
+  for (;;) {
+    const ticket = lane.waiting.pop();
+    if (ticket === undefined || lane.tickets.get(ticket.key) === ticket) return ticket;
+  }
+}
+
+function turnsLeft(lane: Lane, mono: number): number {
+  const gates = [gate(lane.breaker, mono), lane.around.address(mono)];
+  if (gates.includes('shut')) return 0;
+  if (!lane.accepted && lane.around.distrusted(mono)) return 0;
+  const atOnce = gates.includes('probe') || !lane.accepted ? 1 : lane.around.maxCalls;
+  return Math.min(atOnce - lane.granted.size, threadsLeft(lane, mono));
+}
+
+function threadsLeft(lane: Lane, mono: number): number {
+  const { threads, permits, granted } = lane;
+  if (threads === undefined) return Infinity;
+  if (permits.size + granted.size >= threads) {
+    for (const [key, untilMono] of permits) if (untilMono <= mono) permits.delete(key);
+  }
+  return threads - permits.size - granted.size;
+}

@@ -1,0 +1,185 @@
+/**
+ * What this process alone knows about one task, as a pure value: the intent it wrote, the reply it still has to
+ * record, when it first saw somebody else's intent, how polling goes. It is lost with the process and nothing may
+ * depend on its survival; it is never written to the API. All instants are monotonic milliseconds (`…Mono`), so that
+ * a clock step neither opens a fence nor ends a grace. The shell keeps it in a map and drops it with the task.
+ */
+import type { CaptchaTask, DeadLetterMark } from '../../api/captchatask.ts';
+import type { Refusal, SubmitOutcome } from '../outcome.ts';
+import type { ReceivedResult } from '../delivery.ts';
+import { isUnresolved } from './transitions.ts';
+
+/** An intent of this process. It allows one call: `notSent` -> `underWay` -> `ended`. */
+export interface OwnIntent {
+  by: string;
+  attempt: number;
+  /** When the intent write was sent: the fence counts from here, not from its reply. */
+  sentMono: number;
+  pingbackURL?: string;
+  /** Whether our write of it was answered 200, or was found by a quorum read. */
+  written: boolean;
+  call: 'notSent' | 'underWay' | 'ended';
+  endedMono?: number;
+}
+
+export interface PollMemory {
+  /** The `pollAfterTime` that `nextMono` continues; another value in status (a hint) makes the task due anew. */
+  after?: string;
+  nextMono?: number;
+  underWay: boolean;
+  failures: number;
+  /** The provider has said "not ready" to a poll of this submission. */
+  pending: boolean;
+  /** Polls made because the deadline passed. */
+  finalTries: number;
+  finalDone: boolean;
+}
+
+/** What a submission needs beside the API key. */
+export type Sources =
+  | { state: 'ready'; proxyAddress?: string; image?: Uint8Array }
+  /** A person must provide it; read again later. */
+  | { state: 'missing'; message: string; readMono: number }
+  /** What is there can never be submitted. */
+  | { state: 'invalid'; message: string };
+
+export interface TaskMemory {
+  readonly uid: string;
+  readonly sighted?: { by: string; atMono: number };
+  readonly intent?: OwnIntent;
+  readonly reply?: { by: string; attempt: number; outcome: SubmitOutcome };
+  readonly sources?: Sources;
+  readonly unlistedTries: number;
+  readonly notBeforeMono?: number;
+  readonly poll: PollMemory;
+  /** A final answer of `res.php` that is not a result and has yet to be written. */
+  readonly refusal?: Refusal;
+  readonly held?: ReceivedResult;
+  /** What a quorum read found while status showed this mark (`markKey`). */
+  readonly letter?: { mark: string; state: 'absent' | 'present'; readMono: number };
+  readonly solutionSecretRead: boolean;
+  /** Since when it has waited to be submitted, as far as this process saw. */
+  readonly waitingSinceMono?: number;
+}
+
+const NO_POLLS: PollMemory = { underWay: false, failures: 0, pending: false, finalTries: 0, finalDone: false };
+
+export function freshMemory(uid: string): TaskMemory {
+  return { uid, unlistedTries: 0, poll: NO_POLLS, solutionSecretRead: false };
+}
+
+/**
+ * Sees the task as it stands now: since when it waits to be submitted, and the first sight of an unresolved intent
+ * that this process did not write.
+ */
+export function sighted(memory: TaskMemory, task: CaptchaTask, mono: number): TaskMemory {
+  const waits = memory.waitingSinceMono === undefined && isWaiting(task);
+  const seen = waits ? { ...memory, waitingSinceMono: mono } : memory;
+  const by = unresolvedIntent(task);
+  if (by === undefined || memory.intent?.by === by || memory.sighted?.by === by) return seen;
+  return { ...seen, sighted: { by, atMono: mono } };
+}
+
+function unresolvedIntent(task: CaptchaTask): string | undefined {
+  return isUnresolved(task) ? task.status?.submission?.intentBy : undefined;
+}
+
+function isWaiting(task: CaptchaTask): boolean {
+  return task.status?.phase === undefined || task.status.phase === 'Pending';
+}
+
+/** The intent write is about to be sent. Everything an earlier attempt left behind is forgotten. */
+export function intentSent(memory: TaskMemory, intent: Omit<OwnIntent, 'written' | 'call'>): TaskMemory {
+  const { reply: _reply, refusal: _refusal, waitingSinceMono: _since, ...kept } = memory;
+  return { ...kept, intent: { ...intent, written: false, call: 'notSent' }, poll: NO_POLLS, solutionSecretRead: false };
+}
+
+export function intentWritten(memory: TaskMemory): TaskMemory {
+  return memory.intent === undefined ? memory : { ...memory, intent: { ...memory.intent, written: true } };
+}
+
+/** The intent was provably not written, or somebody else's write won. */
+export function intentDropped(memory: TaskMemory): TaskMemory {
+  const { intent: _intent, ...kept } = memory;
+  return kept;
+}
+
+export function callSent(memory: TaskMemory): TaskMemory {
+  const { sources: _sources, ...kept } = memory;
+  return memory.intent === undefined ? memory : { ...kept, intent: { ...memory.intent, call: 'underWay' } };
+}
+
+/** The call came back; its outcome waits to be recorded. */
+export function callEnded(memory: TaskMemory, outcome: SubmitOutcome, mono: number): TaskMemory {
+  const { intent } = memory;
+  if (intent === undefined) return memory;
+  const ended: TaskMemory = { ...memory, intent: { ...intent, call: 'ended', endedMono: mono } };
+  if (outcome.kind === 'unknown') return ended;
+  const unlisted = outcome.kind === 'refused' && outcome.class === 'unlisted';
+  const unlistedTries = unlisted ? memory.unlistedTries + 1 : memory.unlistedTries;
+  return { ...ended, reply: { by: intent.by, attempt: intent.attempt, outcome }, unlistedTries };
+}
+
+/** The reply is in status, or provably needs no write. This task itself waits until `notBeforeMono`. */
+export function replySettled(memory: TaskMemory, notBeforeMono?: number): TaskMemory {
+  const { reply: _reply, intent: _intent, notBeforeMono: _before, ...kept } = memory;
+  return notBeforeMono === undefined ? kept : { ...kept, notBeforeMono };
+}
+
+export function pollSent(memory: TaskMemory, final: boolean): TaskMemory {
+  const finalTries = memory.poll.finalTries + (final ? 1 : 0);
+  return { ...memory, poll: { ...memory.poll, underWay: true, finalTries } };
+}
+
+/** A poll found nothing final; the next one is due at `nextMono`. */
+export function pollPostponed(
+  memory: TaskMemory,
+  next: { after: string | undefined; nextMono: number; answer: 'pending' | 'refused' | 'unreachable'; final: boolean },
+): TaskMemory {
+  const { poll } = memory;
+  const reached = next.answer !== 'unreachable';
+  return {
+    ...memory,
+    poll: {
+      ...(next.after === undefined ? {} : { after: next.after }),
+      nextMono: next.nextMono,
+      underWay: false,
+      failures: next.answer === 'pending' ? 0 : poll.failures + 1,
+      pending: poll.pending || next.answer === 'pending',
+      finalTries: poll.finalTries,
+      finalDone: poll.finalDone || (next.final && reached),
+    },
+  };
+}
+
+export function pollRefused(memory: TaskMemory, refusal: Refusal): TaskMemory {
+  return { ...memory, refusal, poll: { ...memory.poll, underWay: false } };
+}
+
+export function refusalSettled(memory: TaskMemory): TaskMemory {
+  const { refusal: _refusal, ...kept } = memory;
+  return kept;
+}
+
+export function resultHeld(memory: TaskMemory, held: ReceivedResult): TaskMemory {
+  return { ...memory, held, poll: { ...memory.poll, underWay: false } };
+}
+
+export function resultDelivered(memory: TaskMemory): TaskMemory {
+  const { held: _held, ...kept } = memory;
+  return kept;
+}
+
+/** Names one mark in one state: a letter that was absent before the mark was confirmed proves nothing afterwards. */
+export function markKey(mark: DeadLetterMark): string {
+  return `${mark.name} ${mark.time} ${mark.confirmed === true ? 'confirmed' : 'open'}`;
+}
+
+export function letterRead(
+  memory: TaskMemory,
+  mark: DeadLetterMark,
+  state: 'absent' | 'present',
+  mono: number,
+): TaskMemory {
+  return { ...memory, letter: { mark: markKey(mark), state, readMono: mono } };
+}

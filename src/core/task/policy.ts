@@ -1,0 +1,56 @@
+/**
+ * Every duration and limit that the rules of a task compare with, as one frozen value: `decide` and the lanes take it
+ * as an argument, so that tests can shorten what people configure and nothing else. The constants are the contract's.
+ */
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+
+/** What an operator's configuration sets (section 8). */
+export interface TaskPolicy {
+  maxConcurrentSubmissions: number;
+  pollIntervalMs: number;
+  maxPollsPerSecond: number;
+  unknownSubmissionGraceMs: number;
+  /** 0: no limit. */
+  rejectedKeysLimit: number;
+  /** Seconds; undefined: finished tasks are kept. */
+  defaultTtlSeconds: number | undefined;
+}
+
+export const DEFAULT_POLICY: TaskPolicy = {
+  maxConcurrentSubmissions: 32,
+  pollIntervalMs: 10 * SECOND,
+  maxPollsPerSecond: 20,
+  unknownSubmissionGraceMs: 60 * SECOND,
+  rejectedKeysLimit: 4,
+  defaultTtlSeconds: 86_400,
+};
+
+/** A provider call may begin only this long after its intent write was sent; later it might belong to somebody else. */
+export const INTENT_FRESH_MS = 5 * SECOND;
+/** The deadline of the call to `in.php`. */
+export const SUBMIT_TIMEOUT_MS = 15 * SECOND;
+/** Where no pingback was sent and the call was not seen ending: its deadline plus a margin. */
+export const UNSEEN_CALL_GRACE_MS = 20 * SECOND;
+/** An unconfirmed mark without a letter is dropped after this. */
+export const UNCONFIRMED_MARK_MS = 10 * MINUTE;
+/** How long the operator must have watched, at most, before it acts on a deadline or a grace. */
+export const MAX_WATCHED_MS = 15 * SECOND;
+/** A task says that it waits, and why, when it has waited this long. */
+export const WAITING_WRITE_MS = 2 * SECOND;
+/** Secrets are read again this often while somebody waits for them. */
+export const SECRET_REREAD_MS = 10 * SECOND;
+/** Poll interval of a submission that carries no pingback. */
+export const UNPINGED_POLL_INTERVAL_MS = 5 * SECOND;
+/** A permit returns by itself after this: the provider has ended a forgotten task by then. */
+export const PERMIT_MS = 300 * SECOND;
+export const THREADS_REREAD_MS = MINUTE;
+/** Key rejections are counted over this window. */
+export const REJECTIONS_WINDOW_MS = 5 * MINUTE;
+/** How often a code that is not in the table is tried before it counts as permanent. */
+export const UNLISTED_TRIES = 5;
+/** A final poll that does not get through is repeated this often before the deadline counts. */
+export const FINAL_POLL_TRIES = 3;
+/** Ids and results of calls already sent are read and recorded for this long after a stop. */
+export const DRAIN_MS = 30 * SECOND;

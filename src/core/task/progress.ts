@@ -1,0 +1,164 @@
+/**
+ * Rules that move a task forward: polling an accepted submission (section 7) and admitting a waiting task to its next
+ * submission (section 5: key, place in the queue, sources, intent). The last rules of the table: whoever gets here is
+ * held by nothing.
+ */
+import type { Submission } from '../../api/captchatask.ts';
+import { summaryOf } from './conditions.ts';
+import { SECRET_REREAD_MS } from './policy.ts';
+import { pollIntervalMs } from './schedule.ts';
+import {
+  type Choice,
+  IDLE,
+  type Rule,
+  type Situation,
+  deadlinePassed,
+  order,
+  sayWaiting,
+  wakeIn,
+  write,
+} from './situation.ts';
+import { parseTime } from './times.ts';
+import { failed, intended, waiting } from './transitions.ts';
+
+export const POLL_RULES: readonly Rule[] = [
+  {
+    name: 'a poll that is under way is waited for',
+    when: ({ memory, open }) => open?.captchaID !== undefined && memory.poll.underWay,
+    choose: () => wakeIn(60_000),
+  },
+  {
+    name: 'a task says once that it is being polled',
+    when: ({ memory, open, status }) =>
+      open?.captchaID !== undefined && memory.poll.pending && summaryOf(status)?.reason !== 'Polling',
+    choose: ({ task, moment }) => write(waiting(task, 'Polling', moment.now)),
+  },
+  {
+    name: 'an accepted task is polled when it is due',
+    when: ({ open }) => open?.captchaID !== undefined,
+    choose: (situation) => pollWhenDue(situation, situation.open as Submission),
+  },
+];
+
+export const ADMISSION_RULES: readonly Rule[] = [
+  {
+    name: 'a task whose deadline passed is not submitted any more',
+    when: deadlinePassed,
+    choose: () => wakeIn(1_000),
+  },
+  {
+    name: 'a task rests after an answer that may concern it alone',
+    when: ({ memory, moment }) => (memory.notBeforeMono ?? -Infinity) > moment.mono,
+    choose: ({ memory, moment }) => wakeIn((memory.notBeforeMono ?? 0) - moment.mono),
+  },
+  {
+    name: 'the API key is read when it is needed',
+    when: ({ facts }) => facts.key.state === 'unread',
+    choose: () => order({ kind: 'readKey' }),
+  },
+  {
+    name: 'a task without an API key waits and says what is missing',
+    when: ({ facts }) => facts.key.state === 'missing',
+    choose: (situation) => {
+      const { key, lane } = situation.facts;
+      if (lane.ticket !== 'none') return order({ kind: 'leaveLane' });
+      if (key.state !== 'missing') return IDLE;
+      return sayWaiting(situation, 'MissingAPIKey', { message: key.message, stalled: true }, key.retryInMs);
+    },
+  },
+  {
+    name: 'a task that can never be submitted as it is fails',
+    when: ({ memory }) => memory.sources?.state === 'invalid',
+    choose: ({ memory, task, moment }) => {
+      const message = memory.sources?.state === 'invalid' ? memory.sources.message : '';
+      return write(failed(task, { class: 'Permanent', reason: 'InvalidTask', message }, moment.now));
+    },
+  },
+  {
+    name: 'a task whose proxy or image is missing waits and says so',
+    when: ({ memory, moment }) =>
+      memory.sources?.state === 'missing' && moment.mono - memory.sources.readMono < SECRET_REREAD_MS,
+    choose: waitForSources,
+  },
+  {
+    name: 'a task that wants to be submitted takes a place in the queue of its key',
+    when: ({ facts }) => facts.lane.ticket === 'none',
+    choose: () => order({ kind: 'joinLane' }),
+  },
+  {
+    name: 'a task waits for its turn, and says why when its key is blocked',
+    when: ({ facts }) => facts.lane.ticket === 'queued',
+    choose: (situation) => {
+      const { blockage } = situation.facts.lane;
+      if (blockage === undefined) return IDLE;
+      return sayWaiting(
+        situation,
+        blockage.reason,
+        blockage.message === undefined ? {} : { message: blockage.message },
+      );
+    },
+  },
+  {
+    name: 'proxy and image are read when it is the turn of the task',
+    when: ({ task, memory }) => needsSources(task) && memory.sources?.state !== 'ready',
+    choose: () => order({ kind: 'readSources' }),
+  },
+  {
+    name: 'the intent is written before the provider is called',
+    when: () => true,
+    choose: writeIntent,
+  },
+];
+
+/** Whether a submission needs more than spec and key. */
+export function needsSources({ spec }: Situation['task']): boolean {
+  const { captcha } = spec;
+  return spec.proxy !== undefined || (captcha.image?.bodyFrom ?? captcha.grid?.bodyFrom) !== undefined;
+}
+
+function pollWhenDue(situation: Situation, open: Submission): Choice {
+  const { facts } = situation;
+  const dueInMs = msToPoll(situation, open);
+  if (dueInMs > 0) return wakeIn(dueInMs);
+  if (facts.key.state === 'unread') return order({ kind: 'readKey' });
+  if (facts.key.state === 'missing') {
+    const { message, retryInMs } = facts.key;
+    return sayWaiting(situation, 'MissingAPIKey', { message, stalled: true }, retryInMs);
+  }
+  if (facts.lane.pollPauseMs > 0) return wakeIn(facts.lane.pollPauseMs);
+  return order({ kind: 'poll', final: false });
+}
+
+/** Until the next poll: from our last one while status shows the same `pollAfterTime`, else from that. */
+function msToPoll({ memory, facts, moment, policy, task }: Situation, open: Submission): number {
+  const { poll } = memory;
+  if (poll.nextMono !== undefined && poll.after === open.pollAfterTime) return poll.nextMono - moment.mono;
+  const dueInMs = (parseTime(open.pollAfterTime) ?? moment.now) - moment.now;
+  const overdueAtStart = -dueInMs > facts.actingMs;
+  if (!overdueAtStart) return dueInMs;
+  // Everything that fell due while nobody acted is spread over one interval, each task at its own place.
+  return fractionOf(task.metadata.uid) * pollIntervalMs(true, policy, 0.5) - facts.actingMs;
+}
+
+/** A number in [0,1) that belongs to the uid. */
+function fractionOf(uid: string): number {
+  let hash = 7;
+  for (let index = 0; index < uid.length; index += 1) hash = (hash * 31 + uid.charCodeAt(index)) % 65_521;
+  return hash / 65_521;
+}
+
+function waitForSources(situation: Situation): Choice {
+  const { memory, facts, moment } = situation;
+  if (facts.lane.ticket !== 'none') return order({ kind: 'leaveLane' });
+  if (memory.sources?.state !== 'missing') return IDLE;
+  const { message, readMono } = memory.sources;
+  return sayWaiting(situation, 'Pending', { message, stalled: true }, SECRET_REREAD_MS - (moment.mono - readMono));
+}
+
+function writeIntent({ task, status, facts, moment }: Situation): Choice {
+  const { intentName: by, pingback } = facts;
+  const sameAttempt = (status?.attempts ?? 0) >= 1 && status?.submission === undefined;
+  const next = intended(task, { by, pingback: pingback.kind === 'url', sameAttempt }, moment.now);
+  const url = pingback.kind === 'url' ? { pingbackURL: pingback.url } : {};
+  return order({ kind: 'writeIntent', status: next, by, ...url });
+}

@@ -1,0 +1,113 @@
+/**
+ * Rules for what the provider said to this process (section 5, "Record" and the classes of answers): the reply of
+ * `in.php` to our own intent, and a final answer of `res.php` that is no result. They run before anything else is
+ * decided, because a reply that is forgotten is a paid submission lost. Recording an id is not bound to leadership.
+ */
+import type { CaptchaTaskStatus } from '../../api/captchatask.ts';
+import type { UnknownReason } from '../../api/names.ts';
+import type { Refusal, RefusalClass, SubmitOutcome } from '../outcome.ts';
+import type { TaskMemory } from './memory.ts';
+import { UNLISTED_TRIES } from './policy.ts';
+import { BUSY_BACKOFF, backoffMs, firstPollAt } from './schedule.ts';
+import { type Choice, IDLE, type Rule, type Situation, order } from './situation.ts';
+import { attemptEnded, failed, notAccepted, submitted } from './transitions.ts';
+
+type Reply = NonNullable<TaskMemory['reply']>;
+
+export const REPLY_RULES: readonly Rule[] = [
+  {
+    name: 'a reply to an intent that ended or was replaced changes nothing',
+    when: ({ memory, open }) => memory.reply !== undefined && open?.intentBy !== memory.reply.by,
+    choose: () => order({ kind: 'settleReply', conflict: false }),
+  },
+  {
+    name: 'a reply after the id became known from elsewhere keeps the stored id',
+    when: ({ memory, open }) => memory.reply !== undefined && open?.captchaID !== undefined,
+    choose: ({ memory, open }) => {
+      const outcome = memory.reply?.outcome;
+      const conflict = outcome?.kind === 'accepted' && outcome.captchaID !== open?.captchaID;
+      return order({ kind: 'settleReply', conflict });
+    },
+  },
+  {
+    name: 'an accepted id is recorded at once',
+    when: ({ memory }) => memory.reply?.outcome.kind === 'accepted',
+    choose: recordAccepted,
+  },
+];
+
+export const REFUSAL_RULES: readonly Rule[] = [
+  {
+    name: 'a submission that was not accepted is written back',
+    when: ({ memory, status }) => memory.reply !== undefined && status?.deadLetter === undefined,
+    choose: (situation) =>
+      situation.memory.reply === undefined ? IDLE : recordNotAccepted(situation, situation.memory.reply),
+  },
+];
+
+export const POLL_REFUSAL_RULES: readonly Rule[] = [
+  {
+    name: 'a final answer of a poll that is no result ends the attempt or the task',
+    when: ({ memory, open }) => memory.refusal !== undefined && open?.captchaID !== undefined,
+    choose: ({ memory, task, moment }) => {
+      const { class: refusalClass, code } = memory.refusal as Refusal;
+      const status =
+        refusalClass === 'permanent' ? rejected(task, code, moment.now) : attemptEnded(task, code, moment.now);
+      return order({ kind: 'recordRefusal', status });
+    },
+  },
+];
+
+function recordAccepted({ memory, task, open, moment }: Situation): Choice {
+  const outcome = memory.reply?.outcome;
+  if (outcome?.kind !== 'accepted') return IDLE;
+  const pollAfter = firstPollAt(task, open?.pingback ?? false, moment.now);
+  return order({ kind: 'recordReply', status: submitted(task, outcome.captchaID, pollAfter, moment.now) });
+}
+
+function recordNotAccepted(situation: Situation, reply: Reply): Choice {
+  const { task, moment } = situation;
+  const { outcome } = reply;
+  if (outcome.kind === 'refused') return recordRefused(situation, outcome);
+  const restMs = mayBeTheTask(outcome) ? backoffMs(BUSY_BACKOFF, 1, moment.random) : undefined;
+  return record(notAccepted(task, 'ProviderUnreachable', moment.now), restMs);
+}
+
+/** A 4xx may be about this one task: it rests, so that another one is the next probe of its key. */
+function mayBeTheTask(outcome: SubmitOutcome): boolean {
+  return outcome.kind === 'unreachable' && outcome.cause === 'http4xx';
+}
+
+/** What a task says while a refusal that concerns its key, its address or the provider keeps it waiting. */
+const WAITING_FOR: Partial<Record<RefusalClass, { reason: UnknownReason; message?: string }>> = {
+  busy: { reason: 'ProviderBusy' },
+  blocked: { reason: 'ProviderBusy', message: 'The provider blocks this API key for a while.' },
+  addressBlocked: { reason: 'KeyRejected' },
+  addressNotAllowed: { reason: 'KeyRejected' },
+  transient: {
+    reason: 'ProviderUnreachable',
+    message: 'The provider reports a fault of its own; submissions back off.',
+  },
+};
+
+function recordRefused({ task, memory, moment }: Situation, refusal: Refusal): Choice {
+  const { code } = refusal;
+  const { reason, ...detail } = WAITING_FOR[refusal.class] ?? {};
+  if (reason !== undefined) return record(notAccepted(task, reason, moment.now, detail));
+  if (refusal.class === 'retriable') return record(attemptEnded(task, code, moment.now));
+  if (refusal.class !== 'unlisted' || memory.unlistedTries >= UNLISTED_TRIES) {
+    return record(rejected(task, code, moment.now));
+  }
+  const message = `The provider answered with an unknown code (${code}); the task is tried again.`;
+  const restMs = backoffMs(BUSY_BACKOFF, memory.unlistedTries, moment.random);
+  return record(notAccepted(task, 'Pending', moment.now, { message }), restMs);
+}
+
+function rejected(task: Situation['task'], code: string, now: number): CaptchaTaskStatus {
+  const message = `The provider rejected the task (${code}).`;
+  return failed(task, { class: 'Permanent', reason: 'ProviderRejected', code, message }, now);
+}
+
+function record(status: CaptchaTaskStatus, restMs?: number): Choice {
+  return order({ kind: 'recordReply', status, ...(restMs === undefined ? {} : { restMs }) });
+}

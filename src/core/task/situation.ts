@@ -1,0 +1,102 @@
+/**
+ * What the rules of a task ask again and again, computed from the facts in one place: has the deadline passed, has the
+ * operator watched long enough, what was said last. Also the small answers rules are made of. Pure; used by the rule
+ * files and by `decide` alone.
+ */
+import type { CaptchaTask, CaptchaTaskStatus, Submission } from '../../api/captchatask.ts';
+import type { UnknownReason } from '../../api/names.ts';
+import type { TaskEffect } from './effects.ts';
+import type { Moment, TaskFacts } from './facts.ts';
+import type { TaskMemory } from './memory.ts';
+import type { TaskPolicy } from './policy.ts';
+import { REASON_MESSAGES, summaryOf } from './conditions.ts';
+import { MAX_WATCHED_MS, WAITING_WRITE_MS } from './policy.ts';
+import { parseTime } from './times.ts';
+import { type WaitingDetail, isUnresolved, waiting } from './transitions.ts';
+
+export interface Situation {
+  readonly facts: TaskFacts;
+  readonly task: CaptchaTask;
+  readonly status: CaptchaTaskStatus | undefined;
+  /** The current submission while it has not ended. */
+  readonly open: Submission | undefined;
+  readonly memory: TaskMemory;
+  readonly moment: Moment;
+  readonly policy: TaskPolicy;
+}
+
+/** What a rule answers: orders, and when to look again if nothing happens before. */
+export interface Choice {
+  effects: readonly TaskEffect[];
+  wakeInMs?: number;
+}
+
+export interface Rule {
+  /** A sentence of the contract. */
+  name: string;
+  when: (situation: Situation) => boolean;
+  choose: (situation: Situation) => Choice;
+}
+
+export const IDLE: Choice = { effects: [] };
+
+export function order(...effects: TaskEffect[]): Choice {
+  return { effects };
+}
+
+export function wakeIn(ms: number): Choice {
+  return { effects: [], wakeInMs: Math.max(1, Math.ceil(ms)) };
+}
+
+export function write(status: CaptchaTaskStatus): Choice {
+  return order({ kind: 'writeStatus', status });
+}
+
+export function situationOf(facts: TaskFacts, moment: Moment, policy: TaskPolicy): Situation {
+  const { task, memory } = facts;
+  const { status } = task;
+  const open = status?.submission?.endTime === undefined ? status?.submission : undefined;
+  return { facts, task, status, open, memory, moment, policy };
+}
+
+/** Milliseconds until the deadline (negative: passed); undefined while none runs. */
+export function msToDeadline({ task, status, moment }: Situation): number | undefined {
+  const startTime = parseTime(status?.startTime);
+  if (startTime === undefined || task.spec.suspend) return undefined;
+  return startTime + task.spec.activeDeadlineSeconds * 1_000 - moment.now;
+}
+
+export function deadlinePassed(situation: Situation): boolean {
+  const ms = msToDeadline(situation);
+  return ms !== undefined && ms <= 0;
+}
+
+/** How much longer the operator must watch before it may act on a deadline or a grace: spooled callbacks go first. */
+export function msToWatch({ facts, policy }: Situation): number {
+  return Math.min(policy.unknownSubmissionGraceMs, MAX_WATCHED_MS) - facts.watchedMs;
+}
+
+/**
+ * Says in status why the task waits (an unresolved submission keeps saying that): once it has waited for two seconds, and again only when the reason changes.
+ * The write takes its turn among all waiting tasks, so that a storm of them does not delay submissions.
+ */
+export function sayWaiting(
+  situation: Situation,
+  reason: UnknownReason,
+  detail: WaitingDetail,
+  wakeInMs?: number,
+): Choice {
+  const { facts, task, memory, moment } = situation;
+  const rest: Choice = wakeInMs === undefined ? IDLE : wakeIn(wakeInMs);
+  if (isUnresolved(task) || saysSo(situation, reason, detail)) return rest;
+  const waitedMs = moment.mono - (memory.waitingSinceMono ?? -Infinity);
+  if (waitedMs < WAITING_WRITE_MS) return wakeIn(Math.min(WAITING_WRITE_MS - waitedMs, wakeInMs ?? Infinity));
+  if (!facts.mayWriteWaiting) return wakeIn(100 + 400 * moment.random);
+  return { ...rest, ...write(waiting(task, reason, moment.now, detail)) };
+}
+
+function saysSo({ status }: Situation, reason: UnknownReason, detail: WaitingDetail): boolean {
+  const said = summaryOf(status);
+  const message = detail.message ?? REASON_MESSAGES[reason];
+  return said?.reason === reason && said.message === message && status?.startTime !== undefined;
+}
