@@ -1,0 +1,199 @@
+/**
+ * The demo: a real control plane, the provider simulator, operator and sidecar as child processes, and one sample task
+ * for each path. Shows a live table and compares the end with what was expected, the provider's books included.
+ * Called by `bin/demo.ts`, which owns the arguments and the exit code.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { DeadLetter } from '../../api/deadletter.ts';
+import { CAPTCHA_TASK, DEAD_LETTER } from '../../api/names.ts';
+import {
+  applyManifests,
+  createAdmin,
+  ADMINISTRATOR,
+  ensureAssets,
+  installOperator,
+  objectOf,
+  OPERATOR,
+  startControlPlane,
+  type Admin,
+  type ControlPlane,
+} from '../control-plane/index.ts';
+import { startFleet, type Fleet } from '../fleet.ts';
+import { startSimulator, type Simulator } from '../simulator/index.ts';
+import {
+  DEMO_NAMESPACE,
+  FOREIGN_SECRET,
+  LATE_KEY_SECRET,
+  manifestOf,
+  matchOf,
+  PROXY_SECRET,
+  SAMPLES,
+  type Sample,
+} from './seed.ts';
+import { createLiveTable, letterLine, rowOf, type LiveTable, type TableOutput } from './table.ts';
+
+export interface DemoOptions {
+  output: TableOutput;
+  /** Called once the world stands, before the first task is applied. */
+  onWorld?(world: DemoWorld): Promise<void>;
+  /** Ends the demo early. */
+  signal: AbortSignal;
+  /** How long the tasks may take, in milliseconds. */
+  boundMs?: number;
+}
+
+/** What runs; `stop` ends it in reverse order and may be called twice. */
+export interface DemoWorld {
+  controlPlane: ControlPlane;
+  admin: Admin;
+  simulator: Simulator;
+  fleet: Fleet;
+  kubectl: string | undefined;
+  stop(): Promise<void>;
+}
+
+/** The sentences that say what did not come out as expected; none when all did. */
+export type Disappointments = readonly string[];
+
+const REFRESH_MS = 250;
+const DEFAULT_BOUND_MS = 90_000;
+const LATE_KEY_AFTER_MS = 3_000;
+
+/** Starts everything; throws with the reason when a part does not come up, after ending the others. */
+export async function startDemoWorld(output: TableOutput): Promise<DemoWorld> {
+  const log = (line: string): void => output.write(`${line}\n`);
+  const stops: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (let release = stops.pop(); release !== undefined; release = stops.pop()) await release();
+  };
+  try {
+    const assets = await ensureAssets({ log });
+    const controlPlane = await startControlPlane({ assets, log });
+    stops.push(() => controlPlane.stop());
+    const admin = adminOf(controlPlane);
+    stops.push(() => admin.close());
+    await installOperator(admin);
+    log('installed the CRDs and the operator’s ServiceAccount with its shipped RBAC');
+    const simulator = await startSimulator({ answerAfterMs: 1_500 });
+    stops.push(() => simulator.stop());
+    log(`provider simulator at ${simulator.url}`);
+    const fleet = await startFleet({
+      kubeconfig: await controlPlane.kubeconfigFor(OPERATOR),
+      providerURL: simulator.url,
+    });
+    stops.push(() => fleet.stop());
+    log(
+      `operator (pid ${fleet.operators[0]?.child().pid}) and callback sidecar (pid ${fleet.sidecars[0]?.child().pid}) run`,
+    );
+    return { controlPlane, admin, simulator, fleet, kubectl: assets.kubectl, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function adminOf(controlPlane: ControlPlane): Admin {
+  const { serverURL, caFile } = controlPlane;
+  return createAdmin({ serverURL, caFile, token: controlPlane.tokenOf(ADMINISTRATOR) });
+}
+
+/** Applies the samples and watches them to their ends. */
+export async function runSamples(world: DemoWorld, options: DemoOptions): Promise<Disappointments> {
+  const { output, signal } = options;
+  await prepareNamespace(world);
+  for (const sample of SAMPLES) {
+    if (sample.script !== undefined) await world.simulator.control.script(sample.script, matchOf(sample));
+  }
+  output.write(`applying ${SAMPLES.length} sample tasks in namespace ${DEMO_NAMESPACE}\n\n`);
+  for (const sample of SAMPLES) objectOf(await world.admin.create(pathOf(CAPTCHA_TASK.plural), manifestOf(sample)));
+  const table = createLiveTable(output);
+  const people = playPeople(world, signal);
+  const tasks = await watchToTheEnd(world, table, options);
+  await people;
+  table.finish();
+  return [...SAMPLES.flatMap((sample) => disappointmentsOf(sample, tasks)), ...(await wronglyPaid(world))];
+}
+
+async function prepareNamespace({ admin }: DemoWorld): Promise<void> {
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: DEMO_NAMESPACE } };
+  objectOf(await admin.create('/api/v1/namespaces', namespace));
+  await applyManifests(admin, ['deploy/tenant/rbac.yaml'], DEMO_NAMESPACE);
+  for (const secret of [PROXY_SECRET, FOREIGN_SECRET]) await createSecret(admin, secret);
+}
+
+async function createSecret(admin: Admin, secret: { name: string; data: Record<string, string> }): Promise<void> {
+  const manifest = { apiVersion: 'v1', kind: 'Secret', metadata: { name: secret.name }, stringData: secret.data };
+  objectOf(await admin.create(secretsPath(), manifest));
+}
+
+function secretsPath(): string {
+  return `/api/v1/namespaces/${DEMO_NAMESPACE}/secrets`;
+}
+
+function pathOf(plural: string): string {
+  return `/apis/${CAPTCHA_TASK.group}/${CAPTCHA_TASK.version}/namespaces/${DEMO_NAMESPACE}/${plural}`;
+}
+
+/** What a person does meanwhile: brings the missing key, and removes the Secret that blocks a result. */
+async function playPeople(world: DemoWorld, signal: AbortSignal): Promise<void> {
+  await delay(LATE_KEY_AFTER_MS, undefined, { signal }).catch(() => undefined);
+  await createSecret(world.admin, LATE_KEY_SECRET);
+  while (!signal.aborted && (await lettersOf(world)).length === 0) {
+    await delay(REFRESH_MS, undefined, { signal }).catch(() => undefined);
+  }
+  if (!signal.aborted) await world.admin.delete(`${secretsPath()}/${FOREIGN_SECRET.name}`);
+}
+
+async function lettersOf(world: DemoWorld): Promise<DeadLetter[]> {
+  return objectOf<{ items: DeadLetter[] }>(await world.admin.get(pathOf(DEAD_LETTER.plural))).items;
+}
+
+async function tasksOf(world: DemoWorld): Promise<ReadonlyMap<string, CaptchaTask>> {
+  const { items } = objectOf<{ items: CaptchaTask[] }>(await world.admin.get(pathOf(CAPTCHA_TASK.plural)));
+  return new Map(items.map((task) => [task.metadata.name, task]));
+}
+
+async function watchToTheEnd(
+  world: DemoWorld,
+  table: LiveTable,
+  { signal, boundMs = DEFAULT_BOUND_MS }: DemoOptions,
+): Promise<ReadonlyMap<string, CaptchaTask>> {
+  const deadlineMs = performance.now() + boundMs;
+  for (;;) {
+    const tasks = await tasksOf(world);
+    const letters = await lettersOf(world);
+    table.update(
+      SAMPLES.map((sample) => rowOf(tasks.get(sample.name), sample.name, sample.shows)),
+      letters.map(letterLine),
+    );
+    const open = [...tasks.values()].some((task) => task.status?.completionTime === undefined);
+    const waiting = letters.some((letter) => letter.status?.completionTime === undefined);
+    if ((!open && !waiting) || signal.aborted || performance.now() > deadlineMs) return tasks;
+    await delay(REFRESH_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+function disappointmentsOf(sample: Sample, tasks: ReadonlyMap<string, CaptchaTask>): string[] {
+  const row = rowOf(tasks.get(sample.name), sample.name, sample.shows);
+  const { phase, source = '', attempts, reason } = sample.expect;
+  const wrong = (field: string, expected: string, found: string): string[] =>
+    expected === found ? [] : [`captchatask/${sample.name}: ${field} is "${found}", expected "${expected}"`];
+  return [
+    ...wrong('phase', phase, row.phase),
+    ...wrong('source', source, row.source),
+    ...wrong('attempts', String(attempts), row.attempts),
+    ...wrong('reason', reason, row.reason),
+  ];
+}
+
+/** The provider's books are the only witness that nothing was paid twice. */
+async function wronglyPaid({ simulator }: DemoWorld): Promise<string[]> {
+  const { submissions } = await simulator.control.ledger();
+  return SAMPLES.flatMap((sample) => {
+    const paid = submissions.filter((each) => each.paid && each.pageurl === matchOf(sample).equals).length;
+    if (paid === sample.paid) return [];
+    return [`captchatask/${sample.name}: the provider was paid for ${paid} submissions, expected ${sample.paid}`];
+  });
+}
