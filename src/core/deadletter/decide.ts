@@ -1,0 +1,98 @@
+/**
+ * What to do about a letter now: an ordered table of named rules, first match wins.
+ *
+ * Phases. `Pending` (also without status): retried when due. `Resolved`: a retry solved the task; left by nothing.
+ * `Superseded`: the task was finished, gone or recreated otherwise. `Abandoned`: the budget is used up or no retry can
+ * help; the letter still holds its task and its content. A redrive brings every phase but `Resolved` back to `Pending`.
+ * Ended letters are deleted when their time is over.
+ */
+import type { DeadLetterStatus } from '../../api/deadletter.ts';
+import type { LetterFacts } from './facts.ts';
+import type { LetterPolicy, Millis } from './schedule.ts';
+import { parseTime } from '../task/times.ts';
+import { askedRedrive, phaseOf } from './facts.ts';
+import { firstRetryAt, introduced, redriven } from './fold.ts';
+
+/** Everything the dead-letter controller can be told to do. */
+export type LetterEffect =
+  | { kind: 'writeStatus'; status: DeadLetterStatus }
+  /** One delivery of the content; its outcome is folded into status. */
+  | { kind: 'retry' }
+  /** With uid and resourceVersion preconditions: a redrive in the meantime keeps the letter. */
+  | { kind: 'delete' };
+
+export interface LetterDecision {
+  rule: string;
+  effect?: LetterEffect;
+  /** When to look again; absent: at the next event. */
+  wakeAt?: Millis;
+}
+
+interface Rule {
+  name: string;
+  when: (facts: LetterFacts, now: Millis, policy: LetterPolicy) => boolean;
+  choose: (facts: LetterFacts, now: Millis, policy: LetterPolicy) => Omit<LetterDecision, 'rule'>;
+}
+
+const RULES: readonly Rule[] = [
+  {
+    name: 'only the leader acts',
+    when: ({ mayAct }) => !mayAct,
+    choose: () => ({}),
+  },
+  {
+    name: 'a new value of the retry annotation redrives a letter that is not resolved',
+    when: ({ letter }) => phaseOf(letter) !== 'Resolved' && askedRedrive(letter) !== undefined,
+    choose: ({ letter }, now) => write(redriven(letter, askedRedrive(letter) ?? '', now)),
+  },
+  {
+    name: 'a letter that has ended is deleted when its time is over',
+    when: ({ letter }, now, policy) => phaseOf(letter) !== 'Pending' && deleteAt(letter, policy) <= now,
+    choose: () => ({ effect: { kind: 'delete' } }),
+  },
+  {
+    name: 'a letter that has ended stays for a while',
+    when: ({ letter }) => phaseOf(letter) !== 'Pending',
+    choose: ({ letter }, _now, policy) => ({ wakeAt: deleteAt(letter, policy) }),
+  },
+  {
+    name: 'a new letter says when it will be retried and what to do',
+    when: ({ letter }) => letter.status?.phase === undefined,
+    choose: ({ letter }, now, policy) => write(introduced(letter, now, policy)),
+  },
+  {
+    name: 'a letter waits for its time',
+    when: ({ letter }, now, policy) => dueAt(letter, policy) > now,
+    choose: ({ letter }, _now, policy) => ({ wakeAt: dueAt(letter, policy) }),
+  },
+  {
+    name: 'one retry at a time for each task',
+    when: ({ taskBusy }) => taskBusy,
+    choose: () => ({}),
+  },
+  {
+    name: 'a due letter is retried',
+    when: () => true,
+    choose: () => ({ effect: { kind: 'retry' } }),
+  },
+];
+
+/** The first rule that matches, and what it says. */
+export function decideLetter(facts: LetterFacts, now: Millis, policy: LetterPolicy): LetterDecision {
+  const rule = RULES.find(({ when }) => when(facts, now, policy));
+  return rule === undefined ? { rule: 'none' } : { rule: rule.name, ...rule.choose(facts, now, policy) };
+}
+
+function write(status: DeadLetterStatus): Omit<LetterDecision, 'rule'> {
+  return { effect: { kind: 'writeStatus', status } };
+}
+
+function dueAt(letter: LetterFacts['letter'], policy: LetterPolicy): Millis {
+  return parseTime(letter.status?.nextRetryTime) ?? firstRetryAt(letter, policy);
+}
+
+/** Someone may have removed the time: then the letter's age counts. */
+function deleteAt(letter: LetterFacts['letter'], policy: LetterPolicy): Millis {
+  const ended = parseTime(letter.status?.completionTime) ?? parseTime(letter.metadata.creationTimestamp) ?? 0;
+  return ended + policy.ttlMs;
+}
