@@ -1,0 +1,253 @@
+/**
+ * Work queue of keys. It knows names only, merges duplicates, never gives one key to two workers, and wakes keys later
+ * with one timer for all. It does no work itself and forgets nothing it was told. Called by `controllers/loop.ts` and
+ * by the sidecar's drainer.
+ *
+ * A key is in at most one of these states:
+ * - *waiting*: it has a due time; the earliest one told wins. Left when due, or by `add`.
+ * - *ready*: in line, first come first served. Left when a worker is free.
+ * - *processing*: one worker has it. An `add` meanwhile is remembered (*again*) and makes it ready afterwards; an
+ *   `addAt` meanwhile makes it wait afterwards.
+ * A pass answers for everything told before it began: it has to say itself when the key is to be looked at again.
+ */
+import { exponentialBackoff } from './backoff.ts';
+import { createDueTimes } from './due-times.ts';
+import type { DueTimes } from './due-times.ts';
+
+export interface QueueHooks {
+  /** A key became ready that was not. */
+  onAdd?(): void;
+  /** Processing begins; time since the key became ready. */
+  onStart?(queuedMs: number): void;
+  onFinish?(workMs: number): void;
+  /** A key was added with backoff. */
+  onRetry?(): void;
+  /** `process` threw: a bug or broken transport. Log it; the key is retried with backoff. */
+  onError?(key: string, error: unknown): void;
+}
+
+export interface WorkQueueOptions {
+  /** For logs and metrics; not used here otherwise. */
+  name: string;
+  concurrency: number;
+  /** Looks at one key. `retryAtMs` is on the clock of `now`. The signal aborts when the queue stops waiting for it. */
+  process(key: string, signal: AbortSignal): Promise<void | { retryAtMs?: number | undefined }>;
+  /** Epoch milliseconds. */
+  now(): number;
+  hooks?: QueueHooks;
+  /** Delay after the n-th failure of a key in a row, n from 1. */
+  backoff?: (failures: number) => number;
+}
+
+export interface WorkQueue {
+  readonly name: string;
+  /** As soon as possible. */
+  add(key: string): void;
+  /** Not later than this; an earlier time that was told before stays. */
+  addAt(key: string, atMs: number): void;
+  /** After a failure: later with each one until a pass ends without `addBackoff`. */
+  addBackoff(key: string): void;
+  /** The object is gone or done: drops its due time and its count of failures. */
+  forget(key: string): void;
+  /** Keys that are ready. */
+  depth(): number;
+  /** Keys that wait for their time. */
+  waiting(): number;
+  /** Keys being processed. */
+  active(): number;
+  /** Starts no pass until `resume`; those under way go on, and keys are still taken in. */
+  pause(): void;
+  resume(): void;
+  /**
+   * Starts no pass any more and waits up to `drainMs` for those under way, then aborts their signals and waits a moment
+   * more. Resolves with the number of passes that had not ended even then.
+   */
+  stop(options: { drainMs: number }): Promise<number>;
+}
+
+/** Passes whose signal was aborted get this long to end. */
+const ABORT_GRACE_MS = 1_000;
+const DEFAULT_BACKOFF = { baseMs: 250, maxMs: 60_000 };
+
+interface State {
+  options: WorkQueueOptions;
+  /** Ready keys in order, from `head`; the same keys with the instant they became ready. */
+  line: string[];
+  head: number;
+  readySince: Map<string, number>;
+  processing: Set<string>;
+  again: Set<string>;
+  failures: Map<string, number>;
+  failedNow: Set<string>;
+  running: boolean;
+  stopped: boolean;
+  pumping: boolean;
+  idle: (() => void) | undefined;
+  aborter: AbortController;
+}
+
+export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
+  const state = initialState(options);
+  const intake = createIntake(state);
+  return {
+    name: options.name,
+    add: intake.add,
+    addAt: intake.addAt,
+    addBackoff: intake.addBackoff,
+    forget(key) {
+      intake.due.remove(key);
+      state.failures.delete(key);
+    },
+    depth: () => state.readySince.size,
+    waiting: () => intake.due.size(),
+    active: () => state.processing.size,
+    pause() {
+      state.running = false;
+    },
+    resume() {
+      state.running = !state.stopped;
+      schedule(state, intake.pump);
+    },
+    async stop({ drainMs }) {
+      state.running = false;
+      state.stopped = true;
+      intake.due.clear();
+      await idleWithin(state, drainMs);
+      state.aborter.abort();
+      await idleWithin(state, ABORT_GRACE_MS);
+      return state.processing.size;
+    },
+  };
+}
+
+function initialState(options: WorkQueueOptions): State {
+  return {
+    options,
+    line: [],
+    head: 0,
+    readySince: new Map(),
+    processing: new Set(),
+    again: new Set(),
+    failures: new Map(),
+    failedNow: new Set(),
+    running: true,
+    stopped: false,
+    pumping: false,
+    idle: undefined,
+    aborter: new AbortController(),
+  };
+}
+
+/** The ways in, and the pump that hands ready keys to free workers. */
+interface Intake {
+  due: DueTimes;
+  add(key: string): void;
+  addAt(key: string, atMs: number): void;
+  addBackoff(key: string): void;
+  pump(): void;
+}
+
+function createIntake(state: State): Intake {
+  const { now, concurrency, hooks, backoff = exponentialBackoff(DEFAULT_BACKOFF) } = state.options;
+  const intake: Intake = {
+    due: createDueTimes({ now, onDue: (key) => intake.add(key) }),
+    add(key) {
+      intake.due.remove(key);
+      if (state.processing.has(key)) state.again.add(key);
+      else enqueue(state, key, intake.pump);
+    },
+    addAt(key, atMs) {
+      if (state.stopped || state.readySince.has(key) || state.again.has(key)) return;
+      if (atMs <= now()) intake.add(key);
+      else intake.due.add(key, atMs);
+    },
+    addBackoff(key) {
+      const failures = (state.failures.get(key) ?? 0) + 1;
+      state.failures.set(key, failures);
+      if (state.processing.has(key)) state.failedNow.add(key);
+      hooks?.onRetry?.();
+      intake.addAt(key, now() + backoff(failures));
+    },
+    pump() {
+      state.pumping = false;
+      while (state.running && state.processing.size < concurrency) {
+        const key = takeFirst(state);
+        if (key === undefined) return;
+        intake.due.remove(key);
+        void work(state, key, intake);
+      }
+    },
+  };
+  return intake;
+}
+
+/** One pass over one key, and what follows from it. */
+async function work(state: State, key: string, intake: Intake): Promise<void> {
+  const startedMs = performance.now();
+  state.processing.add(key);
+  const retryAtMs = await pass(state, key, intake);
+  state.processing.delete(key);
+  state.options.hooks?.onFinish?.(performance.now() - startedMs);
+  if (!state.failedNow.delete(key)) state.failures.delete(key);
+  if (state.again.delete(key)) intake.add(key);
+  else if (retryAtMs !== undefined) intake.addAt(key, retryAtMs);
+  if (state.processing.size === 0) state.idle?.();
+  schedule(state, intake.pump);
+}
+
+async function pass(state: State, key: string, intake: Intake): Promise<number | undefined> {
+  try {
+    const result = await state.options.process(key, state.aborter.signal);
+    return result?.retryAtMs;
+  } catch (error) {
+    state.options.hooks?.onError?.(key, error);
+    intake.addBackoff(key);
+    return undefined;
+  }
+}
+
+function enqueue(state: State, key: string, pump: () => void): void {
+  if (state.stopped || state.readySince.has(key)) return;
+  state.readySince.set(key, performance.now());
+  state.line.push(key);
+  state.options.hooks?.onAdd?.();
+  schedule(state, pump);
+}
+
+function takeFirst(state: State): string | undefined {
+  const key = state.line[state.head];
+  if (key === undefined) {
+    state.line = [];
+    state.head = 0;
+    return undefined;
+  }
+  state.head++;
+  if (state.head > 1024 && state.head * 2 > state.line.length) {
+    state.line = state.line.slice(state.head);
+    state.head = 0;
+  }
+  const sinceMs = state.readySince.get(key) ?? performance.now();
+  state.readySince.delete(key);
+  state.options.hooks?.onStart?.(performance.now() - sinceMs);
+  return key;
+}
+
+/** Not at once: whoever adds is often inside a listener or a pass, and sockets must get their turn between passes. */
+function schedule(state: State, pump: () => void): void {
+  if (state.pumping || !state.running || state.head >= state.line.length) return;
+  state.pumping = true;
+  setImmediate(pump);
+}
+
+function idleWithin(state: State, limitMs: number): Promise<void> {
+  if (state.processing.size === 0) return Promise.resolve();
+  return new Promise((resolve) => {
+    const finish = () => {
+      clearTimeout(timer);
+      state.idle = undefined;
+      resolve();
+    };
+    const timer = setTimeout(finish, limitMs);
+    state.idle = finish;
+  });
+}
