@@ -94,7 +94,7 @@ function textOf(value: unknown): string | undefined {
 
 /** Cell numbers of grid and BLS: a list, JSON text of a list, or `click:1/4`, become `[1,4]`. */
 function cellsOf(request: unknown): Parts {
-  const list = Array.isArray(request) ? request : typeof request === 'string' ? listIn(request) : undefined;
+  const list = Array.isArray(request) ? request : listIn(textOf(request) ?? '');
   const cells = list?.map((cell) => (typeof cell === 'string' && /^\s*\d{1,4}\s*$/.test(cell) ? Number(cell) : cell));
   return cells === undefined ? asReceived(request) : { value: JSON.stringify(cells) };
 }

@@ -1,0 +1,159 @@
+/** The provider's many shapes of a result become one text per type. */
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { CAPTCHA_TYPES } from '../../../src/api/names.ts';
+import { firstPollDelayMs, isHintType, lifetimeSeconds, plusIsSpace, solutionOf } from '../../../src/core/solution.ts';
+
+const solved = (value: string, userAgent?: string): object =>
+  userAgent === undefined ? { kind: 'solved', value } : { kind: 'solved', value, userAgent };
+
+describe('a token', () => {
+  it.each(['RecaptchaV2', 'RecaptchaV3', 'Turnstile', 'Custom'] as const)('of %s is stored as received', (type) => {
+    expect(solutionOf(type, '03AGd-_+/=|x')).toEqual(solved('03AGd-_+/=|x'));
+  });
+  it('is never judged by its length', () => {
+    expect(solutionOf('RecaptchaV3', 'x')).toEqual(solved('x'));
+    expect(solutionOf('Turnstile', 'x'.repeat(20_000))).toEqual(solved('x'.repeat(20_000)));
+  });
+  it('carries the user agent that came with it', () => {
+    expect(solutionOf('Custom', 'fox', 'Mozilla/5.0')).toEqual(solved('fox', 'Mozilla/5.0'));
+  });
+});
+
+describe('a recognised text', () => {
+  it('stays text when it looks like a number', () => {
+    expect(solutionOf('Image', '0042')).toEqual(solved('0042'));
+    expect(solutionOf('Image', 42)).toEqual(solved('42'));
+  });
+  it('keeps its inner spaces', () => {
+    expect(solutionOf('Image', 'two words')).toEqual(solved('two words'));
+  });
+});
+
+describe('cells', () => {
+  it.each([
+    ['a list', [1, 4, 7]],
+    ['a list of texts', ['1', '4', '7']],
+    ['JSON text', '[1, 4, 7]'],
+    ['the click form', 'click:1/4/7'],
+    ['numbers with commas', '1,4,7'],
+  ])('of grid and BLS from %s are one compact list', (_shape, request) => {
+    expect(solutionOf('Grid', request)).toEqual(solved('[1,4,7]'));
+    expect(solutionOf('BLS', request)).toEqual(solved('[1,4,7]'));
+  });
+  it('may be none', () => {
+    expect(solutionOf('Grid', [])).toEqual(solved('[]'));
+  });
+  it('in words that nobody foresaw are kept as received', () => {
+    expect(solutionOf('Grid', 'No_matching_images')).toEqual(solved('No_matching_images'));
+  });
+});
+
+describe('GeeTest', () => {
+  const v3 = '{"challenge":"c","validate":"v","seccode":"v|jordan"}';
+  it.each([
+    ['an object', { seccode: 'v|jordan', validate: 'v', challenge: 'c' }],
+    ['prefixed names', { geetest_challenge: 'c', geetest_validate: 'v', geetest_seccode: 'v|jordan' }],
+    ['JSON text', '{"geetest_seccode":"v|jordan","geetest_validate":"v","geetest_challenge":"c"}'],
+    ['the plain form', 'challenge:c,validate:v,seccode:v|jordan'],
+  ])('v3 from %s is one compact object', (_shape, request) => {
+    expect(solutionOf('GeeTestV3', request)).toEqual(solved(v3));
+  });
+
+  it('v4 keeps its five fields in a fixed order, and what else came', () => {
+    const fields = { extra: 1, captcha_output: 'o', gen_time: '17', pass_token: 'p', lot_number: 'l', captcha_id: 'i' };
+    const value = '{"captcha_id":"i","lot_number":"l","pass_token":"p","gen_time":"17","captcha_output":"o","extra":1}';
+    expect(solutionOf('GeeTestV4', fields)).toEqual(solved(value));
+    expect(solutionOf('GeeTestV4', JSON.stringify(fields))).toEqual(solved(value));
+  });
+
+  it('with a field missing is kept as received', () => {
+    expect(solutionOf('GeeTestV3', { challenge: 'c' })).toEqual(solved('{"challenge":"c"}'));
+    expect(solutionOf('GeeTestV3', 'whatever')).toEqual(solved('whatever'));
+  });
+});
+
+describe('a clearance', () => {
+  const agent = 'Mozilla/5.0 (X11; Linux x86_64)';
+  it.each([
+    ['the cookie with its agent beside it', 'abc', agent],
+    ['the cookie by name', 'cf_clearance=abc', agent],
+    ['the plain form', `cf_clearance=abc;user_agent=${agent}`, undefined],
+    ['the plain form with a space', `cf_clearance=abc; userAgent=${agent}`, undefined],
+    ['JSON text', JSON.stringify({ cookies: { cf_clearance: 'abc' }, userAgent: agent }), undefined],
+    ['an object', { cookies: { cf_clearance: 'abc' }, user_agent: agent }, undefined],
+    ['a flat object', { cf_clearance: 'abc' }, agent],
+  ])('from %s is the cookie text and the agent it is bound to', (_shape, request, userAgent) => {
+    expect(solutionOf('CloudflareChallenge', request, userAgent)).toEqual(solved('abc', agent));
+  });
+  it('without an agent is still a result', () => {
+    expect(solutionOf('CloudflareChallenge', 'abc')).toEqual(solved('abc'));
+  });
+  it('in a shape that nobody foresaw is kept as received', () => {
+    expect(solutionOf('CloudflareChallenge', 'a=1; b=2')).toEqual(solved('a=1; b=2'));
+    expect(solutionOf('CloudflareChallenge', { x: 1 })).toEqual(solved('{"x":1}'));
+  });
+});
+
+describe('any result', () => {
+  it('is missing when there is nothing in it', () => {
+    for (const type of CAPTCHA_TYPES) {
+      for (const request of [undefined, null, '', true, false]) expect(solutionOf(type, request), type).toBeUndefined();
+    }
+  });
+
+  it('never throws and is never empty', () => {
+    const shapes = fc.oneof(fc.jsonValue(), fc.string({ unit: 'binary' }), fc.json());
+    fc.assert(
+      fc.property(fc.constantFrom(...CAPTCHA_TYPES), shapes, (type, request) => {
+        const first = solutionOf(type, request);
+        if (first !== undefined) expect(first.value).not.toBe('');
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it.each(['GeeTestV3', 'GeeTestV4', 'Grid', 'BLS'] as const)(
+    'of %s is the same text however often it is normalised',
+    (type) => {
+      fc.assert(
+        fc.property(fc.oneof(fc.jsonValue(), fc.string()), (request) => {
+          const once = solutionOf(type, request);
+          if (once !== undefined) expect(solutionOf(type, once.value)).toEqual(once);
+        }),
+      );
+    },
+  );
+});
+
+describe('facts by type', () => {
+  it.each([
+    ['RecaptchaV2', 120],
+    ['RecaptchaV3', 120],
+    ['Turnstile', 300],
+    ['GeeTestV3', 60],
+    ['CloudflareChallenge', undefined],
+    ['GeeTestV4', undefined],
+    ['Image', undefined],
+    ['Grid', undefined],
+    ['BLS', undefined],
+    ['Custom', undefined],
+  ] as const)('%s lives %s seconds', (type, seconds) => {
+    expect(lifetimeSeconds(type)).toBe(seconds);
+  });
+
+  it('the first poll comes after 5 to 20 s', () => {
+    for (const type of CAPTCHA_TYPES) {
+      expect(firstPollDelayMs(type), type).toBeGreaterThanOrEqual(5_000);
+      expect(firstPollDelayMs(type), type).toBeLessThanOrEqual(20_000);
+    }
+  });
+
+  it('a callback is only a hint where the result needs more than one text', () => {
+    expect(CAPTCHA_TYPES.filter(isHintType)).toEqual(['CloudflareChallenge', 'GeeTestV3', 'GeeTestV4', 'Custom']);
+  });
+
+  it('a plus is a space in texts and lists, never in tokens', () => {
+    expect(CAPTCHA_TYPES.filter(plusIsSpace)).toEqual(['Image', 'Grid', 'BLS']);
+  });
+});
