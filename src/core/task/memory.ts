@@ -76,7 +76,9 @@ export function sighted(memory: TaskMemory, task: CaptchaTask, mono: number): Ta
   const waits = memory.waitingSinceMono === undefined && isWaiting(task);
   const seen = waits ? { ...memory, waitingSinceMono: mono } : memory;
   const by = unresolvedIntent(task);
-  if (by === undefined || memory.intent?.by === by || memory.sighted?.by === by) return seen;
+  if (by === undefined || memory.sighted?.by === by) return seen;
+  // Our own intent in a copy proves that it was written, even if the reply of that write was lost.
+  if (memory.intent?.by === by) return memory.intent.written ? seen : intentWritten(seen);
   return { ...seen, sighted: { by, atMono: mono } };
 }
 
@@ -86,6 +88,12 @@ function unresolvedIntent(task: CaptchaTask): string | undefined {
 
 function isWaiting(task: CaptchaTask): boolean {
   return task.status?.phase === undefined || task.status.phase === 'Pending';
+}
+
+/** Nothing in it is worth keeping: the shell then keeps no entry. */
+export function isBlank(memory: TaskMemory): boolean {
+  const { uid: _uid, poll, unlistedTries, solutionSecretRead, ...rest } = memory;
+  return poll === NO_POLLS && unlistedTries === 0 && !solutionSecretRead && Object.keys(rest).length === 0;
 }
 
 /** The intent write is about to be sent. Everything an earlier attempt left behind is forgotten. */
@@ -98,7 +106,7 @@ export function intentWritten(memory: TaskMemory): TaskMemory {
   return memory.intent === undefined ? memory : { ...memory, intent: { ...memory.intent, written: true } };
 }
 
-/** The intent was provably not written, or somebody else's write won. */
+/** A quorum read proved that the intent was not written. */
 export function intentDropped(memory: TaskMemory): TaskMemory {
   const { intent: _intent, ...kept } = memory;
   return kept;
@@ -124,6 +132,11 @@ export function callEnded(memory: TaskMemory, outcome: SubmitOutcome, mono: numb
 export function replySettled(memory: TaskMemory, notBeforeMono?: number): TaskMemory {
   const { reply: _reply, intent: _intent, notBeforeMono: _before, ...kept } = memory;
   return notBeforeMono === undefined ? kept : { ...kept, notBeforeMono };
+}
+
+/** The stored id is not the one our call was given: the next poll tells which one lives. */
+export function pollWanted(memory: TaskMemory, after: string | undefined, mono: number): TaskMemory {
+  return { ...memory, poll: { ...memory.poll, ...(after === undefined ? {} : { after }), nextMono: mono } };
 }
 
 export function pollSent(memory: TaskMemory, final: boolean): TaskMemory {

@@ -69,6 +69,9 @@ function recordNotAccepted(situation: Situation, reply: Reply): Choice {
   const { task, moment } = situation;
   const { outcome } = reply;
   if (outcome.kind === 'refused') return recordRefused(situation, outcome);
+  if (outcome.kind === 'unreachable' && outcome.cause === 'http429') {
+    return record(notAccepted(task, 'ProviderBusy', moment.now));
+  }
   const restMs = mayBeTheTask(outcome) ? backoffMs(BUSY_BACKOFF, 1, moment.random) : undefined;
   return record(notAccepted(task, 'ProviderUnreachable', moment.now), restMs);
 }
@@ -103,7 +106,14 @@ function recordRefused({ task, memory, moment }: Situation, refusal: Refusal): C
   return record(notAccepted(task, 'Pending', moment.now, { message }), restMs);
 }
 
+/** The provider client's own word for a task that has no encoding; no call was made for it. */
+const NOT_ENCODABLE = 'INVALID_TASK';
+
 function rejected(task: Situation['task'], code: string, now: number): CaptchaTaskStatus {
+  if (code === NOT_ENCODABLE) {
+    const message = 'The task cannot be submitted as it is written.';
+    return failed(task, { class: 'Permanent', reason: 'InvalidTask', message }, now);
+  }
   const message = `The provider rejected the task (${code}).`;
   return failed(task, { class: 'Permanent', reason: 'ProviderRejected', code, message }, now);
 }

@@ -1,0 +1,117 @@
+/**
+ * What a change of status is worth telling: events for the few turns a person needs (none on the happy path) and the
+ * metric steps that follow from the change alone. Computed from before and after, so that whoever writes counts it
+ * once and nobody counts a write that failed. Sent by the shells; texts hold no ids and no results.
+ */
+import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { CaptchaType, FailureClass, ResultSource, SolvedReason } from '../../api/names.ts';
+import { summaryOf } from './conditions.ts';
+import { parseTime } from './times.ts';
+import { isFinished } from './transitions.ts';
+
+export interface TaskEvent {
+  type: 'Normal' | 'Warning';
+  reason: SolvedReason | 'SolvedByPoll' | 'AttemptEnded';
+  action: 'Submit' | 'Poll' | 'Finish' | 'Hold';
+  note: string;
+}
+
+export const AMBIGUITY_RESOLUTIONS = ['adopted', 'resubmitted', 'failed'] as const;
+export type AmbiguityResolution = (typeof AMBIGUITY_RESOLUTIONS)[number];
+
+export type TaskMetricStep =
+  | { metric: 'results_total'; labels: { source: ResultSource } }
+  | { metric: 'failures_total'; labels: { class: FailureClass } }
+  | { metric: 'ambiguous_submissions_total'; labels: { resolution: AmbiguityResolution } }
+  | {
+      metric: 'task_duration_seconds';
+      labels: { type: CaptchaType; outcome: 'Solved' | 'Failed'; source: ResultSource | 'None' };
+      seconds: number;
+    };
+
+export interface Announcement {
+  events: TaskEvent[];
+  metrics: TaskMetricStep[];
+}
+
+/** `before` is the copy that the write was checked against; `after` what the server returned. */
+export function announce(before: CaptchaTask, after: CaptchaTask): Announcement {
+  const finished = isFinished(after) && !isFinished(before);
+  const resolution = resolutionOf(before, after);
+  return {
+    events: [...turnEvents(before, after), ...(finished ? finishEvents(after) : [])],
+    metrics: [
+      ...(resolution === undefined ? [] : [{ metric: 'ambiguous_submissions_total' as const, labels: { resolution } }]),
+      ...(finished ? finishMetrics(after) : []),
+    ],
+  };
+}
+
+/** Turns on the way that somebody may want to look into. */
+const TURNS: Partial<Record<SolvedReason, Pick<TaskEvent, 'type' | 'action'>>> = {
+  MissingAPIKey: { type: 'Warning', action: 'Submit' },
+  KeyRejected: { type: 'Warning', action: 'Submit' },
+  SubmissionUnknown: { type: 'Warning', action: 'Submit' },
+  DeadLettered: { type: 'Warning', action: 'Hold' },
+};
+
+function turnEvents(before: CaptchaTask, after: CaptchaTask): TaskEvent[] {
+  const reason = reasonOf(after);
+  const turn = reason === undefined || reason === reasonOf(before) ? undefined : TURNS[reason];
+  const events: TaskEvent[] = [];
+  if (reason !== undefined && turn !== undefined) {
+    events.push({ ...turn, reason, note: summaryOf(after.status)?.message ?? '' });
+  }
+  const code = endedWith(after);
+  if (code !== undefined && endedWith(before) === undefined) {
+    const note = `The attempt ended without a result (${code}).`;
+    events.push({ type: 'Warning', reason: 'AttemptEnded', action: 'Submit', note });
+  }
+  return events;
+}
+
+function reasonOf({ status }: CaptchaTask): SolvedReason | undefined {
+  return summaryOf(status)?.reason;
+}
+
+/** The code of an attempt that ended and may be followed by another. */
+function endedWith({ status }: CaptchaTask): string | undefined {
+  return status?.submission?.endTime === undefined ? undefined : (status.submission.code ?? 'no code');
+}
+
+function finishEvents({ status }: CaptchaTask): TaskEvent[] {
+  if (status?.failure !== undefined) {
+    const reason = summaryOf(status)?.reason ?? 'ProviderRejected';
+    return [{ type: 'Warning', reason, action: 'Finish', note: status.failure.message }];
+  }
+  if (status?.solution?.source !== 'Poll' || status.submission?.pingback !== true) return [];
+  const note = 'No callback came in time; the result was found by polling.';
+  return [{ type: 'Normal', reason: 'SolvedByPoll', action: 'Poll', note }];
+}
+
+function finishMetrics({ spec, status }: CaptchaTask): TaskMetricStep[] {
+  const source = status?.solution?.source;
+  const seconds =
+    Math.max(0, (parseTime(status?.completionTime) ?? 0) - (parseTime(status?.startTime) ?? Infinity)) / 1_000;
+  const duration = { metric: 'task_duration_seconds' as const, seconds };
+  const { type } = spec.captcha;
+  if (source !== undefined) {
+    return [
+      { metric: 'results_total', labels: { source } },
+      { ...duration, labels: { type, outcome: 'Solved', source } },
+    ];
+  }
+  return [
+    { metric: 'failures_total', labels: { class: status?.failure?.class ?? 'Permanent' } },
+    { ...duration, labels: { type, outcome: 'Failed', source: 'None' } },
+  ];
+}
+
+/** How a submission that was said to be unknown was settled by this change. */
+function resolutionOf(before: CaptchaTask, after: CaptchaTask): AmbiguityResolution | undefined {
+  if (reasonOf(before) !== 'SubmissionUnknown') return undefined;
+  if (after.status?.failure !== undefined) return 'failed';
+  if ((after.status?.attempts ?? 0) > (before.status?.attempts ?? 0)) return 'resubmitted';
+  const adopted = after.status?.solution !== undefined || after.status?.submission?.captchaID !== undefined;
+  return adopted ? 'adopted' : undefined;
+}
