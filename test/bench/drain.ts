@@ -1,0 +1,173 @@
+/**
+ * `npm run bench -- drain`: tasks that already exist are drained through submit and callback by the real processes,
+ * and the status writes per second are set against the API server's own limit, measured just before in the same run.
+ * Prints figures; asserts nothing about time. It ends non-zero only where a task is not solved or a write is missing.
+ */
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import {
+  ADMINISTRATOR,
+  createAdmin,
+  ensureAssets,
+  installOperator,
+  OPERATOR,
+  startControlPlane,
+  type Admin,
+  type ControlPlane,
+} from '../../src/dev/control-plane/index.ts';
+import { startChild, type Child } from '../../src/dev/child.ts';
+import { startFleet, type Fleet } from '../../src/dev/fleet.ts';
+import { createSimulatorControl, type SimulatorControl } from '../../src/dev/simulator/control.ts';
+import { residentBytes, startUsage, type Usage } from './cpu.ts';
+import { scrape, total } from './scrape.ts';
+import { writeRaw } from './raw.ts';
+import { createBenchNamespace, createTasks } from './seed-tasks.ts';
+
+const WRITES_PER_TASK = 3;
+const IN_FLIGHT = 16;
+
+export interface DrainOptions {
+  tasks: number;
+  rawTasks: number;
+}
+
+export async function benchDrain(options: DrainOptions): Promise<boolean> {
+  const assets = await ensureAssets({ log: say });
+  const controlPlane = await startControlPlane({ assets, log: say });
+  const admin = adminOf(controlPlane);
+  const simulator = startChild({ entry: 'simulator', env: { ANSWER_AFTER_MS: '100' } });
+  try {
+    await installOperator(admin);
+    const line = await simulator.waitForLine('its URL', (each) => each.msg === 'simulator listening');
+    const raw = await measureRaw(controlPlane, admin, options.rawTasks);
+    const drained = await measureDrain({
+      controlPlane,
+      admin,
+      simulator,
+      url: String(line['url']),
+      tasks: options.tasks,
+    });
+    printFigures(raw, drained, options.tasks);
+    return drained.writes === options.tasks * WRITES_PER_TASK;
+  } finally {
+    await simulator.stop();
+    await admin.close();
+    await controlPlane.stop();
+  }
+}
+
+function say(line: string): void {
+  console.error(line);
+}
+
+function adminOf(controlPlane: ControlPlane): Admin {
+  const { serverURL, caFile } = controlPlane;
+  return createAdmin({ serverURL, caFile, token: controlPlane.tokenOf(ADMINISTRATOR) });
+}
+
+interface Figures {
+  writes: number;
+  seconds: number;
+  /** CPU milliseconds by process. */
+  cpu: Usage;
+  rssMB?: number;
+}
+
+async function measureRaw(controlPlane: ControlPlane, admin: Admin, count: number): Promise<Figures> {
+  await createBenchNamespace(admin, 'raw');
+  const tasks = await createTasks(admin, 'raw', count);
+  const { serverURL, caFile } = controlPlane;
+  // Under the operator's identity: an administrator would skip RBAC and priority and fairness.
+  const token = controlPlane.tokenOf(OPERATOR);
+  const usage = startUsage(serverPids(controlPlane));
+  const figures = await writeRaw(tasks, { serverURL, ca: readFileSync(caFile, 'utf8'), token, inFlight: IN_FLIGHT });
+  return { ...figures, cpu: usage() };
+}
+
+function serverPids(controlPlane: ControlPlane): Record<string, number> {
+  const { etcd, kubeApiserver } = controlPlane.pids();
+  return { etcd, 'kube-apiserver': kubeApiserver };
+}
+
+interface Drain {
+  controlPlane: ControlPlane;
+  admin: Admin;
+  simulator: Child;
+  url: string;
+  tasks: number;
+}
+
+async function measureDrain({ controlPlane, admin, simulator, url, tasks }: Drain): Promise<Figures> {
+  await createBenchNamespace(admin, 'drain');
+  await createTasks(admin, 'drain', tasks);
+  const control = createSimulatorControl(url);
+  const beforeMs = performance.now();
+  const servers = startUsage(serverPids(controlPlane));
+  const kubeconfig = await controlPlane.kubeconfigFor(OPERATOR);
+  const fleet = await startFleet({ kubeconfig, providerURL: url, operatorEnv: { WATCH_NAMESPACES: 'drain' } });
+  try {
+    const own = startUsage(fleetPids(fleet, simulator));
+    const firstMs = await untilFirstSubmission(control, beforeMs);
+    await untilSolved(fleet, tasks);
+    const seconds = (performance.now() - firstMs) / 1000;
+    const cpu = { ...servers(), ...own() };
+    const writes =
+      (await statusWrites(fleet.operators[0]?.metricsURL)) + (await statusWrites(fleet.sidecars[0]?.metricsURL));
+    const rssMB = residentBytes(fleet.operators[0]?.child().pid ?? 0) / 1e6;
+    return { writes, seconds, cpu, rssMB };
+  } finally {
+    await fleet.stop();
+  }
+}
+
+function fleetPids(fleet: Fleet, simulator: Child): Record<string, number> {
+  return {
+    operator: fleet.operators[0]?.child().pid ?? 0,
+    sidecar: fleet.sidecars[0]?.child().pid ?? 0,
+    simulator: simulator.pid,
+  };
+}
+
+async function untilFirstSubmission(control: SimulatorControl, sinceMs: number): Promise<number> {
+  while ((await control.totals()).submissions === 0) {
+    if (performance.now() - sinceMs > 120_000) throw new Error('bench drain: nothing was submitted within 120 s');
+    await delay(20);
+  }
+  return performance.now();
+}
+
+async function untilSolved(fleet: Fleet, tasks: number): Promise<void> {
+  const deadlineMs = performance.now() + 600_000;
+  for (;;) {
+    const solved = total(await scrape(fleet.sidecars[0]?.metricsURL ?? ''), 'captcha_operator_results_total');
+    if (solved >= tasks) return;
+    if (performance.now() > deadlineMs) throw new Error(`bench drain: only ${solved} of ${tasks} tasks were solved`);
+    await delay(100);
+  }
+}
+
+async function statusWrites(metricsURL = ''): Promise<number> {
+  return total(await scrape(metricsURL), 'captcha_operator_status_writes_total');
+}
+
+function printFigures(raw: Figures, drained: Figures, tasks: number): void {
+  const perSecond = (figures: Figures): number => figures.writes / figures.seconds;
+  const server = (figures: Figures): number =>
+    ((figures.cpu['etcd'] ?? 0) + (figures.cpu['kube-apiserver'] ?? 0)) / figures.writes;
+  const own = ((drained.cpu['operator'] ?? 0) + (drained.cpu['sidecar'] ?? 0)) / tasks;
+  const rows: [string, string, string][] = [
+    ['raw status writes/s', perSecond(raw).toFixed(0), ''],
+    ['operator status writes/s', perSecond(drained).toFixed(0), ''],
+    ['tasks/s', (tasks / drained.seconds).toFixed(0), ''],
+    ['status writes/s ÷ raw', (perSecond(drained) / perSecond(raw)).toFixed(2), '≥ 0.88'],
+    ['status writes per task', (drained.writes / tasks).toFixed(2), '≤ 3'],
+    ['server CPU per write, raw (ms)', server(raw).toFixed(2), ''],
+    ['server CPU per write ÷ raw', (server(drained) / server(raw)).toFixed(2), '≤ 1.10'],
+    ['operator + sidecar CPU per task (ms)', own.toFixed(2), '≤ 0.8'],
+    ['simulator CPU per task (ms)', ((drained.cpu['simulator'] ?? 0) / tasks).toFixed(2), ''],
+    ['operator RSS (MB)', (drained.rssMB ?? 0).toFixed(0), ''],
+  ];
+  console.log(`\ndrain: ${tasks} tasks, ${drained.seconds.toFixed(1)} s\n`);
+  for (const [name, value, target] of rows) console.log(`${name.padEnd(40)} ${value.padStart(8)}  ${target}`);
+}

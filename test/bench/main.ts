@@ -1,0 +1,25 @@
+/**
+ * `npm run bench [-- <name> …]`: the figures of the project, each with its target where there is one. Machines differ,
+ * so throughput is a ratio to the raw API server measured in the same run. Without a name all are run.
+ */
+import { benchDrain } from './drain.ts';
+
+const BENCHES: Record<string, () => Promise<boolean>> = {
+  drain: () => benchDrain({ tasks: number('BENCH_TASKS', 2_000), rawTasks: 700 }),
+};
+
+function number(name: string, fallback: number): number {
+  return Number(process.env[name] ?? fallback);
+}
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => BENCHES[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`bench: unknown ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}`);
+  process.exit(2);
+}
+let sound = true;
+for (const [name, run] of Object.entries(BENCHES)) {
+  if (asked.length === 0 || asked.includes(name)) sound = (await run()) && sound;
+}
+process.exit(sound ? 0 : 1);
