@@ -18,8 +18,9 @@ import { API_VERSION, DEAD_LETTER, GROUP, MAX_LETTER_CODE_LENGTH } from '../../a
 import { letterName } from '../deadletter/names.ts';
 import { lifetimeSeconds } from '../solution.ts';
 import { formatTime } from '../task/times.ts';
-import { markConfirmed, marked, submitted } from '../task/transitions.ts';
+import { marked, submitted } from '../task/transitions.ts';
 import { judge } from './judge.ts';
+import { heldStatus } from './mark.ts';
 import { writeTaskStatus } from './task-status.ts';
 import { troubleOf } from './trouble.ts';
 
@@ -80,23 +81,6 @@ function* writeWhileOpen(
   if (written.kind !== 'stopped') return { kind: written.kind, error: written.error };
   const { verdict } = written;
   return verdict.kind === 'open' ? verdict : { kind: 'overtaken', judgement: verdict };
-}
-
-/**
- * The status that makes this existing letter hold the task; undefined where a confirmed mark holds it already.
- * `afresh` writes it once more: a letter that was created under a mark confirmed earlier replaces one that is gone,
- * and whoever is about to fail the task for that must see the task changed.
- */
-export function heldStatus(
-  task: CaptchaTask,
-  name: string,
-  options: { afresh: boolean; now: number },
-): CaptchaTaskStatus | undefined {
-  const mark = task.status?.deadLetter;
-  const { afresh, now } = options;
-  if (mark?.confirmed === true && !(afresh && mark.name === name)) return undefined;
-  if (mark?.name === name && mark.confirmed !== true) return markConfirmed(task, now);
-  return markConfirmed({ ...task, status: marked(task, name, now) }, now);
 }
 
 const TOO_LARGE = 'The result is larger than a dead letter may hold.';

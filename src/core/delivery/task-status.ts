@@ -1,6 +1,6 @@
 /**
  * One change of a task's status from anywhere: a patch that tests uid, phase and attempts, and therefore needs no fresh
- * copy; a PUT where there is no status yet to test. When it misses, the object is read (quorum) and the caller judges
+ * copy; a PUT where there is no status yet to test, or where the caller asks for an exact match (`put`). When it misses, the object is read (quorum) and the caller judges
  * again. A 422 does not say whether a test failed or the API refuses the new status: after one, an object that still
  * matches is written once more by PUT, and only a 422 to that proves the refusal. Used by deliveries and letters.
  */
@@ -52,27 +52,35 @@ export function* writeTaskStatus<Verdict>(
   ref: ObjectRef,
   start: TaskCopy,
   decide: (copy: TaskCopy) => Step<Verdict>,
+  how: 'patch' | 'put' = 'patch',
 ): Protocol<Written<Verdict>> {
   let copy = start;
-  let suspectInvalid = false;
+  let byPut = how === 'put';
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const step = decide(copy);
     if (step.kind === 'stop') return { kind: 'stopped', verdict: step.verdict, copy };
-    let refused = false;
-    if (step.kind === 'write' && copy.task !== undefined) {
-      const request = statusWrite(copy.task, step.status, suspectInvalid);
-      const reply = yield request;
-      if (reply.ok) return { kind: 'written', task: reply.object as CaptchaTask };
-      const end = endOf(reply, request, copy);
-      if (end !== undefined) return end;
-      refused = reply.status === 422 || reply.status === 400;
-    }
+    const tried = step.kind === 'write' ? yield* tryWrite(copy, step.status, byPut) : MISSED;
+    if (tried.kind !== 'missed') return tried;
     const fresh = yield* readTask(ref, 'quorum');
     if (fresh.kind === 'unavailable') return fresh;
-    suspectInvalid = refused && sameTested(copy.task, fresh.copy.task);
+    byPut = how === 'put' || (tried.refused && sameTested(copy.task, fresh.copy.task));
     copy = fresh.copy;
   }
   return { kind: 'unavailable', error: { class: 'Unavailable', message: 'The task is being changed by others.' } };
+}
+
+/** `refused`: as invalid, unless a test of the patch failed. */
+type Tried = Exclude<Written<never>, { kind: 'stopped' }> | { kind: 'missed'; refused: boolean };
+
+const MISSED: Tried = { kind: 'missed', refused: false };
+
+function* tryWrite(copy: TaskCopy, status: CaptchaTaskStatus, byPut: boolean): Protocol<Tried> {
+  if (copy.task === undefined) return MISSED;
+  const request = statusWrite(copy.task, status, byPut);
+  const reply = yield request;
+  if (reply.ok) return { kind: 'written', task: reply.object as CaptchaTask };
+  const refused = reply.status === 422 || reply.status === 400;
+  return endOf(reply, request, copy) ?? { kind: 'missed', refused };
 }
 
 function statusWrite(task: CaptchaTask, status: CaptchaTaskStatus, byPut: boolean): ApiRequest {

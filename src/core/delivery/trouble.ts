@@ -23,6 +23,7 @@ export type Deed =
   | 'creating the solution Secret'
   | 'reading the solution Secret'
   | 'creating the dead letter'
+  | "writing the dead letter's status"
   | 'reading the dead letter';
 
 /** How a failed call is to be read. A 404, 409 or 422 that only says "look again" is the caller's to look at first. */

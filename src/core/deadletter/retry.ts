@@ -1,0 +1,105 @@
+/**
+ * One retry of one letter, from reading it to recording what came of it. Safe to abandon at any yield: the delivery
+ * recognises its own work (then the next retry resolves the letter), and a retry that was not recorded is repeated.
+ * While a letter's result cannot be stored its task stays held by it; a letter that is not its task's after all (another
+ * id) gives the mark back, so that the provider is asked. Run by the dead-letter controller.
+ */
+import type { DeadLetter, DeadLetterStatus, LetterError } from '../../api/deadletter.ts';
+import type { Protocol } from '../protocol.ts';
+import type { ReceivedResult } from '../delivery.ts';
+import type { RetryOutcome } from './facts.ts';
+import type { LetterPolicy, Millis } from './schedule.ts';
+import { API_VERSION, DEAD_LETTER } from '../../api/names.ts';
+import { deliverResult } from '../delivery.ts';
+import { holdTask, releaseTask } from '../delivery/mark.ts';
+import { troubleOf } from '../delivery/trouble.ts';
+import { parseTime } from '../task/times.ts';
+import { askedRedrive, outcomeOf, phaseOf } from './facts.ts';
+import { retried } from './fold.ts';
+
+export interface RetryOptions {
+  now: Millis;
+  /** In [0,1), for the next retry's jitter. */
+  random: number;
+  policy: LetterPolicy;
+  /** Whether the controller's cache shows a letter of this name in this namespace. */
+  exists: (letter: string) => boolean;
+}
+
+export type Retry =
+  | { kind: 'recorded'; outcome: RetryOutcome; letter: DeadLetter }
+  /** Done, but not recorded; the same retry has to come again. */
+  | { kind: 'unrecorded'; outcome: RetryOutcome; error: LetterError }
+  /** The letter itself could not be read. */
+  | { kind: 'unread'; error: LetterError }
+  /** The letter is gone, or another has its name. */
+  | { kind: 'gone' }
+  /** It is not what the caller knew: decide again. */
+  | { kind: 'changed'; letter: DeadLetter };
+
+/** Retries the letter of this name and uid, if it is still pending and not being redriven. */
+export function* retryLetter(
+  ref: { namespace: string; name: string; uid: string },
+  options: RetryOptions,
+): Protocol<Retry> {
+  const { namespace, name } = ref;
+  const found = yield { verb: 'get', resource: DEAD_LETTER, namespace, name, read: 'quorum' };
+  if (!found.ok) {
+    if (found.status === 404 && !found.transient) return { kind: 'gone' };
+    return { kind: 'unread', error: troubleOf(found, 'reading the dead letter').error };
+  }
+  const letter = found.object as DeadLetter;
+  if (letter.metadata.uid !== ref.uid) return { kind: 'gone' };
+  if (phaseOf(letter) !== 'Pending' || askedRedrive(letter) !== undefined) return { kind: 'changed', letter };
+  const outcome = yield* attempt(letter, options);
+  return yield* record(letter, outcome, options);
+}
+
+function* attempt(letter: DeadLetter, options: RetryOptions): Protocol<RetryOutcome> {
+  const result = resultIn(letter);
+  const { name } = letter.metadata;
+  const { now, exists } = options;
+  const delivery = yield* deliverResult(result, { now, onFailure: 'report' });
+  const outcome = outcomeOf(delivery);
+  if (outcome.kind === 'failed') yield* holdTask(result.task, name, { now, exists });
+  if (outcome.kind === 'superseded' && outcome.why === 'otherId') {
+    const released = yield* releaseTask(result.task, name, now);
+    const message = 'The mark on the task could not be taken back yet.';
+    if (!released) return { kind: 'failed', hopeless: false, error: { class: 'Unavailable', message } };
+  }
+  return outcome;
+}
+
+function* record(letter: DeadLetter, outcome: RetryOutcome, options: RetryOptions): Protocol<Retry> {
+  const { namespace, name, uid, resourceVersion } = letter.metadata;
+  const status: DeadLetterStatus = retried(letter, outcome, options, options.policy);
+  const reply = yield {
+    verb: 'replaceStatus',
+    resource: DEAD_LETTER,
+    namespace,
+    name,
+    object: {
+      apiVersion: API_VERSION,
+      kind: DEAD_LETTER.kind,
+      metadata: { namespace, name, uid, resourceVersion },
+      status,
+    },
+  };
+  if (reply.ok) return { kind: 'recorded', outcome, letter: reply.object as DeadLetter };
+  return { kind: 'unrecorded', outcome, error: troubleOf(reply, "writing the dead letter's status").error };
+}
+
+/** What the letter holds, as it was received. */
+export function resultIn(letter: DeadLetter): ReceivedResult {
+  const { spec, metadata } = letter;
+  const { code, userAgent } = spec.payload;
+  return {
+    task: { namespace: metadata.namespace, ...spec.taskRef },
+    attempt: spec.attempt,
+    captchaID: spec.captchaID,
+    value: code,
+    ...(userAgent === undefined ? {} : { userAgent }),
+    source: 'DeadLetter',
+    receivedTime: parseTime(spec.receivedTime) ?? parseTime(metadata.creationTimestamp) ?? 0,
+  };
+}
