@@ -16,7 +16,7 @@ import { resultOf } from './hooks.ts';
 import type { CallbackHooks, CallbackResult } from './hooks.ts';
 import type { Limits } from './limits.ts';
 import { createPlaces } from './places.ts';
-import type { SpoolWriter } from './spool/spool.ts';
+import type { SpoolWriter } from './spool/types.ts';
 
 /** Runs a callback protocol against the API; an aborted call shows up as a transient reply. */
 export type RunCallbackProtocol = (

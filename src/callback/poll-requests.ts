@@ -6,7 +6,7 @@
 import { makePollDue } from '../core/callback.ts';
 import type { TokenClaims } from '../core/token.ts';
 import type { RunCallbackProtocol } from './intake.ts';
-import type { SpoolWriter } from './spool/spool.ts';
+import type { SpoolWriter } from './spool/types.ts';
 
 export interface PollRequests {
   /** Returns at once. */

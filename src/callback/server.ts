@@ -4,34 +4,46 @@
  * Called by `bin/callback.ts`, tests and benchmarks.
  */
 import type { RequestListener } from 'node:http';
-import { runProtocol } from '../kube/run.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { runProtocol } from '../kube/run.ts';
 import { createApiHealth } from './api-health.ts';
 import { createApp } from './app.ts';
+import { createDrainer } from './drainer.ts';
+import type { Drainer } from './drainer.ts';
 import type { CallbackHooks } from './hooks.ts';
 import { createIntake } from './intake.ts';
+import type { RunCallbackProtocol } from './intake.ts';
 import { LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
 import { startListener } from './listener.ts';
-import type { ListenAddress } from './listener.ts';
+import type { ListenAddress, Listener } from './listener.ts';
+import { claimsOf } from './middleware/authenticate.ts';
 import type { TokenVerifier } from './middleware/authenticate.ts';
 import { createPollRequests } from './poll-requests.ts';
-import type { RunCallbackProtocol } from './intake.ts';
-import type { SpoolWriter } from './spool/spool.ts';
+import type { PollRequests } from './poll-requests.ts';
+import type { SpoolFiles } from './spool/files.ts';
+import { createSpool } from './spool/spool.ts';
+import type { Spool, SpoolEntry, SpoolStats } from './spool/types.ts';
 
 export interface CallbackServerOptions {
   address: ListenAddress;
+  spoolDir: string;
   keys: TokenVerifier;
   client: Pick<KubeClient, 'execute'>;
   hooks: CallbackHooks;
   limits?: Partial<Limits>;
+  /** File operations of the spool; tests let them fail. */
+  files?: SpoolFiles;
 }
 
 export interface CallbackServer {
   /** The port that was bound. */
   port: number;
-  /** Keys loaded and listening. */
+  /** Keys loaded, listening and not stopping. */
   ready(): boolean;
+  /** For the gauges; times in epoch milliseconds. */
+  spoolStats(): SpoolStats;
+  /** Not ready at once; stops listening, lets requests under way end, drains for a bounded time, closes the spool. */
   stop(): Promise<void>;
 }
 
@@ -39,15 +51,24 @@ export interface CallbackServer {
 const STOP_GRACE_MS = 2_000;
 
 export async function startCallbackServer(options: CallbackServerOptions): Promise<CallbackServer> {
-  const { keys, client, hooks } = options;
   const limits: Limits = { ...LIMITS, ...options.limits };
+  const { keys, client, hooks } = options;
   const health = createApiHealth();
   const run: RunCallbackProtocol = (protocol, signal) => runProtocol(client, protocol, { signal });
-  const spool: SpoolWriter = { append: () => Promise.reject(new Error('no spool')) };
+  const spool = createSpool({
+    directory: options.spoolDir,
+    maxBytes: limits.spoolBytes,
+    segmentBytes: limits.segmentBytes,
+    onEntry: (entry: SpoolEntry): void => drainer.offer(entry),
+    onFault: (fault, code) => hooks.onSpoolFault(fault, code),
+    onTokenCandidates: (candidates) => requestPolls(candidates, keys, pollRequests),
+    ...(options.files === undefined ? {} : { files: options.files }),
+  });
+  const drainer: Drainer = createDrainer({ spool, run, health, hooks, concurrency: limits.drainConcurrency });
   const intake = createIntake({ run, spool, health, hooks, limits });
   const pollRequests = createPollRequests({ run, spool, intervalMs: limits.pollRequestIntervalMs, now: Date.now });
-  const app = createApp({ keys, intake, pollRequests, hooks, limits });
-  const handle = app.callback();
+  await spool.open();
+  const handle = createApp({ keys, intake, pollRequests, hooks, limits }).callback();
   let stopping = false;
   const handleUntilStopped: RequestListener = (req, res) => {
     // A kept-alive connection would otherwise bring new requests to a listener that has stopped.
@@ -58,10 +79,33 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
   return {
     port: listener.port,
     ready: () => keys.ready() && !stopping,
+    spoolStats: () => spool.stats(),
     async stop() {
       stopping = true;
-      await listener.stop(STOP_GRACE_MS);
-      await pollRequests.idle();
+      await stopAll({ listener, pollRequests, drainer, spool }, limits);
     },
   };
+}
+
+interface Parts {
+  listener: Listener;
+  pollRequests: PollRequests;
+  drainer: Drainer;
+  spool: Spool;
+}
+
+/** In this order: what takes work in stops before what works it off. */
+async function stopAll({ listener, pollRequests, drainer, spool }: Parts, limits: Limits): Promise<void> {
+  await listener.stop(STOP_GRACE_MS);
+  await pollRequests.idle();
+  await drainer.stop(limits.drainOnStopMs);
+  await spool.close();
+}
+
+/** Damaged records may still show a token; each that verifies makes its task due for a poll. */
+function requestPolls(candidates: readonly string[], keys: TokenVerifier, pollRequests: PollRequests): void {
+  for (const candidate of candidates) {
+    const claims = claimsOf(candidate, keys);
+    if (claims !== undefined) pollRequests.request(candidate, claims);
+  }
 }

@@ -10,17 +10,16 @@ export type SpoolRecord =
   | { kind: 'callback'; token: string; callback: Callback; receivedTime: number }
   | { kind: 'due'; token: string; receivedTime: number };
 
-/** `t` token, `r` received (epoch ms), `i` id, `c` code, `s` code with `+` as space. */
+/** `t` token, `i` id, `c` code, `s` code with `+` as space. The time stands in the frame. */
 interface Written {
   t: string;
-  r: number;
   i?: string;
   c?: string;
   s?: string;
 }
 
 export function encodeRecord(record: SpoolRecord): string {
-  const written: Written = { t: record.token, r: record.receivedTime };
+  const written: Written = { t: record.token };
   if (record.kind === 'callback') {
     written.i = record.callback.id;
     written.c = record.callback.code;
@@ -30,11 +29,11 @@ export function encodeRecord(record: SpoolRecord): string {
 }
 
 /** Undefined for text that is no record, although its checksum may match. */
-export function decodeRecord(text: string): SpoolRecord | undefined {
+export function decodeRecord(text: string, receivedTime: number): SpoolRecord | undefined {
   const written = parseObject(text);
   if (written === undefined) return undefined;
-  const { t: token, r: receivedTime, i: id, c: code, s: spacedCode } = written;
-  if (typeof token !== 'string' || typeof receivedTime !== 'number') return undefined;
+  const { t: token, i: id, c: code, s: spacedCode } = written;
+  if (typeof token !== 'string') return undefined;
   if (id === undefined) return { kind: 'due', token, receivedTime };
   if (typeof id !== 'string' || typeof code !== 'string') return undefined;
   const spaced = typeof spacedCode === 'string' ? { spacedCode } : {};
@@ -49,3 +48,10 @@ function parseObject(text: string): Partial<Record<keyof Written, unknown>> | un
     return undefined;
   }
 }
+
+/** Runs of token characters in damaged bytes; whether one is a token, only its MAC can tell. */
+export function tokenCandidates(bytes: Buffer): string[] {
+  return (bytes.toString('latin1').match(/[A-Za-z0-9._-]{40,400}/g) ?? []).slice(0, MAX_CANDIDATES);
+}
+
+const MAX_CANDIDATES = 16;

@@ -1,0 +1,185 @@
+/**
+ * Writes frames to the active segment, one batch after another: what arrives during one fsync goes with the next
+ * (group commit). Opens segments, and retires them when they are full or a write on them failed; a failed batch is
+ * tried once more on a new segment, because the old one may never be written again.
+ *
+ * Notes of released records ride along with the next batch, or are written alone after a moment, without an fsync.
+ * It keeps no index and removes no file; `spool.ts` does.
+ */
+import type { SpoolFiles } from './files.ts';
+import { FRAME_RELEASES, encodeFrame } from './format.ts';
+import { appendTo, createSegment } from './segment.ts';
+import type { Segment } from './segment.ts';
+
+export interface Place {
+  segment: Segment;
+  offset: number;
+  length: number;
+}
+
+export interface Journal {
+  /** Resolves when the frame is durable; its segment's `live` counts it by then. */
+  append(frame: Buffer): Promise<Place>;
+  /** A record that need not be applied again. */
+  noteRelease(place: Place): void;
+  /** Everything is released: forgets notes and retires the active segment, unless a batch is under way. */
+  startOver(): void;
+  /** Bytes accepted and not yet written. */
+  pendingBytes(): number;
+  /** Writes what is pending and closes. */
+  close(): Promise<void>;
+}
+
+export interface JournalOptions {
+  files: SpoolFiles;
+  directory: string;
+  nextNumber: number;
+  segmentBytes: number;
+  onCreated(segment: Segment): void;
+  /** The segment takes no more frames. */
+  onRetired(segment: Segment): void;
+  onWriteFailed(error: unknown): void;
+}
+
+interface Pending {
+  frame: Buffer;
+  resolve(place: Place): void;
+  reject(error: unknown): void;
+}
+
+const MAX_BATCH_BYTES = 1024 * 1024;
+const NOTE_DELAY_MS = 500;
+
+export function createJournal(options: JournalOptions): Journal {
+  const active = activeSegment(options);
+  const notes = releaseNotes();
+  let pending: Pending[] = [];
+  let pendingBytes = 0;
+  let writing: Promise<void> | undefined;
+
+  const writeAll = async (): Promise<void> => {
+    do {
+      const batch = takeBatch(pending);
+      pending = pending.slice(batch.length);
+      for (const { frame } of batch) pendingBytes -= frame.length;
+      await commitOrRetry({ options, active, notes }, batch);
+    } while (pending.length > 0);
+    writing = undefined;
+  };
+  const startWriting = (): void => {
+    writing ??= writeAll();
+  };
+
+  return {
+    append: (frame) =>
+      new Promise((resolve, reject) => {
+        pending.push({ frame, resolve, reject });
+        pendingBytes += frame.length;
+        startWriting();
+      }),
+    noteRelease(place) {
+      notes.add(place, startWriting);
+    },
+    startOver() {
+      if (writing !== undefined) return;
+      notes.take();
+      active.retire();
+    },
+    pendingBytes: () => pendingBytes,
+    async close() {
+      notes.cancelTimer();
+      startWriting();
+      await writing;
+      active.retire();
+    },
+  };
+}
+
+interface Writing {
+  options: JournalOptions;
+  active: ReturnType<typeof activeSegment>;
+  notes: ReturnType<typeof releaseNotes>;
+}
+
+async function commitOrRetry(writing: Writing, batch: Pending[]): Promise<void> {
+  try {
+    await commit(writing, batch);
+  } catch (error) {
+    writing.options.onWriteFailed(error);
+    await commit(writing, batch).catch((again: unknown) => {
+      writing.options.onWriteFailed(again);
+      for (const { reject } of batch) reject(again);
+    });
+  }
+}
+
+async function commit({ active, notes }: Writing, batch: Pending[]): Promise<void> {
+  const note = notes.take();
+  if (batch.length === 0 && note.length === 0) return;
+  const segment = await active.writable();
+  let offset = segment.size + note.length;
+  await appendTo(segment, Buffer.concat([note, ...batch.map(({ frame }) => frame)]), batch.length > 0);
+  for (const { frame, resolve } of batch) {
+    segment.live++;
+    resolve({ segment, offset, length: frame.length });
+    offset += frame.length;
+  }
+}
+
+/** Released records that the log does not say yet. */
+function releaseNotes() {
+  let places: [segment: number, offset: number][] = [];
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    add({ segment, offset }: Place, onDue: () => void): void {
+      places.push([segment.number, offset]);
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        onDue();
+      }, NOTE_DELAY_MS).unref();
+    },
+    /** One frame with all of them, or no bytes. */
+    take(): Buffer {
+      if (places.length === 0) return Buffer.alloc(0);
+      const frame = encodeFrame(FRAME_RELEASES, 0, JSON.stringify(places));
+      places = [];
+      return frame;
+    },
+    cancelTimer(): void {
+      clearTimeout(timer);
+      timer = undefined;
+    },
+  };
+}
+
+function takeBatch(pending: readonly Pending[]): Pending[] {
+  let bytes = 0;
+  const end = pending.findIndex(({ frame }, index) => {
+    bytes += frame.length;
+    return index > 0 && bytes > MAX_BATCH_BYTES;
+  });
+  return end === -1 ? [...pending] : pending.slice(0, end);
+}
+
+/** The segment that is appended to now, replaced when it is full or sealed by a failure. */
+function activeSegment(options: JournalOptions) {
+  let number = options.nextNumber;
+  let segment: Segment | undefined;
+  const retire = (): void => {
+    if (segment === undefined) return;
+    const retired = segment;
+    segment = undefined;
+    retired.sealed = true;
+    options.onRetired(retired);
+  };
+  return {
+    retire,
+    async writable(): Promise<Segment> {
+      if (segment !== undefined && !segment.sealed && segment.size < options.segmentBytes) return segment;
+      retire();
+      segment = await createSegment(options.files, options.directory, number++);
+      options.onCreated(segment);
+      return segment;
+    },
+  };
+}

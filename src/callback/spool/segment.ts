@@ -1,0 +1,70 @@
+/**
+ * One segment file. It is open for appending until it is full, a write or fsync on it failed, or the process ends;
+ * from then on it is only read and finally removed. A file found at start is never appended to. After a failed fsync
+ * nobody knows which pages reached the device, so nothing written to that file later may be called durable.
+ */
+import { HEADER_BYTES, encodeHeader, readFrame } from './format.ts';
+import type { Frame } from './format.ts';
+import type { SpoolFile, SpoolFiles } from './files.ts';
+
+export interface Segment {
+  readonly number: number;
+  readonly path: string;
+  readonly file: SpoolFile;
+  /** Bytes in use; where the next append goes. */
+  size: number;
+  /** Records in it that are not released. At zero the file goes, unless it is `kept`. */
+  live: number;
+  sealed: boolean;
+  /** It holds something that could not be moved to safety. */
+  kept: boolean;
+}
+
+const NAME = /^segment-(\d{8})\.spool$/;
+
+export function segmentName(number: number): string {
+  return `segment-${String(number).padStart(8, '0')}.spool`;
+}
+
+/** The number in a segment's file name; undefined for other files. */
+export function segmentNumber(name: string): number | undefined {
+  const match = NAME.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
+/** Creates a segment and makes its name durable. Leaves no file behind when it fails. */
+export async function createSegment(files: SpoolFiles, directory: string, number: number): Promise<Segment> {
+  const path = `${directory}/${segmentName(number)}`;
+  const file = await files.create(path);
+  try {
+    await file.write(encodeHeader(), 0);
+    await file.sync();
+    await files.syncDirectory(directory);
+    return { number, path, file, size: HEADER_BYTES, live: 0, sealed: false, kept: false };
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    await files.remove(path).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Appends bytes; `durable` waits for the device. On an error the segment is sealed and the error thrown. */
+export async function appendTo(segment: Segment, bytes: Buffer, durable: boolean): Promise<void> {
+  const position = segment.size;
+  segment.size += bytes.length;
+  try {
+    await segment.file.write(bytes, position);
+    if (durable) await segment.file.sync();
+  } catch (error) {
+    segment.sealed = true;
+    throw error;
+  }
+}
+
+/** The frame at this place, or undefined when it is not sound (any more). */
+export async function readFrom(
+  segment: Segment,
+  place: { offset: number; length: number },
+): Promise<Frame | undefined> {
+  return readFrame(await segment.file.read(place.offset, place.length), 0);
+}
