@@ -131,7 +131,9 @@ function registerGauge(
           if (known !== undefined) gauge.set(known, value);
         });
       } catch (error) {
-        gauge.remove();
+        gauge.reset();
+        // Without labels a reset means zero; what was not measured must be absent.
+        if (Object.keys(row.labels).length === 0) gauge.remove();
         onFault?.(name, error);
       }
     },

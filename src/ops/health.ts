@@ -1,0 +1,157 @@
+/**
+ * The two listeners that every process has beside its work: `/metrics` on one port, `/healthz` and `/readyz` on the
+ * other, so that a network policy can tell scrapers from kubelets.
+ *
+ * Liveness fails only on what a restart cures. An event loop that is blocked does not answer, and the probe's time-out
+ * says so; nothing here pretends to measure that. A watch that stays silent while other calls to the same API server
+ * succeed is the other case (`checkWatches`). An unreachable provider or Kubernetes API is no reason: a restart would
+ * not bring it back, and would take the caches away. Built in `bin/`.
+ */
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import type { BindAddress } from './config/kinds.ts';
+import type { Metrics } from './metrics.ts';
+
+/** Nothing when all is well; otherwise what is wrong, one stable word or sentence each. */
+export type HealthCheck = () => readonly string[];
+
+export interface Listener {
+  /** The port that was bound, also where 0 was asked for. */
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+interface Reply {
+  status: number;
+  type?: string;
+  body: string;
+}
+type Routes = Readonly<Record<string, () => Reply | Promise<Reply>>>;
+
+const HEADERS_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+const MAX_CONNECTIONS = 64;
+
+/** Serves `/healthz` and `/readyz`: 200 `ok`, or 503 with one line per complaint. Rejects when it cannot bind. */
+export function startHealthServer(options: {
+  bind: BindAddress;
+  live: HealthCheck;
+  ready: HealthCheck;
+}): Promise<Listener> {
+  return listen(options.bind, {
+    '/healthz': () => verdict(options.live()),
+    '/readyz': () => verdict(options.ready()),
+  });
+}
+
+/** Serves `/metrics`. Rejects when it cannot bind. */
+export function startMetricsServer(options: { bind: BindAddress; metrics: Metrics }): Promise<Listener> {
+  const { bind, metrics } = options;
+  return listen(bind, {
+    '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.text() }),
+  });
+}
+
+function verdict(complaints: readonly string[]): Reply {
+  return complaints.length === 0
+    ? { status: 200, body: 'ok\n' }
+    : { status: 503, body: complaints.map((line) => `${line}\n`).join('') };
+}
+
+async function listen(bind: BindAddress, routes: Routes): Promise<Listener> {
+  const server = createServer((request, response) => void answer(routes, request, response));
+  server.headersTimeout = HEADERS_TIMEOUT_MS;
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.maxConnections = MAX_CONNECTIONS;
+  await bound(server, bind);
+  return { port: (server.address() as AddressInfo).port, close: () => closed(server) };
+}
+
+function bound(server: Server, { host, port }: BindAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+async function answer(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { status, type = 'text/plain; charset=utf-8', body } = await replyTo(routes, request);
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
+  response.end(request.method === 'HEAD' ? undefined : body);
+  request.resume();
+}
+
+async function replyTo(routes: Routes, request: IncomingMessage): Promise<Reply> {
+  const path = (request.url ?? '').replace(/\?.*$/, '');
+  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  if (route === undefined) return { status: 404, body: 'not found\n' };
+  if (request.method !== 'GET' && request.method !== 'HEAD') return { status: 405, body: 'method not allowed\n' };
+  try {
+    return await route();
+  } catch {
+    return { status: 500, body: 'error\n' };
+  }
+}
+
+/** Since when calls to the Kubernetes API have been succeeding; fed by the client's hook. Monotonic milliseconds. */
+export interface CallRecord {
+  succeeded(nowMs: number): void;
+  failed(): void;
+  /** Undefined while the last call failed, and before the first one. */
+  succeedingSinceMs(): number | undefined;
+  lastSuccessMs(): number | undefined;
+}
+
+export function createCallRecord(): CallRecord {
+  let since: number | undefined;
+  let last: number | undefined;
+  return {
+    succeeded(nowMs) {
+      since ??= nowMs;
+      last = nowMs;
+    },
+    failed() {
+      since = undefined;
+    },
+    succeedingSinceMs: () => since,
+    lastSuccessMs: () => last,
+  };
+}
+
+const WATCH_SILENT_MS = 180_000;
+/** A watch that was cut off by an outage needs a while to be opened again after the first call has succeeded. */
+const RECOVERY_MS = 90_000;
+/** A success that is older proves nothing about now. */
+const FRESH_MS = 60_000;
+
+/**
+ * Complains about watches that have been silent for 3 min while other calls have succeeded without a failure for the
+ * last 90 s. All instants are monotonic milliseconds.
+ */
+export function checkWatches(options: {
+  watches: readonly { resource: string; lastActivityMs(): number }[];
+  calls: CallRecord;
+  nowMs: () => number;
+}): HealthCheck {
+  return () => {
+    const now = options.nowMs();
+    const since = options.calls.succeedingSinceMs();
+    const last = options.calls.lastSuccessMs();
+    if (since === undefined || last === undefined || now - since < RECOVERY_MS || now - last > FRESH_MS) return [];
+    return options.watches
+      .filter((watch) => now - watch.lastActivityMs() > WATCH_SILENT_MS)
+      .map((watch) => `the watch of ${watch.resource} is silent while other calls succeed`);
+  };
+}

@@ -1,0 +1,112 @@
+/** The health and metrics listeners on real sockets. */
+import { connect } from 'node:net';
+import { once } from 'node:events';
+import { afterEach, describe, expect, test } from 'vitest';
+
+import { checkWatches, createCallRecord, startHealthServer, startMetricsServer } from '../../src/ops/health.ts';
+import type { Listener } from '../../src/ops/health.ts';
+import { createMetrics } from '../../src/ops/metrics.ts';
+
+const open: Listener[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((listener) => listener.close()));
+});
+const LOOPBACK = { host: '127.0.0.1', port: 0 };
+
+async function health(live: readonly string[], ready: readonly string[]): Promise<string> {
+  const listener = await startHealthServer({ bind: LOOPBACK, live: () => live, ready: () => ready });
+  open.push(listener);
+  return `http://127.0.0.1:${listener.port}`;
+}
+
+describe('the health listener', () => {
+  test('answers 200 when there is no complaint', async () => {
+    const base = await health([], []);
+    for (const path of ['/healthz', '/readyz', '/healthz?verbose']) {
+      const reply = await fetch(base + path);
+      expect([reply.status, await reply.text()]).toEqual([200, 'ok\n']);
+    }
+  });
+
+  test('answers 503 with the complaints, each check for itself', async () => {
+    const base = await health([], ['callback keys are not loaded', 'the listener is not up']);
+    expect((await fetch(`${base}/healthz`)).status).toBe(200);
+    const reply = await fetch(`${base}/readyz`);
+    expect(reply.status).toBe(503);
+    expect(await reply.text()).toBe('callback keys are not loaded\nthe listener is not up\n');
+  });
+
+  test('knows no other path and no other method', async () => {
+    const base = await health([], []);
+    expect((await fetch(`${base}/metrics`)).status).toBe(404);
+    expect((await fetch(`${base}/constructor`)).status).toBe(404);
+    expect((await fetch(`${base}/healthz`, { method: 'POST', body: 'x' })).status).toBe(405);
+    expect((await fetch(`${base}/healthz`, { method: 'HEAD' })).status).toBe(200);
+  });
+
+  test('rejects when its port is taken, and names the port', async () => {
+    const base = await health([], []);
+    const port = Number(new URL(base).port);
+    const again = startHealthServer({ bind: { host: '127.0.0.1', port }, live: () => [], ready: () => [] });
+    await expect(again).rejects.toThrow(new RegExp(`EADDRINUSE.*${port}`));
+  });
+
+  test('closes although a client keeps its connection open', async () => {
+    const listener = await startHealthServer({ bind: LOOPBACK, live: () => [], ready: () => [] });
+    const socket = connect(listener.port, '127.0.0.1');
+    await once(socket, 'connect');
+    const ended = once(socket, 'close');
+    socket.on('error', () => {});
+    socket.resume();
+    await listener.close();
+    await ended;
+  });
+});
+
+describe('the metrics listener', () => {
+  test('serves the page of the process', async () => {
+    const metrics = createMetrics({ process: 'operator', version: '0' });
+    const listener = await startMetricsServer({ bind: LOOPBACK, metrics });
+    open.push(listener);
+    const reply = await fetch(`http://127.0.0.1:${listener.port}/metrics`);
+    expect(reply.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    expect(await reply.text()).toContain('captcha_operator_submissions_total{outcome="accepted"} 0');
+    metrics.stop();
+  });
+});
+
+const MINUTE = 60_000;
+function at(nowMs: number, silentForMs: number, calls: { since?: number; last?: number }) {
+  const record = createCallRecord();
+  if (calls.since !== undefined) record.succeeded(nowMs - calls.since);
+  if (calls.last !== undefined) record.succeeded(nowMs - calls.last);
+  const watches = [
+    { resource: 'captchatasks', lastActivityMs: () => nowMs - silentForMs },
+    { resource: 'deadletters', lastActivityMs: () => nowMs - 1_000 },
+  ];
+  return { check: checkWatches({ watches, calls: record, nowMs: () => nowMs }), record };
+}
+
+describe('liveness', () => {
+  test('fails when a watch is silent for 3 min while other calls succeed', () => {
+    const { check } = at(10 * MINUTE, 3 * MINUTE + 1, { since: 5 * MINUTE, last: 1_000 });
+    expect(check()).toEqual(['the watch of captchatasks is silent while other calls succeed']);
+  });
+
+  test('does not fail before that', () => {
+    expect(at(10 * MINUTE, 3 * MINUTE, { since: 5 * MINUTE, last: 1_000 }).check()).toEqual([]);
+  });
+
+  test('does not fail while the API is down, nor right after it came back', () => {
+    const down = at(10 * MINUTE, 9 * MINUTE, { since: 5 * MINUTE, last: 1_000 });
+    down.record.failed();
+    expect(down.check()).toEqual([]);
+    down.record.succeeded(10 * MINUTE);
+    expect(down.check()).toEqual([]);
+  });
+
+  test('does not fail where nothing else was asked lately', () => {
+    expect(at(10 * MINUTE, 9 * MINUTE, {}).check()).toEqual([]);
+    expect(at(10 * MINUTE, 9 * MINUTE, { since: 8 * MINUTE, last: 2 * MINUTE }).check()).toEqual([]);
+  });
+});
