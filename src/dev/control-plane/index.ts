@@ -18,8 +18,10 @@ import { freePorts } from './ports.ts';
 import { withProgress, type Log } from './progress.ts';
 import { PortTaken, caFile, serverURL, startApiServer, startEtcd, type Layout } from './servers.ts';
 
+export { createAdmin, messageOf, objectOf, type Admin, type AdminReply } from './admin.ts';
 export { ensureAssets, type AssetOptions, type ControlPlaneAssets } from './assets.ts';
 export { ADMINISTRATOR, OPERATOR, serviceAccount, type Identity } from './identities.ts';
+export { applyManifests, installOperator } from './install.ts';
 
 const PORT_TRIES = 5;
 
