@@ -77,7 +77,7 @@ export function renderProviderCodes(): string {
     'Not a code, and never an end: `CAPCHA_NOT_READY` (still solving). The operator does not report answers, so the words of `reportgood` and `reportbad` are not here.',
     ...CLASSES.map(renderClass),
     '## unlisted',
-    'Any other word. From `in.php` it counts as *not accepted* if it begins with `ERROR` or comes with `"status": 0`, and as *unknown* otherwise; from `res.php` it never counts as an answer. The attempt is tried 5 times, then the task fails: `ProviderRejected`. A word that does not look like a code is shown as `UNLISTED`, because free text may quote the key. `INVALID_TASK` is not the provider’s: the operator sets it where a task has no encoding.',
+    'Any other word. From `in.php` it counts as *not accepted* if it begins with `ERROR` or comes with `"status": 0`, and as *unknown* otherwise; it is tried 5 times there, then the task fails: `ProviderRejected`. From `res.php` and in callbacks it ends nothing: polling goes on with backoff until the deadline. A word that does not look like a code is shown as `UNLISTED`, because free text may quote the key. `INVALID_TASK` is not the provider’s: the operator sets it where a task has no encoding.',
     'Replies that are no word at all (time-outs, resets, pages, 5xx) are told apart in section 5 of the contract: what proves that nothing was accepted is tried again, everything else is an *unknown* submission.',
   ];
   return `${parts.join('\n\n')}\n`;
