@@ -28,8 +28,8 @@ export interface RetryOptions {
 
 export type Retry =
   | { kind: 'recorded'; outcome: RetryOutcome; letter: DeadLetter }
-  /** Done, but not recorded; the same retry has to come again. */
-  | { kind: 'unrecorded'; outcome: RetryOutcome; error: LetterError }
+  /** Done, but not recorded; the same retry has to come again. `conflict`: somebody wrote the letter meanwhile. */
+  | { kind: 'unrecorded'; outcome: RetryOutcome; error: LetterError; conflict: boolean }
   /** The letter itself could not be read. */
   | { kind: 'unread'; error: LetterError }
   /** The letter is gone, or another has its name. */
@@ -86,7 +86,8 @@ function* record(letter: DeadLetter, outcome: RetryOutcome, options: RetryOption
     },
   };
   if (reply.ok) return { kind: 'recorded', outcome, letter: reply.object as DeadLetter };
-  return { kind: 'unrecorded', outcome, error: troubleOf(reply, "writing the dead letter's status").error };
+  const { error } = troubleOf(reply, "writing the dead letter's status");
+  return { kind: 'unrecorded', outcome, error, conflict: reply.status === 409 };
 }
 
 /** What the letter holds, as it was received. */

@@ -1,0 +1,61 @@
+/**
+ * The dead-letter controller's own metrics: gauges computed from its cache at the scrape, its queue under
+ * controller-runtime's names, and the results of passes, retries and writes. Names are in `ops/metrics`. The depth of
+ * the queues is one gauge of both controllers, so whoever starts both registers it.
+ */
+import type { LetterPhase, LetterStage } from '../../api/names.ts';
+import type { Letter } from '../../core/deadletter/facts.ts';
+import type { QueueHooks } from '../../kube/queue.ts';
+import type { WriteResult } from '../../kube/status-writer.ts';
+import type { StoreReader } from '../../kube/store.ts';
+import type { Metrics } from '../../ops/metrics.ts';
+import { phaseOf } from '../../core/deadletter/facts.ts';
+
+export const CONTROLLER = 'deadletter';
+
+export type LetterMetrics = Pick<Metrics, 'inc' | 'observe' | 'gauge'>;
+
+export function registerGauges(metrics: LetterMetrics, store: StoreReader<Letter>, now: () => number): void {
+  metrics.gauge('captcha_operator_dead_letters', (set) => {
+    const counts = new Map<string, { phase: LetterPhase; stage: LetterStage; count: number }>();
+    for (const letter of store.values()) {
+      const labels = { phase: phaseOf(letter), stage: letter.spec.stage };
+      const entry = counts.get(`${labels.phase}/${labels.stage}`) ?? { ...labels, count: 0 };
+      counts.set(`${labels.phase}/${labels.stage}`, { ...entry, count: entry.count + 1 });
+    }
+    for (const { phase, stage, count } of counts.values()) set({ phase, stage }, count);
+  });
+  metrics.gauge('captcha_operator_dead_letter_oldest_age_seconds', (set) => {
+    let oldest = Infinity;
+    for (const letter of store.values()) {
+      if (phaseOf(letter) !== 'Pending') continue;
+      oldest = Math.min(oldest, Date.parse(letter.metadata.creationTimestamp));
+    }
+    set({}, Math.max(0, (now() - oldest) / 1_000));
+  });
+}
+
+export function queueHooks(metrics: LetterMetrics, onError: (key: string, error: unknown) => void): QueueHooks {
+  const name = CONTROLLER;
+  return {
+    onAdd: () => metrics.inc('workqueue_adds_total', { name }),
+    onStart: (queuedMs) => metrics.observe('workqueue_queue_duration_seconds', { name }, queuedMs / 1_000),
+    onFinish(workMs) {
+      metrics.observe('workqueue_work_duration_seconds', { name }, workMs / 1_000);
+      metrics.observe('controller_runtime_reconcile_time_seconds', { controller: name }, workMs / 1_000);
+    },
+    onRetry: () => metrics.inc('workqueue_retries_total', { name }),
+    onError(key, error) {
+      metrics.inc('controller_runtime_reconcile_errors_total', { controller: name });
+      onError(key, error);
+    },
+  };
+}
+
+export function countPass(metrics: LetterMetrics, result: 'success' | 'requeue' | 'requeue_after' | 'error'): void {
+  metrics.inc('controller_runtime_reconcile_total', { controller: CONTROLLER, result });
+}
+
+export function countWrite(metrics: LetterMetrics, result: WriteResult['kind']): void {
+  metrics.inc('captcha_operator_status_writes_total', { controller: CONTROLLER, result });
+}

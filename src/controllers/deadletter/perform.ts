@@ -1,0 +1,116 @@
+/**
+ * The only I/O of the dead-letter controller: one case for each effect that `decideLetter` can order. No rules here;
+ * what went wrong is told as a value, and the pass that ordered it decides when to come back.
+ */
+import type { DeadLetterStatus } from '../../api/deadletter.ts';
+import type { LetterEffect } from '../../core/deadletter/decide.ts';
+import type { Letter } from '../../core/deadletter/facts.ts';
+import type { Retry } from '../../core/deadletter/retry.ts';
+import type { LetterPolicy } from '../../core/deadletter/schedule.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import type { StatusWriter, WriteResult } from '../../kube/status-writer.ts';
+import type { Store } from '../../kube/store.ts';
+import type { KubeObject } from '../../kube/types.ts';
+import { CAPTCHA_TASK, DEAD_LETTER } from '../../api/names.ts';
+import { retryLetter } from '../../core/deadletter/retry.ts';
+import { runProtocol } from '../../kube/run.ts';
+
+export interface Performer {
+  client: Pick<KubeClient, 'execute'>;
+  store: Store<Letter>;
+  writer: StatusWriter;
+  policy: LetterPolicy;
+  now(): number;
+  random(): number;
+  /** A task as a read or an own write of a retry returned it. */
+  onTask(object: KubeObject, written: boolean): void;
+  /** The letter's own status was written, or not. */
+  onWrite(result: WriteResult['kind']): void;
+}
+
+/** What came of an effect. `status`: the letter's new status, where one was written. */
+export type Performed =
+  | { kind: 'done'; status?: DeadLetterStatus | undefined; retry?: Retry }
+  /** Somebody wrote first, or the API was away: look again after a backoff. */
+  | { kind: 'again'; why: string; retry?: Retry };
+
+const REQUEST_TIMEOUT_MS = 15_000;
+
+export async function perform(
+  effect: LetterEffect,
+  letter: Letter,
+  context: Performer,
+  signal: AbortSignal,
+): Promise<Performed> {
+  switch (effect.kind) {
+    case 'writeStatus':
+      return await writeStatus(letter, effect.status, context, signal);
+    case 'retry':
+      return await retry(letter, context, signal);
+    case 'delete':
+      break;
+  }
+  return await remove(letter, context, signal);
+}
+
+async function writeStatus(
+  letter: Letter,
+  status: DeadLetterStatus,
+  { writer, onWrite }: Performer,
+  signal: AbortSignal,
+): Promise<Performed> {
+  const result = await writer.write(letter, status, { signal, timeoutMs: REQUEST_TIMEOUT_MS });
+  onWrite(result.kind);
+  switch (result.kind) {
+    case 'written':
+      return { kind: 'done', status };
+    case 'unchanged':
+    case 'gone':
+      return { kind: 'done' };
+    case 'conflict':
+    case 'invalid':
+    case 'transient':
+      break;
+  }
+  return { kind: 'again', why: result.kind };
+}
+
+async function retry(letter: Letter, context: Performer, signal: AbortSignal): Promise<Performed> {
+  const { client, store, policy, onTask } = context;
+  const { namespace } = letter.metadata;
+  const exists = (name: string): boolean => store.get(`${namespace}/${name}`) !== undefined;
+  const protocol = retryLetter(letter.metadata, { now: context.now(), random: context.random(), policy, exists });
+  const made = await runProtocol(client, protocol, {
+    signal,
+    timeoutMs: REQUEST_TIMEOUT_MS,
+    onObject(object, request) {
+      if (request.resource.plural === DEAD_LETTER.plural) store.put(object);
+      if (request.resource.plural === CAPTCHA_TASK.plural) onTask(object, request.verb !== 'get');
+    },
+  });
+  switch (made.kind) {
+    case 'recorded':
+      context.onWrite('written');
+      return { kind: 'done', status: made.letter.status, retry: made };
+    case 'gone':
+    case 'changed':
+      return { kind: 'done', retry: made };
+    case 'unrecorded':
+      context.onWrite(made.conflict ? 'conflict' : 'transient');
+      break;
+    case 'unread':
+      break;
+  }
+  return { kind: 'again', why: made.kind, retry: made };
+}
+
+async function remove(letter: Letter, { client, store }: Performer, signal: AbortSignal): Promise<Performed> {
+  const { namespace, name, uid, resourceVersion } = letter.metadata;
+  const reply = await client.execute(
+    { verb: 'delete', resource: DEAD_LETTER, namespace, name, preconditions: { uid, resourceVersion } },
+    { signal, timeoutMs: REQUEST_TIMEOUT_MS },
+  );
+  if (!reply.ok && reply.status !== 404) return { kind: 'again', why: 'delete' };
+  if (reply.ok) store.drop(`${namespace}/${name}`, resourceVersion);
+  return { kind: 'done' };
+}
