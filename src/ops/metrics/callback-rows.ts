@@ -29,7 +29,7 @@ export const CALLBACKS = {
     help: '1 while the last load of CALLBACK_KEYS_FILE failed; the previous keys, if any, stay in use.',
     labels: none,
     in: 'both',
-    beyondContract: 'A failed reload has to alert (section 6 of the contract).',
+    beyondContract: 'A failed reload has to alert: callbacks of a key that is not loaded are refused.',
   },
   captcha_operator_spool_records: {
     ...gauge,
