@@ -19,12 +19,14 @@ export interface TaskEvent {
 export const AMBIGUITY_RESOLUTIONS = ['adopted', 'resubmitted', 'failed'] as const;
 export type AmbiguityResolution = (typeof AMBIGUITY_RESOLUTIONS)[number];
 
+/** Steps of metrics that both processes count; the names are those of the metric table. */
 export type TaskMetricStep =
-  | { metric: 'results_total'; labels: { source: ResultSource } }
-  | { metric: 'failures_total'; labels: { class: FailureClass } }
-  | { metric: 'ambiguous_submissions_total'; labels: { resolution: AmbiguityResolution } }
+  | { metric: 'captcha_operator_tasks_started_total'; labels: Readonly<Record<string, never>> }
+  | { metric: 'captcha_operator_results_total'; labels: { source: ResultSource } }
+  | { metric: 'captcha_operator_failures_total'; labels: { class: FailureClass } }
+  | { metric: 'captcha_operator_ambiguous_submissions_total'; labels: { resolution: AmbiguityResolution } }
   | {
-      metric: 'task_duration_seconds';
+      metric: 'captcha_operator_task_duration_seconds';
       labels: { type: CaptchaType; outcome: 'Solved' | 'Failed'; source: ResultSource | 'None' };
       seconds: number;
     };
@@ -37,14 +39,14 @@ export interface Announcement {
 /** `before` is the copy that the write was checked against; `after` what the server returned. */
 export function announce(before: CaptchaTask, after: CaptchaTask): Announcement {
   const finished = isFinished(after) && !isFinished(before);
+  const metrics: TaskMetricStep[] = [];
+  if (before.status === undefined) metrics.push({ metric: 'captcha_operator_tasks_started_total', labels: {} });
   const resolution = resolutionOf(before, after);
-  return {
-    events: [...turnEvents(before, after), ...(finished ? finishEvents(after) : [])],
-    metrics: [
-      ...(resolution === undefined ? [] : [{ metric: 'ambiguous_submissions_total' as const, labels: { resolution } }]),
-      ...(finished ? finishMetrics(after) : []),
-    ],
-  };
+  if (resolution !== undefined) {
+    metrics.push({ metric: 'captcha_operator_ambiguous_submissions_total', labels: { resolution } });
+  }
+  if (finished) metrics.push(...finishMetrics(after));
+  return { events: [...turnEvents(before, after), ...(finished ? finishEvents(after) : [])], metrics };
 }
 
 /** Turns on the way that somebody may want to look into. */
@@ -89,29 +91,41 @@ function finishEvents({ status }: CaptchaTask): TaskEvent[] {
   return [{ type: 'Normal', reason: 'SolvedByPoll', action: 'Poll', note }];
 }
 
-function finishMetrics({ spec, status }: CaptchaTask): TaskMetricStep[] {
-  const source = status?.solution?.source;
-  const seconds =
-    Math.max(0, (parseTime(status?.completionTime) ?? 0) - (parseTime(status?.startTime) ?? Infinity)) / 1_000;
-  const duration = { metric: 'task_duration_seconds' as const, seconds };
-  const { type } = spec.captcha;
+/** The steps that follow from a finished task alone. */
+export function finishMetrics(after: CaptchaTask): TaskMetricStep[] {
+  const source = after.status?.solution?.source;
+  const { type } = after.spec.captcha;
+  const duration = { metric: 'captcha_operator_task_duration_seconds' as const, seconds: secondsTaken(after) };
   if (source !== undefined) {
     return [
-      { metric: 'results_total', labels: { source } },
+      { metric: 'captcha_operator_results_total', labels: { source } },
       { ...duration, labels: { type, outcome: 'Solved', source } },
     ];
   }
   return [
-    { metric: 'failures_total', labels: { class: status?.failure?.class ?? 'Permanent' } },
+    { metric: 'captcha_operator_failures_total', labels: { class: after.status?.failure?.class ?? 'Permanent' } },
     { ...duration, labels: { type, outcome: 'Failed', source: 'None' } },
   ];
+}
+
+function secondsTaken({ status }: CaptchaTask): number {
+  const startTime = parseTime(status?.startTime);
+  const endTime = parseTime(status?.completionTime);
+  return startTime === undefined || endTime === undefined ? 0 : Math.max(0, endTime - startTime) / 1_000;
 }
 
 /** How a submission that was said to be unknown was settled by this change. */
 function resolutionOf(before: CaptchaTask, after: CaptchaTask): AmbiguityResolution | undefined {
   if (reasonOf(before) !== 'SubmissionUnknown') return undefined;
   if (after.status?.failure !== undefined) return 'failed';
-  if ((after.status?.attempts ?? 0) > (before.status?.attempts ?? 0)) return 'resubmitted';
-  const adopted = after.status?.solution !== undefined || after.status?.submission?.captchaID !== undefined;
-  return adopted ? 'adopted' : undefined;
+  if (attemptsOf(after) > attemptsOf(before)) return 'resubmitted';
+  return hasAnswer(after) ? 'adopted' : undefined;
+}
+
+function attemptsOf({ status }: CaptchaTask): number {
+  return status?.attempts ?? 0;
+}
+
+function hasAnswer({ status }: CaptchaTask): boolean {
+  return status?.solution !== undefined || status?.submission?.captchaID !== undefined;
 }
