@@ -40,8 +40,12 @@ interface Fault {
 }
 
 function faultsBelow(value: unknown, path: Path, schema: FieldSchema): Fault[] {
-  const own = [...typeFaults(value, schema), ...boundFaults(value, schema), ...textFaults(value, schema)];
-  const left = (schema.required ?? []).map((name) => ({ path: [...path, name], fault: 'left out', value: undefined }));
+  const own = [...typeFaults(schema), ...boundFaults(value, schema), ...textFaults(value, schema)];
+  // null means "not given" to the API server, so it is a fault only where something must be given.
+  const left = (schema.required ?? []).flatMap((name) => [
+    { path: [...path, name], fault: 'left out', value: undefined },
+    { path: [...path, name], fault: 'is null', value: null },
+  ]);
   const below = childrenOf(value, schema).flatMap(([key, child, childSchema]) =>
     faultsBelow(child, [...path, key], childSchema),
   );
@@ -71,13 +75,12 @@ const WRONG_TYPES: Record<string, unknown[]> = {
   object: ['text', 7, ['text']],
 };
 
-function typeFaults(_value: unknown, schema: FieldSchema): [string, unknown][] {
-  const faults = (WRONG_TYPES[schema.type ?? ''] ?? []).map((wrong): [string, unknown] => [
-    `is ${JSON.stringify(wrong)}`,
-    wrong,
-  ]);
-  // The API server takes null for "not given" where there is a default.
-  return schema.default === undefined ? [...faults, ['is null', null]] : faults;
+function typeFaults(schema: FieldSchema): [string, unknown][] {
+  // The API server does not check the type of a list that is given for a time.
+  const wrongs = (WRONG_TYPES[schema.type ?? ''] ?? []).filter(
+    (wrong) => !(schema.format === 'date-time' && Array.isArray(wrong)),
+  );
+  return wrongs.map((wrong) => [`is ${JSON.stringify(wrong)}`, wrong]);
 }
 
 function boundFaults(value: unknown, schema: FieldSchema): [string, unknown][] {
