@@ -1,0 +1,188 @@
+/**
+ * Opens the parts of the operator in the order whose reverse is right for the end: the controllers stop first and
+ * record what is under way, then the Lease is given back, then the clients close.
+ */
+import { randomBytes } from 'node:crypto';
+
+import { createPingbackMinter, type PingbackMinter } from '../../core/token.ts';
+import { DRAIN_MS } from '../../core/task/policy.ts';
+import { startTaskController } from '../../controllers/task/index.ts';
+import { createEventRecorder, type EventRecorder } from '../../kube/events.ts';
+import { loadAccess } from '../../kube/access.ts';
+import { createKubeClient, type KubeClient } from '../../kube/client.ts';
+import type { ReflectorHooks } from '../../kube/reflector.ts';
+import type { OperatorConfig } from '../../ops/config.ts';
+import { checkWatches, createCallRecord, startHealthServer, startMetricsServer } from '../../ops/health.ts';
+import { loadCallbackKeys } from '../../ops/keys.ts';
+import type { Lifecycle } from '../../ops/lifecycle.ts';
+import type { Logger } from '../../ops/log.ts';
+import { createMetrics, type Metrics } from '../../ops/metrics.ts';
+import { createProviderClient, type ProviderClient } from '../../provider/client.ts';
+import { accessEnvironment, announceListener, reportCallbackKeys, reportRequests, VERSION } from '../wiring.ts';
+import { startLeadership } from './leadership.ts';
+import { startLetters } from './letters.ts';
+
+export interface OperatorOptions {
+  config: OperatorConfig;
+  log: Logger;
+  lifecycle: Lifecycle;
+  env: NodeJS.ProcessEnv;
+}
+
+/** What the parts share. */
+export interface OperatorParts extends OperatorOptions {
+  metrics: Metrics;
+  client: KubeClient;
+  /** Unique for each process, also after a restart of the pod: names the holder of the Lease and begins every intent. */
+  identity: string;
+  watchHooks: ReflectorHooks;
+}
+
+/** What the contract promises for the end: replies of calls already sent are read and recorded this long. */
+const STOP_MS = DRAIN_MS + 5_000;
+
+export async function startOperator(options: OperatorOptions): Promise<void> {
+  const { config, log, lifecycle } = options;
+  const metrics = createMetrics({ process: 'operator', version: VERSION });
+  lifecycle.onStop('metrics', 1_000, () => metrics.stop());
+  const calls = createCallRecord();
+  const client = await openClient(options, metrics, calls);
+  const identity = `${config.podName}_${randomBytes(6).toString('hex')}`;
+  const parts: OperatorParts = { ...options, metrics, client, identity, watchHooks: reportWatches(metrics, log) };
+  const leadership = startLeadership(parts);
+  const events = openEvents(parts);
+  const letters = startLetters(parts, leadership, events);
+  const tasks = startTaskController({
+    client,
+    namespaces: config.watchNamespaces,
+    leadership,
+    provider: openProvider(config, metrics, lifecycle),
+    metrics,
+    log,
+    events,
+    policy: taskPolicyOf(config),
+    identity,
+    ownKey: ownKeyOf(config),
+    letters: letters.lookup,
+    mintPingback: await openMinter(parts),
+    watchHooks: parts.watchHooks,
+  });
+  lifecycle.onStop('task controller', STOP_MS, () => tasks.stop({ drainMs: DRAIN_MS }));
+  letters.connect(tasks);
+  await openListeners(
+    parts,
+    [
+      { resource: 'captchatasks', lastActivityMs: () => tasks.lastActivityMs() },
+      { resource: 'deadletters', lastActivityMs: () => letters.lastActivityMs() },
+    ],
+    calls,
+  );
+  void tasks.synced.then(() => log.info('tasks known'));
+}
+
+type CallRecord = ReturnType<typeof createCallRecord>;
+
+async function openClient(options: OperatorOptions, metrics: Metrics, calls: CallRecord): Promise<KubeClient> {
+  const access = await loadAccess(accessEnvironment(options.config.kubeconfigPath, options.env));
+  const count = reportRequests(metrics);
+  const client = createKubeClient({
+    access,
+    userAgent: `captcha-operator/${VERSION} operator`,
+    hooks: {
+      onRequest: (report) => {
+        count(report);
+        if (report.verb === 'watch') return;
+        if (/^[24]/.test(report.code)) calls.succeeded(performance.now());
+        else calls.failed();
+      },
+    },
+  });
+  options.lifecycle.onStop('Kubernetes client', 2_000, () => client.close());
+  return client;
+}
+
+function openEvents({ client, config, lifecycle }: OperatorParts): EventRecorder {
+  const events = createEventRecorder({
+    client,
+    reportingController: 'captcha-operator.io/operator',
+    reportingInstance: config.podName,
+  });
+  lifecycle.onStop('events', 3_000, () => events.stop());
+  return events;
+}
+
+function openProvider(config: OperatorConfig, metrics: Metrics, lifecycle: Lifecycle): ProviderClient {
+  const provider = createProviderClient({
+    baseUrl: config.providerURL,
+    hooks: {
+      onRequest: ({ operation, code, durationMs }) => {
+        // The labels of the provider room and of the metric table are held together by a contract test.
+        const label = code as Parameters<typeof metrics.inc<'captcha_operator_provider_requests_total'>>[1]['code'];
+        metrics.inc('captcha_operator_provider_requests_total', { operation, code: label });
+        metrics.observe('captcha_operator_provider_request_duration_seconds', { operation }, durationMs / 1_000);
+      },
+    },
+  });
+  lifecycle.onStop('provider client', 1_000, () => provider.close());
+  return provider;
+}
+
+function taskPolicyOf(config: OperatorConfig): Parameters<typeof startTaskController>[0]['policy'] {
+  const { maxConcurrentSubmissions, pollIntervalMs, maxPollsPerSecond, unknownSubmissionGraceMs } = config;
+  return {
+    maxConcurrentSubmissions,
+    pollIntervalMs,
+    maxPollsPerSecond,
+    unknownSubmissionGraceMs,
+    rejectedKeysLimit: config.rejectedKeysLimit,
+    defaultTtlSeconds: config.defaultTtlMs === 'never' ? undefined : config.defaultTtlMs / 1_000,
+  };
+}
+
+function ownKeyOf(config: OperatorConfig): { file: string } | { value: string } | undefined {
+  if (config.providerApiKeyFile !== undefined) return { file: config.providerApiKeyFile };
+  return config.providerApiKey === undefined ? undefined : { value: config.providerApiKey };
+}
+
+/** Absent without `CALLBACK_URL`: then every task is polled. */
+async function openMinter({ config, log, lifecycle, metrics }: OperatorParts): Promise<PingbackMinter | undefined> {
+  const { callbackURL, callbackKeysFile } = config;
+  if (callbackURL === undefined || callbackKeysFile === undefined) return undefined;
+  const keys = await loadCallbackKeys({ path: callbackKeysFile, ...reportCallbackKeys(log) });
+  lifecycle.onStop('callback keys', 1_000, () => keys.stop());
+  metrics.gauge('captcha_operator_callback_keys', (set) => set({}, keys.kids().length));
+  metrics.gauge('captcha_operator_callback_keys_reload_failed', (set) => set({}, keys.fault() === undefined ? 0 : 1));
+  return createPingbackMinter({ callbackURL, keys });
+}
+
+type Watch = Parameters<typeof checkWatches>[0]['watches'][number] & { resource: 'captchatasks' | 'deadletters' };
+
+/** Readiness belongs to the sidecar; the operator is ready whenever it runs, standby or not, API or not. */
+async function openListeners(parts: OperatorParts, watches: readonly Watch[], calls: CallRecord): Promise<void> {
+  const { config, metrics, log, lifecycle } = parts;
+  metrics.gauge('captcha_operator_watch_last_activity_timestamp_seconds', (set) => {
+    for (const { resource, lastActivityMs } of watches) {
+      set({ resource }, (Date.now() - (performance.now() - lastActivityMs())) / 1_000);
+    }
+  });
+  const live = checkWatches({ watches, calls, nowMs: () => performance.now() });
+  const health = await startHealthServer({ bind: config.healthBind, live, ready: () => [] });
+  lifecycle.onStop('health listener', 2_000, () => health.close());
+  announceListener(log, 'health', health.port);
+  const scrapes = await startMetricsServer({ bind: config.metricsBind, metrics });
+  lifecycle.onStop('metrics listener', 2_000, () => scrapes.close());
+  announceListener(log, 'metrics', scrapes.port);
+}
+
+function reportWatches(metrics: Metrics, log: Logger): ReflectorHooks {
+  return {
+    onRestart: ({ resource, cause }) => {
+      const known = resource === 'deadletters' ? 'deadletters' : 'captchatasks';
+      metrics.inc('captcha_operator_watch_restarts_total', { resource: known, cause });
+    },
+    onUnavailable: ({ resource, message }) =>
+      log.warn('watch unavailable, trying again', { resource, trouble: message }),
+    onAvailable: ({ resource }) => log.info('watching again', { resource }),
+    onFault: ({ resource, error }) => log.error('an object was passed over', { resource, error }),
+  };
+}
