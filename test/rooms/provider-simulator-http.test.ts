@@ -20,6 +20,9 @@ const text = async (path: string, init?: RequestInit): Promise<string> =>
 const form = (fields: Record<string, string>): RequestInit => ({ method: 'POST', body: new URLSearchParams(fields) });
 const query = (fields: Record<string, string>): string => new URLSearchParams(fields).toString();
 
+const lines = async (pageurl: string): Promise<{ code: unknown; status: number }[]> =>
+  (await simulator.control.ledger({ field: 'pageurl', equals: pageurl })).submissions[0]?.pingbacks ?? [];
+
 describe('in.php', () => {
   it('takes a query, a form and multipart alike, and answers plain text unless asked for JSON', async () => {
     expect(await text(`/in.php?${query(task)}`)).toMatch(/^OK\|\d{10}$/);
@@ -118,8 +121,6 @@ describe('pingbacks', () => {
     const id = (await text('/in.php', form({ ...task, pageurl, pingback: url }))).slice(3);
     return { id, pageurl };
   }
-  const lines = async (pageurl: string): Promise<{ code: unknown; status: number }[]> =>
-    (await simulator.control.ledger({ field: 'pageurl', equals: pageurl })).submissions[0]?.pingbacks ?? [];
   const sent = (count: number): Promise<unknown> => waitUntil(`${count} pingbacks`, () => received.length >= count);
 
   it('go by GET once, unless told otherwise', async () => {

@@ -27,6 +27,8 @@ export interface SimulatorControl {
   account(key: string, patch: Partial<Account>): Promise<void>;
   ledger(filter?: LedgerFilter): Promise<Ledger>;
   totals(): Promise<LedgerTotals>;
+  /** CPU time of the simulator's process so far: the benchmarks report it on a line of its own. */
+  cpuMs(): Promise<number>;
   /** Sends a pingback now; resolves with the receiver's status (0: none). */
   pingback(command: PingbackCommand): Promise<number>;
   /** Refuses connections for this long (and cuts those that are open), then listens again on the same port. */
@@ -44,6 +46,7 @@ export function createSimulatorControl(url: string): SimulatorControl {
     account: (key, patch) => call('account', { key, patch }),
     ledger: (filter) => call('ledger', { filter }),
     totals: () => call('totals'),
+    cpuMs: () => call('cpu'),
     pingback: (command) => call('pingback', command),
     outage: (forMs) => call('outage', { forMs }),
     advanceClock: (byMs) => call('clock', { byMs }),

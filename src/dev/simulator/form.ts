@@ -9,32 +9,35 @@ export type Fields = Map<string, string>;
 /** A field's value; empty where it was not sent. */
 export const field = (fields: Fields, name: string): string => fields.get(name) ?? '';
 
+const BOUNDARY = /^multipart\/form-data;.*boundary="?([^";]+)"?/i;
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
 export async function readFields(request: IncomingMessage, query: string): Promise<Fields> {
   const body = await readBody(request);
-  const fields: Fields = new Map(query === '' ? [] : new URLSearchParams(query));
-  const type = request.headers['content-type'] ?? '';
-  const boundary = /^multipart\/form-data;.*boundary="?([^";]+)"?/i.exec(type)?.[1];
-  const sent = boundary === undefined ? urlencoded(body) : multipart(body, boundary);
-  for (const [name, value] of sent) fields.set(name, value);
+  const fields: Fields = new Map();
+  const add = (value: string, name: string): unknown => fields.set(name, value);
+  if (query !== '') new URLSearchParams(query).forEach(add);
+  const boundary = BOUNDARY.exec(request.headers['content-type'] ?? '')?.[1];
+  if (boundary !== undefined) for (const [name, value] of multipart(body, boundary)) fields.set(name, value);
+  else if (body.length > 0) new URLSearchParams(body.toString('utf8')).forEach(add);
   return fields;
 }
 
 /** The whole body. A client that breaks off ends with an error here, and its request is not acted on. */
-export async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) throw new Error('body too large');
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
-}
-
-function urlencoded(body: Buffer): Iterable<readonly [string, string]> {
-  return body.length === 0 ? [] : new URLSearchParams(body.toString('utf8'));
+export function readBody(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > MAX_BODY_BYTES) request.destroy(new Error('body too large'));
+      chunks.push(chunk);
+    });
+    request.once('end', () =>
+      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
+    );
+    request.once('error', reject);
+  });
 }
 
 /** Text parts as text; file parts (`filename=`) as base64, which is how the rest of the simulator sees images. */

@@ -29,6 +29,10 @@ const ROUTES: Readonly<Record<string, Route>> = {
     submissions: state.ledger.submissions.filter((line) => isMeant(line, filter)),
   }),
   totals: (state) => state.ledger.totals,
+  cpu: () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1_000;
+  },
   pingback: (state, command: PingbackCommand) => sendCommanded(state, command),
   clock: (state, { byMs }: { byMs: number }) => {
     state.clockOffsetMs += byMs;
