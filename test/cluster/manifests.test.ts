@@ -1,0 +1,227 @@
+/**
+ * Everything under deploy/ is applied by the real kubectl to a real API server with strict validation, in a control
+ * plane of its own, because an admission policy or an uninstall would disturb other tests. No pods run here: what the
+ * API server can judge is judged (schemas, admission, Pod Security), what a kubelet would do is not.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { ensureAssets, startControlPlane, type ControlPlane } from '../../src/dev/control-plane/index.ts';
+import { kubectlFor, outputOf, type Kubectl } from '../support/kubectl.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+let controlPlane: ControlPlane;
+let kubectl: Kubectl;
+let scratch: string;
+
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'manifests-'));
+  const assets = await ensureAssets({ log: () => {}, env: process.env });
+  controlPlane = await startControlPlane({ assets, log: () => {} });
+  kubectl = kubectlFor(assets.kubectl ?? '', controlPlane.adminKubeconfig, scratch);
+  await outputOf(kubectl(['apply', '-f', 'test/fixtures/foreign-crds']));
+  await outputOf(kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']));
+});
+
+afterAll(async () => {
+  await controlPlane?.stop();
+  await rm(scratch, { recursive: true, force: true });
+});
+
+/** A new kind is served some moments after its definition; kubectl's own advice is to apply again. */
+async function apply(...args: string[]): Promise<{ stdout: string; stderr: string }> {
+  return waitUntil(`the new kinds to be served, for kubectl apply ${args.join(' ')}`, async () => {
+    const result = await kubectl(['apply', '--validate=strict', ...args]);
+    return /no matches for kind|the server could not find the requested resource/.test(result.stderr)
+      ? undefined
+      : result;
+  });
+}
+
+interface PodSpec {
+  containers: { name: string; resources?: unknown; securityContext: Record<string, unknown> }[];
+  volumes: { name: string }[];
+}
+
+interface Workload {
+  kind: string;
+  metadata: { name: string; namespace: string };
+  spec: { template: { metadata: object; spec: PodSpec }; volumeClaimTemplates?: { metadata: { name: string } }[] };
+}
+
+async function render(folder: string): Promise<Workload[]> {
+  const text = await outputOf(kubectl(['kustomize', folder]));
+  return parseAllDocuments(text).map((document) => document.toJS() as Workload);
+}
+
+const OVERLAYS = ['cluster-wide', 'single-namespace', 'monitoring', 'durable-spool'];
+
+describe('the overlays', () => {
+  test.each(OVERLAYS)('%s applies with strict validation and without a warning', async (overlay) => {
+    const { stdout, stderr } = await apply('-k', `deploy/overlays/${overlay}`);
+    expect(stderr).toBe('');
+    expect(stdout).toContain('customresourcedefinition.apiextensions.k8s.io/captchatasks.captcha-operator.io');
+    expect(stdout).toMatch(/(deployment|statefulset)\.apps\/captcha-operator/);
+  });
+
+  test.each(OVERLAYS)('%s changes nothing when it is applied again', async (overlay) => {
+    const versions = (): Promise<string> => {
+      const each = '{range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{"\\n"}{end}';
+      return outputOf(kubectl(['get', '-k', `deploy/overlays/${overlay}`, '-o', `jsonpath=${each}`]));
+    };
+    await apply('-k', `deploy/overlays/${overlay}`);
+    const before = await versions();
+    // kubectl says "configured" for a budget in any case; the resourceVersion tells whether anything was written.
+    await apply('-k', `deploy/overlays/${overlay}`);
+    expect(await versions()).toBe(before);
+  });
+
+  test.each(OVERLAYS)('%s makes pods that the restricted Pod Security Standard admits', async (overlay) => {
+    const workload = (await render(`deploy/overlays/${overlay}`)).find(({ kind }) =>
+      /Deployment|StatefulSet/.test(kind),
+    );
+    const pod = podOf(workload);
+    const { stdout, stderr, code } = await createPod(pod);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain('created (server dry run)');
+    // The same pod with one right too many is refused, so the check above means something.
+    pod.spec.containers[0]!.securityContext['allowPrivilegeEscalation'] = true;
+    expect((await createPod(pod)).stderr).toContain('violates PodSecurity "restricted:latest"');
+  });
+
+  test('single-namespace grants nothing outside its namespace', async () => {
+    const kinds = (await render('deploy/overlays/single-namespace')).map(({ kind }) => kind);
+    expect(kinds).not.toContain('ClusterRoleBinding');
+  });
+
+  test('single-namespace moves to another namespace by one line of an overlay', async () => {
+    const moved = await outputOf(kubectl(['kustomize', 'test/fixtures/moved-overlay']));
+    expect(moved).not.toContain('captcha-system');
+    expect(moved.match(/namespace: team-a/g)?.length).toBeGreaterThan(8);
+  });
+
+  test('durable-spool differs from the Deployment in its volume only', async () => {
+    const [deployment] = (await render('deploy/overlays/cluster-wide')).filter(({ kind }) => kind === 'Deployment');
+    const rendered = await render('deploy/overlays/durable-spool');
+    const [set] = rendered.filter(({ kind }) => kind === 'StatefulSet');
+    expect(rendered.filter(({ kind }) => kind === 'Deployment')).toEqual([]);
+    expect(withoutSpool(set)).toEqual(withoutSpool(deployment));
+  });
+});
+
+/** A Pod as the workload's controller makes it; the controller adds a volume for each claim template. */
+function podOf(workload: Workload | undefined): { apiVersion: string; kind: string; metadata: object; spec: PodSpec } {
+  if (workload === undefined) throw new Error('the overlay has neither Deployment nor StatefulSet');
+  const { template, volumeClaimTemplates = [] } = structuredClone(workload.spec);
+  const claims = volumeClaimTemplates.map(({ metadata: { name } }) => ({
+    name,
+    persistentVolumeClaim: { claimName: name },
+  }));
+  const metadata = { ...template.metadata, name: 'pod', namespace: 'captcha-system' };
+  const spec = { ...template.spec, volumes: [...template.spec.volumes, ...claims] };
+  return { apiVersion: 'v1', kind: 'Pod', metadata, spec };
+}
+
+function createPod(pod: object): ReturnType<Kubectl> {
+  return kubectl(['create', '--dry-run=server', '-f', '-'], JSON.stringify(pod));
+}
+
+function withoutSpool(workload: Workload | undefined): unknown {
+  const spec = structuredClone(workload?.spec.template.spec) as PodSpec;
+  const callback = spec.containers.find(({ name }) => name === 'callback');
+  if (callback !== undefined) delete callback.resources;
+  const volumes = spec.volumes.filter(({ name }) => name !== 'spool');
+  const containers = spec.containers.toSorted((a, b) => a.name.localeCompare(b.name));
+  return { ...spec, volumes, containers, metadata: workload?.spec.template.metadata };
+}
+
+describe('the examples', () => {
+  beforeAll(async () => {
+    await apply('-k', 'deploy/overlays/cluster-wide');
+    for (const name of ['shop', 'team-a']) await outputOf(kubectl(['create', 'namespace', name]));
+  });
+
+  test.each(['ingress', 'gateway', 'flow-schema', 'resource-quota'])('%s applies without a warning', async (name) => {
+    expect((await apply('-f', `deploy/examples/${name}.yaml`)).stderr).toBe('');
+  });
+
+  test('the tenant template applies to a namespace by kubectl --namespace', async () => {
+    const { stdout, stderr } = await apply('--namespace', 'team-a', '-k', 'deploy/tenant');
+    expect(stderr).toBe('');
+    expect(stdout.trim().split('\n')).toHaveLength(2);
+    expect(await may('get', 'team-a')).toBe('yes');
+    expect(await may('list', 'team-a')).toBe('no');
+    expect(await may('get', 'shop')).toBe('no');
+  });
+
+  test('the overlay of your own renders with its host and its image', async () => {
+    const text = await outputOf(kubectl(['kustomize', 'deploy/examples/overlay']));
+    expect(text).toContain('CALLBACK_URL: https://captcha.example.com');
+    expect(text).toContain('image: registry.example.com/captcha-operator:0.1.0');
+  });
+
+  test('the admission policy demands an own key outside the listed namespaces', async () => {
+    expect((await apply('-f', 'deploy/examples/admission-policy.yaml')).stderr).toBe('');
+    await waitUntil('the API server to enforce the policy', async () => (await createTask('team-a')).code !== 0);
+    expect((await createTask('team-a')).stderr).toContain('need spec.apiKeySecretRef');
+    expect(await createTask('shop')).toMatchObject({ code: 0 });
+    const own = { apiKeySecretRef: { name: 'captchaai', key: 'api-key' } };
+    expect(await createTask('team-a', own)).toMatchObject({ code: 0 });
+    await outputOf(kubectl(['delete', '-f', 'deploy/examples/admission-policy.yaml']));
+  });
+});
+
+/** Whether the operator may do this to Secrets of that namespace. */
+async function may(verb: string, namespace: string): Promise<string> {
+  const who = '--as=system:serviceaccount:captcha-system:captcha-operator';
+  return (await kubectl(['auth', 'can-i', verb, 'secrets', '--namespace', namespace, who])).stdout.trim();
+}
+
+/** Asks the API server to judge a task in that namespace. */
+function createTask(namespace: string, more: object = {}): ReturnType<Kubectl> {
+  const captcha = { type: 'GeeTestV4', geeTestV4: { captchaID: 'a', pageURL: 'https://example.com' } };
+  const task = { ...objectOf('CaptchaTask', 'login', namespace), spec: { captcha, ...more } };
+  return kubectl(['create', '--dry-run=server', '-f', '-'], JSON.stringify(task));
+}
+
+function objectOf(kind: string, name: string, namespace: string): object {
+  return { apiVersion: 'captcha-operator.io/v1alpha1', kind, metadata: { name, namespace } };
+}
+
+const LETTER = {
+  ...objectOf('DeadLetter', 'login-letter', 'default'),
+  spec: {
+    taskRef: { name: 'login', uid: '4c8a3f0e-0000-4000-8000-000000000001' },
+    attempt: 1,
+    captchaID: '7383820914',
+    stage: 'WriteSecret',
+    source: 'Callback',
+    payload: { code: 'a-solution' },
+    error: { class: 'Forbidden', message: 'secrets is forbidden' },
+    receivedTime: '2026-01-01T00:00:00Z',
+  },
+};
+
+describe('uninstalling', () => {
+  test('leaves nothing behind that blocks a namespace, with tasks and letters still there', async () => {
+    await apply('-k', 'deploy/overlays/cluster-wide');
+    await waitUntil(
+      'a task to be accepted',
+      async () => (await kubectl(['create', '-f', 'examples/task.yaml'])).code === 0,
+    );
+    await outputOf(kubectl(['create', '-f', '-'], JSON.stringify(LETTER)));
+    const objects = await outputOf(
+      kubectl(['get', 'captchatasks,deadletters', '-A', '-o', 'jsonpath={.items[*].metadata.finalizers}']),
+    );
+    expect(objects).toBe('');
+    // Namespaces are emptied by a controller that does not run here, so they are not waited for.
+    await outputOf(kubectl(['delete', '-k', 'deploy/overlays/cluster-wide', '--wait=false']));
+    await waitUntil('the definitions, and with them every task and letter, to be gone', async () => {
+      const { stdout } = await kubectl(['get', 'crd', '-o', 'name']);
+      return !stdout.includes('captcha-operator.io');
+    });
+    expect((await kubectl(['get', 'captchatasks', '-A'])).code).not.toBe(0);
+  });
+});

@@ -1,0 +1,149 @@
+/**
+ * What must agree between deploy/ and the rest, read as YAML without a cluster: copies of the CRDs, ports, versions,
+ * and the promises about rights and pods that a careless edit would break. test/cluster/manifests.test.ts applies it all.
+ */
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+
+const ROOT = join(import.meta.dirname, '../..');
+const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+
+interface Rule {
+  apiGroups: string[];
+  resources: string[];
+  verbs: string[];
+}
+interface Manifest {
+  kind: string;
+  metadata: { name: string; labels?: Record<string, string> };
+  rules?: Rule[];
+}
+
+const files = readdirSync(join(ROOT, 'deploy'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.yaml'))
+  .map((name) => `deploy/${name}`);
+const manifests = files.flatMap((file) =>
+  parseAllDocuments(read(file)).map((document) => ({ file, manifest: document.toJS() as Manifest })),
+);
+
+interface Container {
+  name: string;
+  image: string;
+  args: string[];
+  ports: { name: string; containerPort: number }[];
+  readinessProbe?: object;
+  livenessProbe: object;
+  resources: { requests: object; limits: Record<string, string> };
+}
+const deployment = parse(read('deploy/base/deployment.yaml')) as {
+  spec: {
+    strategy: { rollingUpdate: object };
+    template: { spec: { terminationGracePeriodSeconds: number; containers: Container[] } };
+  };
+};
+const pod = deployment.spec.template.spec;
+const containerNamed = (name: string): Container => {
+  const found = pod.containers.find((container) => container.name === name);
+  if (found === undefined) throw new Error(`no container ${name}`);
+  return found;
+};
+
+function portsOf(name: string): number[] {
+  return containerNamed(name).ports.map((port) => port.containerPort);
+}
+
+describe('the definitions', () => {
+  test('crds/ holds the two CRDs and nothing else', () => {
+    expect(readdirSync(join(ROOT, 'crds')).toSorted()).toEqual(['captchatask.yaml', 'deadletter.yaml']);
+  });
+
+  test.each(['captchatask.yaml', 'deadletter.yaml'])('deploy/crds/%s is a copy of the one in crds/', (name) => {
+    const isCopy = read(`deploy/crds/${name}`) === read(`crds/${name}`);
+    expect(isCopy, 'run: npm run generate:deploy').toBe(true);
+  });
+});
+
+describe('rights', () => {
+  const rules = manifests.flatMap(({ file, manifest }) =>
+    (manifest.rules ?? []).map((rule) => ({ file, manifest, rule })),
+  );
+
+  test('nothing is added to the role view: tasks and letters hold solutions', () => {
+    const labels = manifests.flatMap(({ manifest }) => Object.keys(manifest.metadata?.labels ?? {}));
+    expect(labels.filter((label) => label.endsWith('aggregate-to-view'))).toEqual([]);
+    expect(labels).toContain('rbac.authorization.k8s.io/aggregate-to-edit');
+    expect(labels).toContain('rbac.authorization.k8s.io/aggregate-to-admin');
+  });
+
+  test('no ClusterRole reaches Secrets or ConfigMaps, and no rule has a wildcard', () => {
+    const cluster = rules.filter(({ manifest }) => manifest.kind === 'ClusterRole');
+    expect(cluster.filter(({ rule }) => rule.resources.some((name) => /secrets|configmaps/.test(name)))).toEqual([]);
+    const wild = rules.filter(({ rule }) => [...rule.apiGroups, ...rule.resources, ...rule.verbs].includes('*'));
+    expect(wild.map(({ file }) => file)).toEqual([]);
+  });
+
+  test('a tenant lets the operator get and create Secrets, never list them', () => {
+    const tenant = rules.filter(({ file }) => file.startsWith('deploy/tenant/'));
+    expect(tenant.map(({ rule }) => [rule.resources, rule.verbs])).toEqual([
+      [['secrets'], ['get', 'create']],
+      [['configmaps'], ['get']],
+    ]);
+  });
+});
+
+describe('the pods', () => {
+  test('listen where the defaults of the configuration say', () => {
+    expect(portsOf('operator')).toEqual([9090, 8081]);
+    expect(portsOf('callback')).toEqual([8080, 9091, 8082]);
+  });
+
+  test('start what the image has', () => {
+    for (const { args } of pod.containers) expect(args[0]).toMatch(/^dist\/bin\/(operator|callback)\.js$/);
+  });
+
+  test('are ready when the sidecar is, and only then', () => {
+    expect(containerNamed('operator').readinessProbe).toBeUndefined();
+    expect(containerNamed('callback').readinessProbe).toBeDefined();
+  });
+
+  test('have memory limits and no CPU limits', () => {
+    for (const { resources } of pod.containers) {
+      expect(Object.keys(resources.limits)).toContain('memory');
+      expect(Object.keys(resources.limits)).not.toContain('cpu');
+    }
+  });
+
+  test('are replaced without a gap, and have longer to end than the worst drain (5 s + 30 s)', () => {
+    expect(deployment.spec.strategy.rollingUpdate).toEqual({ maxUnavailable: 0, maxSurge: 1 });
+    expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(35);
+  });
+
+  test('never block a drain', () => {
+    const budget = parse(read('deploy/base/poddisruptionbudget.yaml')) as { spec: object };
+    expect(budget.spec).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' });
+    expect(budget.spec).not.toHaveProperty('minAvailable');
+  });
+});
+
+describe('the version', () => {
+  test('of the package is the one in the manifests', () => {
+    const { version } = JSON.parse(read('package.json')) as { version: string };
+    const base = parse(read('deploy/base/kustomization.yaml')) as {
+      images: { newTag: string }[];
+      labels: { pairs: Record<string, string> }[];
+    };
+    expect(base.images.map((image) => image.newTag)).toEqual([version]);
+    expect(base.labels[0]?.pairs['app.kubernetes.io/version']).toBe(version);
+  });
+
+  test('of Node is the same in the image, the package and .node-version', () => {
+    const { devDependencies } = JSON.parse(read('package.json')) as { devDependencies: Record<string, string> };
+    const images = [...read('Dockerfile').matchAll(/^FROM (?:--platform=\S+ )?node:([\d.]+)-/gm)].map(
+      (match) => match[1],
+    );
+    expect(new Set(images)).toEqual(new Set([devDependencies['node']]));
+    expect(devDependencies['node']?.split('.')[0]).toBe(read('.node-version').trim());
+  });
+});

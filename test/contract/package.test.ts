@@ -1,0 +1,86 @@
+/**
+ * What a fresh clone relies on: exact versions, a lockfile that works behind any registry, and scripts whose files exist.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = join(import.meta.dirname, '../..');
+const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+
+interface Package {
+  name: string;
+  version: string;
+  scripts: Record<string, string>;
+  dependencies: Record<string, string>;
+  devDependencies: Record<string, string>;
+  exports: Record<string, Record<string, string>>;
+}
+const manifest = JSON.parse(read('package.json')) as Package;
+
+interface Locked {
+  version?: string;
+  resolved?: string;
+  integrity?: string;
+  link?: boolean;
+  hasInstallScript?: boolean;
+  dev?: boolean;
+  dependencies?: Record<string, string>;
+}
+const lock = JSON.parse(read('package-lock.json')) as { version: string; packages: Record<string, Locked> };
+const locked = Object.entries(lock.packages).filter(([path]) => path !== '');
+
+describe('dependencies', () => {
+  test('are pinned to exact versions', () => {
+    const all = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies });
+    expect(all.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([]);
+  });
+
+  test('are locked at those versions', () => {
+    for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
+      expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version);
+    }
+  });
+
+  test('are locked with a checksum and without the host of a registry', () => {
+    expect(
+      locked.filter(([, entry]) => entry.integrity === undefined && entry.link !== true).map(([path]) => path),
+    ).toEqual([]);
+    expect(locked.filter(([, entry]) => entry.resolved !== undefined).map(([path]) => path)).toEqual([]);
+  });
+
+  test('of the image run nothing when they are installed', () => {
+    const running = locked.filter(([, entry]) => entry.hasInstallScript === true && entry.dev !== true);
+    expect(running.map(([path]) => path)).toEqual([]);
+  });
+});
+
+describe('the package', () => {
+  test('has the version of its lockfile and an entry in the changelog', () => {
+    expect(lock.version).toBe(manifest.version);
+    expect(read('CHANGELOG.md')).toMatch(/^## Unreleased$/m);
+  });
+
+  test('has the commands that the documentation names', () => {
+    expect(Object.keys(manifest.scripts)).toEqual(
+      expect.arrayContaining(['build', 'demo', 'bench', 'test', 'lint', 'typecheck']),
+    );
+  });
+
+  test('runs only files that exist', () => {
+    const files = Object.values(manifest.scripts).flatMap(
+      (script) => script.match(/(?:src|scripts|test)\/[\w./-]+\.ts/g) ?? [],
+    );
+    expect(files.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+  });
+
+  test('exports the client, and its source is there', () => {
+    const entry = manifest.exports['./client'];
+    expect(entry).toEqual({
+      source: './src/client/index.ts',
+      types: './dist/client/index.d.ts',
+      default: './dist/client/index.js',
+    });
+    expect(existsSync(join(ROOT, entry?.['source'] ?? ''))).toBe(true);
+  });
+});
