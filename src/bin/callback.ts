@@ -35,16 +35,18 @@ async function startCallback(config: CallbackConfig, log: Logger, lifecycle: Lif
   lifecycle.onStop('metrics', 1_000, () => metrics.stop());
   const keys = await openKeys(config, metrics, log, lifecycle);
   const client = await openClient(config, metrics, lifecycle);
-  let server: CallbackServer | undefined;
-  const complaints = (): string[] => (server?.ready() === true ? [] : ['no callback keys are loaded, or stopping']);
+  // The health listener opens first and closes last, so that probes see the whole life of the other one.
+  const running: { server?: CallbackServer } = {};
+  const complaints = (): string[] => (running.server?.ready() ? [] : ['no callback keys are loaded, or stopping']);
   const health = await startHealthServer({ bind: config.healthBind, live: () => [], ready: complaints });
   lifecycle.onStop('health listener', 2_000, () => health.close());
   announceListener(log, 'health', health.port);
   const scrapes = await startMetricsServer({ bind: config.metricsBind, metrics });
   lifecycle.onStop('metrics listener', 2_000, () => scrapes.close());
   announceListener(log, 'metrics', scrapes.port);
-  server = await openServer(config, { metrics, log, keys, client });
-  lifecycle.onStop('callbacks', LIMITS.drainOnStopMs + 10_000, () => server?.stop());
+  const server = await openServer(config, { metrics, log, keys, client });
+  running.server = server;
+  lifecycle.onStop('callbacks', LIMITS.drainOnStopMs + 10_000, () => server.stop());
   announceListener(log, 'callback', server.port);
 }
 

@@ -22,7 +22,7 @@ if (unknown.length > 0) {
 
 const startedMs = performance.now();
 const output = {
-  isTTY: process.stdout.isTTY === true,
+  isTTY: Boolean(process.stdout.isTTY),
   write: (text: string): void => void process.stdout.write(text),
   elapsedMs: () => performance.now() - startedMs,
 };

@@ -19,7 +19,7 @@ export interface LogLine {
 export interface ChildOptions {
   /** The entry below `bin/`, without ending: `operator`, `callback`, `simulator`. */
   entry: string;
-  /** The whole environment besides PATH and HOME: nothing is inherited by accident. */
+  /** The whole environment: nothing is inherited by accident. */
   env: Record<string, string>;
   /** Called for each log line, as it comes. */
   onLine?: (line: LogLine) => void;
@@ -62,7 +62,7 @@ export function startChild(options: ChildOptions): Child {
   const kept: LogLine[] = [];
   const watchers = new Set<(line: LogLine | undefined) => void>();
   const process_ = spawn(process.execPath, ['--enable-source-maps', entryPath(options.entry)], {
-    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...options.env },
+    env: options.env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(process_);

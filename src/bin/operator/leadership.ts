@@ -1,7 +1,7 @@
 /** Who may act: the holder of the Lease, or always this process where leader election is off. */
 import type { Leadership } from '../../controllers/task/ports.ts';
 import { startLease } from '../../kube/lease.ts';
-import type { OperatorParts } from './start.ts';
+import type { OperatorParts } from './parts.ts';
 
 const LEASE_NAME = 'captcha-operator';
 

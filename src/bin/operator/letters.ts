@@ -5,7 +5,7 @@ import type { EventRecorder } from '../../kube/events.ts';
 import { startReflector, type Reflector } from '../../kube/reflector.ts';
 import { splitKey } from '../../kube/types.ts';
 import { DEAD_LETTER } from '../../api/names.ts';
-import type { OperatorParts } from './start.ts';
+import type { OperatorParts } from './parts.ts';
 
 export interface Letters {
   lookup: LetterLookup;

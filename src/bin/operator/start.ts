@@ -21,22 +21,7 @@ import { createProviderClient, type ProviderClient } from '../../provider/client
 import { accessEnvironment, announceListener, reportCallbackKeys, reportRequests, VERSION } from '../wiring.ts';
 import { startLeadership } from './leadership.ts';
 import { startLetters } from './letters.ts';
-
-export interface OperatorOptions {
-  config: OperatorConfig;
-  log: Logger;
-  lifecycle: Lifecycle;
-  env: NodeJS.ProcessEnv;
-}
-
-/** What the parts share. */
-export interface OperatorParts extends OperatorOptions {
-  metrics: Metrics;
-  client: KubeClient;
-  /** Unique for each process, also after a restart of the pod: names the holder of the Lease and begins every intent. */
-  identity: string;
-  watchHooks: ReflectorHooks;
-}
+import type { OperatorOptions, OperatorParts } from './parts.ts';
 
 /** What the contract promises for the end: replies of calls already sent are read and recorded this long. */
 const STOP_MS = DRAIN_MS + 5_000;

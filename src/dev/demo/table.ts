@@ -20,15 +20,18 @@ export interface Row {
 const COLUMNS = ['NAME', 'TYPE', 'PHASE', 'SOURCE', 'ATTEMPTS', 'REASON', 'SHOWS'] as const;
 
 export function rowOf(task: CaptchaTask | undefined, name: string, shows: string): Row {
-  const status = task?.status;
+  const empty = { name, type: '', phase: '-', source: '', attempts: '', reason: '', shows };
+  if (task === undefined) return empty;
+  const { type } = task.spec.captcha;
+  const { status } = task;
+  if (status === undefined) return { ...empty, type, phase: 'Pending' };
   return {
-    name,
-    type: task?.spec.captcha.type ?? '',
-    phase: status?.phase ?? (task === undefined ? '-' : 'Pending'),
-    source: status?.solution?.source ?? '',
-    attempts: status?.attempts === undefined ? '' : String(status.attempts),
-    reason: status?.conditions?.find((condition) => condition.type === 'Solved')?.reason ?? '',
-    shows,
+    ...empty,
+    type,
+    phase: status.phase ?? 'Pending',
+    source: status.solution?.source ?? '',
+    attempts: String(status.attempts ?? ''),
+    reason: status.conditions?.find((condition) => condition.type === 'Solved')?.reason ?? '',
   };
 }
 
