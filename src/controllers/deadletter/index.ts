@@ -4,7 +4,6 @@
  * that status does not say, but two things: which task has a retry in flight (never more than one), and who waits for
  * it. Started by `bin/operator`, which also feeds the store by a reflector.
  */
-import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { Letter } from '../../core/deadletter/facts.ts';
 import type { LetterPolicy } from '../../core/deadletter/schedule.ts';
 import type { KubeClient } from '../../kube/client.ts';
@@ -18,7 +17,7 @@ import { DEAD_LETTER } from '../../api/names.ts';
 import { createWorkQueue } from '../../kube/queue.ts';
 import { createStatusWriter } from '../../kube/status-writer.ts';
 import { findLetter, lookupLetter } from './lookup.ts';
-import { CONTROLLER, countWrite, queueHooks, registerGauges } from './metrics.ts';
+import { CONTROLLER, countFinished, countWrite, queueHooks, registerGauges } from './metrics.ts';
 import { createPace } from './pace.ts';
 import { lookAt } from './pass.ts';
 import { taskKeyOf } from './store.ts';
@@ -39,8 +38,6 @@ export interface DeadLetterControllerOptions {
   metrics: LetterMetrics;
   log: Pick<Logger, 'info' | 'warn' | 'error'>;
   events?: LetterEvents;
-  /** A task as a retry read it, or wrote it (`written`): for the task controller's store and announcements. */
-  onTask?(task: CaptchaTask, written: boolean): void;
   /** A letter of this task (`namespace/name`) came, changed or went: its task has to look. */
   onLetter?(taskKey: string): void;
 }
@@ -77,7 +74,7 @@ export function startDeadLetterController(options: DeadLetterControllerOptions):
       now: () => clock.now(),
       random: () => clock.random(),
       writer: createStatusWriter({ client, resource: DEAD_LETTER, store }),
-      onTask: (object, written) => options.onTask?.(object as unknown as CaptchaTask, written),
+      onTaskWritten: (task) => countFinished(metrics, task),
       onWrite: (result) => countWrite(metrics, result),
     },
     pace: createPace(PACE),

@@ -3,6 +3,7 @@
  * controller-runtime's names, and the results of passes, retries and writes. Names are in `ops/metrics`. The depth of
  * the queues is one gauge of both controllers, so whoever starts both registers it.
  */
+import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { LetterPhase, LetterStage } from '../../api/names.ts';
 import type { Letter } from '../../core/deadletter/facts.ts';
 import type { QueueHooks } from '../../kube/queue.ts';
@@ -10,6 +11,8 @@ import type { WriteResult } from '../../kube/status-writer.ts';
 import type { StoreReader } from '../../kube/store.ts';
 import type { Metrics } from '../../ops/metrics.ts';
 import { phaseOf } from '../../core/deadletter/facts.ts';
+import { finishMetrics } from '../../core/task/announce.ts';
+import { isFinished } from '../../core/task/transitions.ts';
 
 export const CONTROLLER = 'deadletter';
 
@@ -58,4 +61,14 @@ export function countPass(metrics: LetterMetrics, result: 'success' | 'requeue' 
 
 export function countWrite(metrics: LetterMetrics, result: WriteResult['kind']): void {
   metrics.inc('captcha_operator_status_writes_total', { controller: CONTROLLER, result });
+}
+
+/** A task that a retry solved is counted here: the task controller sees it leave, but not how. */
+export function countFinished(metrics: LetterMetrics, task: CaptchaTask): void {
+  if (!isFinished(task)) return;
+  for (const step of finishMetrics(task)) {
+    if (step.metric === 'captcha_operator_task_duration_seconds')
+      metrics.observe(step.metric, step.labels, step.seconds);
+    if (step.metric === 'captcha_operator_results_total') metrics.inc(step.metric, step.labels);
+  }
 }

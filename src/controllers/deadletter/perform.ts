@@ -2,6 +2,7 @@
  * The only I/O of the dead-letter controller: one case for each effect that `decideLetter` can order. No rules here;
  * what went wrong is told as a value, and the pass that ordered it decides when to come back.
  */
+import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { DeadLetterStatus } from '../../api/deadletter.ts';
 import type { LetterEffect } from '../../core/deadletter/decide.ts';
 import type { Letter } from '../../core/deadletter/facts.ts';
@@ -22,8 +23,8 @@ export interface Performer {
   policy: LetterPolicy;
   now(): number;
   random(): number;
-  /** A task as a read or an own write of a retry returned it. */
-  onTask(object: KubeObject, written: boolean): void;
+  /** A retry changed the status of its task. */
+  onTaskWritten(task: CaptchaTask): void;
   /** The letter's own status was written, or not. */
   onWrite(result: WriteResult['kind']): void;
 }
@@ -76,7 +77,7 @@ async function writeStatus(
 }
 
 async function retry(letter: Letter, context: Performer, signal: AbortSignal): Promise<Performed> {
-  const { client, store, policy, onTask } = context;
+  const { client, store, policy, onTaskWritten } = context;
   const { namespace } = letter.metadata;
   const exists = (name: string): boolean => store.get(`${namespace}/${name}`) !== undefined;
   const protocol = retryLetter(letter.metadata, { now: context.now(), random: context.random(), policy, exists });
@@ -85,7 +86,7 @@ async function retry(letter: Letter, context: Performer, signal: AbortSignal): P
     timeoutMs: REQUEST_TIMEOUT_MS,
     onObject(object, request) {
       if (request.resource.plural === DEAD_LETTER.plural) store.put(object);
-      if (request.resource.plural === CAPTCHA_TASK.plural) onTask(object, request.verb !== 'get');
+      if (request.resource.plural === CAPTCHA_TASK.plural && request.verb !== 'get') onTaskWritten(asTask(object));
     },
   });
   switch (made.kind) {
@@ -102,6 +103,10 @@ async function retry(letter: Letter, context: Performer, signal: AbortSignal): P
       break;
   }
   return { kind: 'again', why: made.kind, retry: made };
+}
+
+function asTask(object: KubeObject): CaptchaTask {
+  return object as unknown as CaptchaTask;
 }
 
 async function remove(letter: Letter, { client, store }: Performer, signal: AbortSignal): Promise<Performed> {
