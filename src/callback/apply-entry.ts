@@ -7,6 +7,7 @@ import { makePollDue, receiveCallback } from '../core/callback.ts';
 import type { CallbackVerdict } from '../core/callback.ts';
 import type { Protocol } from '../core/protocol.ts';
 import { parseToken } from '../core/token.ts';
+import type { TokenClaims } from '../core/token.ts';
 import type { ApiHealth } from './api-health.ts';
 import { nameOfError, resultOf } from './hooks.ts';
 import type { CallbackHooks } from './hooks.ts';
@@ -39,25 +40,26 @@ export async function applyEntry(options: ApplyOptions, entry: SpoolEntry, stopp
 
 async function applyRecord(options: ApplyOptions, record: SpoolRecord, stopped: AbortSignal): Promise<boolean> {
   const { run, health, hooks } = options;
-  const protocol = protocolFor(record);
-  if (protocol === undefined) {
+  const claims = parseToken(record.token)?.claims;
+  if (claims === undefined) {
     hooks.onSpoolFault('damaged', 'token');
     return true;
   }
-  const verdict = await run(protocol, AbortSignal.any([stopped, AbortSignal.timeout(CALL_TIMEOUT_MS)]));
+  const verdict = await run(
+    protocolFor(record, claims),
+    AbortSignal.any([stopped, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
+  );
   if (verdict.kind === 'retry') {
     if (!stopped.aborted) health.failed();
     return false;
   }
   health.succeeded();
-  hooks.onVerdict(verdict);
+  hooks.onVerdict(verdict, claims);
   if (record.kind === 'callback') hooks.onResult(resultOf(verdict));
   return true;
 }
 
-function protocolFor(record: SpoolRecord): Protocol<CallbackVerdict> | undefined {
-  const claims = parseToken(record.token)?.claims;
-  if (claims === undefined) return undefined;
+function protocolFor(record: SpoolRecord, claims: TokenClaims): Protocol<CallbackVerdict> {
   const now = Date.now();
   if (record.kind === 'due') return makePollDue(claims, now);
   return receiveCallback(claims, record.callback, { now, receivedTime: record.receivedTime });

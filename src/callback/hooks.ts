@@ -2,9 +2,11 @@
  * What the sidecar tells the outside about its work: one narrow interface, so that no middleware knows a metrics
  * library or a logger. `bin/callback.ts` connects it to `ops/metrics` and `ops/log` through `reportTo`.
  *
- * Nothing that passes here holds a token, a code, an id, a name or free text from a request: labels and counts only.
+ * Nothing that passes here holds a token, a code or free text from a request, except the tasks in a verdict: of those
+ * only namespace, name, uid and attempt may be shown, and only in the log.
  */
 import type { CallbackVerdict } from '../core/callback.ts';
+import type { TokenClaims } from '../core/token.ts';
 
 /** Label `result` of `callbacks_total`. */
 export const CALLBACK_RESULTS = [
@@ -44,8 +46,8 @@ export interface CallbackHooks {
   onResult(result: CallbackResult): void;
   /** One request for a callback path was answered. */
   onAnswered(durationMs: number): void;
-  /** The verdict behind a result, for counters beside `callbacks_total`. */
-  onVerdict(verdict: CallbackVerdict): void;
+  /** The verdict behind a result, for the log and for counters beside `callbacks_total`. */
+  onVerdict(verdict: CallbackVerdict, claims: TokenClaims): void;
   /** `code` is a system error code (`ENOSPC`) or a stable word of ours. */
   onSpoolFault(fault: SpoolFault, code: string): void;
   /** A bug: something threw where nothing may. The name of the error's class only. */

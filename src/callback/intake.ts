@@ -78,7 +78,7 @@ export function createIntake(options: IntakeOptions): Intake {
       if (!health.isUp()) return spoolIt(incoming);
       const verdict = await tryApi(incoming);
       if (verdict === undefined || verdict.kind === 'retry') return spoolIt(incoming);
-      hooks.onVerdict(verdict);
+      hooks.onVerdict(verdict, incoming.claims);
       return resultOf(verdict);
     },
   };

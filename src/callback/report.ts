@@ -1,44 +1,79 @@
 /**
- * Connects what the sidecar tells (`hooks.ts`) to its metrics and its log. Labels come from closed lists; log lines name
- * the task by namespace, name and uid where there is one, and never carry what a request brought. Called by
- * `bin/callback.ts`.
+ * Connects the sidecar's hooks to the metrics and the log of its process. The log follows single tasks by namespace,
+ * name, uid and attempt; metrics never do. Faults of the spool can come with every callback, so each kind is logged at
+ * most once in ten seconds, with how many there were; the counter has them all. Called by `bin/callback.ts`.
  */
-import type { CaptchaTask } from '../api/captchatask.ts';
 import type { CallbackVerdict } from '../core/callback.ts';
-import { finishMetrics } from '../core/task/announce.ts';
+import { announce } from '../core/task/announce.ts';
+import type { TaskMetricStep } from '../core/task/announce.ts';
+import type { TokenClaims } from '../core/token.ts';
 import type { Logger } from '../ops/log.ts';
 import { snakeCase } from '../ops/metrics.ts';
 import type { Metrics } from '../ops/metrics.ts';
-import type { CallbackHooks } from './hooks.ts';
+import type { CallbackHooks, SpoolFault } from './hooks.ts';
 
-export function reportTo(metrics: Metrics, log: Logger): CallbackHooks {
+type Log = Pick<Logger, 'info' | 'warn' | 'error'>;
+
+const LOG_INTERVAL_MS = 10_000;
+
+export function reportTo(metrics: Pick<Metrics, 'inc' | 'observe'>, log: Log): CallbackHooks {
+  const logSpoolFault = spoolFaultLog(log);
   return {
     onResult: (result) => metrics.inc('captcha_operator_callbacks_total', { result }),
     onAnswered: (durationMs) => metrics.observe('captcha_operator_callback_duration_seconds', {}, durationMs / 1_000),
-    onVerdict: (verdict) => reportVerdict(metrics, log, verdict),
-    onSpoolFault: (fault, code) => {
+    onVerdict(verdict, claims) {
+      countVerdict(metrics, verdict);
+      logVerdict(log, verdict, claims);
+    },
+    onSpoolFault(fault, code) {
       metrics.inc('captcha_operator_spool_faults_total', { fault: snakeCase(fault) });
-      log.error('spool fault', { fault, code });
+      logSpoolFault(fault, code);
     },
     onCrash: (place, errorName) => log.error('unexpected error', { place, errorName }),
   };
 }
 
-function reportVerdict(metrics: Metrics, log: Logger, verdict: CallbackVerdict): void {
+function countVerdict(metrics: Pick<Metrics, 'inc' | 'observe'>, verdict: CallbackVerdict): void {
+  if (verdict.kind === 'accepted') {
+    for (const step of announce(verdict.before, verdict.after).metrics) countStep(metrics, step);
+  }
   if (verdict.kind === 'deadLettered' && verdict.created) {
     metrics.inc('captcha_operator_dead_letters_created_total', { stage: verdict.stage });
-    log.warn('result kept in a dead letter', { stage: verdict.stage });
-  }
-  if (verdict.kind === 'accepted' && verdict.effect === 'solved' && verdict.task !== undefined) {
-    reportSolved(metrics, log, verdict.task);
   }
 }
 
-function reportSolved(metrics: Metrics, log: Logger, task: CaptchaTask): void {
-  for (const step of finishMetrics(task)) {
-    if ('seconds' in step) metrics.observe(step.metric, step.labels, step.seconds);
-    else if (step.metric === 'captcha_operator_results_total') metrics.inc(step.metric, step.labels);
+function countStep(metrics: Pick<Metrics, 'inc' | 'observe'>, step: TaskMetricStep): void {
+  if ('seconds' in step) metrics.observe(step.metric, step.labels, step.seconds);
+  else metrics.inc(step.metric, step.labels);
+}
+
+function logVerdict(log: Log, verdict: CallbackVerdict, { namespace, name, uid, attempt }: TokenClaims): void {
+  const task = { namespace, name, uid, attempt };
+  switch (verdict.kind) {
+    case 'accepted':
+      return log.info('callback applied', { ...task, effect: verdict.effect });
+    case 'deadLettered':
+      return log.warn('callback kept in a dead letter', { ...task, letter: verdict.letter, stage: verdict.stage });
+    case 'conflict':
+      return log.warn('callback contradicts what is known', task);
+    case 'late':
+      return log.info('late callback', { ...task, why: verdict.why });
+    case 'duplicate':
+    case 'ignored':
+    case 'retry':
+      return undefined;
   }
-  const { namespace, name, uid } = task.metadata;
-  log.info('task solved', { namespace, name, uid, attempt: task.status?.solution?.attempt, source: 'Callback' });
+}
+
+function spoolFaultLog(log: Log): (fault: SpoolFault, code: string) => void {
+  const quiet = new Map<SpoolFault, { count: number; untilMs: number }>();
+  return (fault, code) => {
+    const last = quiet.get(fault);
+    if (last !== undefined && performance.now() < last.untilMs) {
+      last.count++;
+      return;
+    }
+    quiet.set(fault, { count: 0, untilMs: performance.now() + LOG_INTERVAL_MS });
+    log.error('spool fault', { fault, code, unloggedBefore: last?.count ?? 0 });
+  };
 }

@@ -33,14 +33,14 @@ export interface ReceiveOptions {
 
 /** How a callback ended. Only `retry` leaves it with the caller. */
 export type CallbackVerdict =
-  /** The first of its kind; `effect` says what it did to the task. `task` as it was answered, where it was solved. */
-  | { kind: 'accepted'; effect: 'solved' | 'ended' | 'due'; task?: CaptchaTask }
+  /** The first of its kind; `effect` says what it did to the task: from the copy it was judged by to the one written. */
+  | { kind: 'accepted'; effect: 'solved' | 'ended' | 'due'; before: CaptchaTask; after: CaptchaTask }
   | { kind: 'duplicate' }
   /** Contradicts what is known (another code, another id); the task is due for a poll if it is unfinished. */
   | { kind: 'conflict' }
   | { kind: 'late'; why: 'finished' | 'gone' | 'recreated' | 'earlierAttempt' | 'ended' }
   | { kind: 'ignored'; why: 'notReady' | 'unknownAttempt' }
-  | { kind: 'deadLettered'; stage: LetterStage; created: boolean }
+  | { kind: 'deadLettered'; letter: string; stage: LetterStage; created: boolean }
   /** Nothing durable happened: keep the callback and try again. */
   | { kind: 'retry'; error: LetterError };
 
@@ -48,10 +48,9 @@ export type CallbackVerdict =
 const DUE_WINDOW_MS = 10_000;
 const MAX_ROUNDS = 5;
 
-type Settled = Exclude<CallbackVerdict, { kind: 'retry' }>;
 /** What a look at the task says: the verdict, and the status to write before it is true. */
 interface Judgement {
-  verdict: Settled;
+  verdict: Exclude<CallbackVerdict, { kind: 'accepted' | 'retry' }> | { kind: 'accepted'; effect: 'ended' | 'due' };
   write?: CaptchaTaskStatus;
 }
 interface Received {
@@ -108,18 +107,19 @@ function* receiveResult(task: CaptchaTask, received: Received, receivedTime: num
     receivedTime,
   };
   const delivery = yield* deliverResult(result, { now, known: task, onFailure: 'letter' });
-  if (delivery.kind !== 'conflict') return verdictOf(delivery);
+  if (delivery.kind !== 'conflict') return verdictOf(delivery, task);
   // Not applied because the id is another one: only the provider can say what is right.
   const due = yield* makePollDue(claims, now);
   return due.kind === 'retry' ? due : { kind: 'conflict' };
 }
 
-function verdictOf(delivery: Exclude<Delivery, { kind: 'conflict' }>): CallbackVerdict {
-  if (delivery.kind === 'applied') return { kind: 'accepted', effect: 'solved', task: delivery.task };
+function verdictOf(delivery: Exclude<Delivery, { kind: 'conflict' }>, before: CaptchaTask): CallbackVerdict {
+  if (delivery.kind === 'applied') return { kind: 'accepted', effect: 'solved', before, after: delivery.task };
   if (delivery.kind === 'duplicate') return { kind: 'duplicate' };
   if (delivery.kind === 'late') return { kind: 'late', why: delivery.why };
   if (delivery.kind === 'deadLettered') {
-    return { kind: 'deadLettered', stage: delivery.stage, created: delivery.created };
+    const { letter, stage, created } = delivery;
+    return { kind: 'deadLettered', letter, stage, created };
   }
   return { kind: 'retry', error: delivery.error };
 }
@@ -183,7 +183,8 @@ function* settle(
   known: CaptchaTask | undefined,
   judge: (task: CaptchaTask) => Judgement,
 ): Protocol<CallbackVerdict> {
-  let task = known !== undefined && attemptsOf(known) >= claims.attempt ? known : undefined;
+  // A copy from before the attempt began says nothing about it.
+  let task = attemptsOf(known) >= claims.attempt ? known : undefined;
   let overtaken: LetterError = { class: 'Unavailable', message: 'the task kept changing' };
   for (let round = 0; round < MAX_ROUNDS; round++) {
     if (task === undefined) {
@@ -192,14 +193,18 @@ function* settle(
       task = reading.task;
     }
     const { verdict, write } = lateness(task, claims) ?? judge(task);
-    if (write === undefined) return verdict;
-    const reply = yield { ...address(claims), verb: 'replaceStatus', object: { ...task, status: write } };
-    if (reply.ok) return verdict;
+    if (write === undefined) return completed(verdict, task, task);
+    const reply: ApiReply = yield { ...address(claims), verb: 'replaceStatus', object: { ...task, status: write } };
+    if (reply.ok) return completed(verdict, task, reply.object as CaptchaTask);
     overtaken = errorOf(reply);
     if (reply.transient) break;
     task = undefined;
   }
   return { kind: 'retry', error: overtaken };
+}
+
+function completed(verdict: Judgement['verdict'], before: CaptchaTask, after: CaptchaTask): CallbackVerdict {
+  return verdict.kind === 'accepted' ? { ...verdict, before, after } : verdict;
 }
 
 /** Hints and error words concern the current attempt only. */
@@ -211,8 +216,8 @@ function lateness(task: CaptchaTask, claims: TokenClaims): Judgement | undefined
   return undefined;
 }
 
-function attemptsOf(task: CaptchaTask): number {
-  return task.status?.attempts ?? 0;
+function attemptsOf(task: CaptchaTask | undefined): number {
+  return task?.status?.attempts ?? 0;
 }
 
 function address({ namespace, name }: TokenClaims) {
