@@ -22,13 +22,13 @@ export async function buildFromModules(directory: string, log: Log, env: NodeJS.
   const go = await goVersion(env);
   log(`building etcd ${ETCD_VERSION} and Kubernetes ${KUBERNETES_VERSION} with ${go}; once, about 5 min on 2 cores`);
   for (const { binary, version, path } of PACKAGES) {
-    const seen = { downloaded: 0, compiled: 0 };
-    const detail = (): string => `, ${seen.downloaded} modules downloaded, ${seen.compiled} packages compiled`;
+    const seen: Seen = { downloaded: 0, compiled: 0 };
     await withProgress(
       log,
       `building ${binary} ${version}`,
-      () => runGo(buildArguments(join(directory, binary), path), env, (line) => count(line, seen)),
-      { detail },
+      () =>
+        runGo(buildArguments(join(directory, binary), path), { env, scratch: directory }, (line) => count(line, seen)),
+      { detail: () => describeProgress(seen) },
     );
   }
   return `built from Go modules with ${go}`;
@@ -36,7 +36,7 @@ export async function buildFromModules(directory: string, log: Log, env: NodeJS.
 
 async function goVersion(env: NodeJS.ProcessEnv): Promise<string> {
   try {
-    return (await runGo(['env', 'GOVERSION'], env, () => {})).trim();
+    return (await runGo(['env', 'GOVERSION'], { env }, () => {})).trim();
   } catch (error) {
     throw new Error(`no usable Go ≥ ${GO_VERSION} on the PATH (${(error as Error).message})`, { cause: error });
   }
@@ -50,15 +50,28 @@ function buildArguments(output: string, path: string): string[] {
   return ['build', ...flags, '-o', output, path];
 }
 
-function count(line: string, seen: { downloaded: number; compiled: number }): void {
+interface Seen {
+  downloaded: number;
+  compiled: number;
+}
+
+function describeProgress({ downloaded, compiled }: Seen): string {
+  return downloaded + compiled === 0 ? '' : `, ${downloaded} modules downloaded, ${compiled} packages compiled`;
+}
+
+function count(line: string, seen: Seen): void {
   if (line.startsWith('go: downloading')) seen.downloaded += 1;
   else if (/^[a-z][\w./-]*$/.test(line)) seen.compiled += 1;
 }
 
 /** Runs Go in the pinned module and returns what it printed. A failure carries its last lines. */
-async function runGo(args: string[], env: NodeJS.ProcessEnv, onLine: (line: string) => void): Promise<string> {
-  const goEnv = { ...env, CGO_ENABLED: '0', GOWORK: 'off' };
-  const go = spawnGuarded('go', ['go', ...args], { cwd: MODULES, env: goEnv, output: 'pipe' });
+async function runGo(
+  args: string[],
+  place: { env: NodeJS.ProcessEnv; scratch?: string },
+  onLine: (line: string) => void,
+): Promise<string> {
+  const env = { ...place.env, CGO_ENABLED: '0', GOWORK: 'off' };
+  const go = spawnGuarded('go', ['go', ...args], { ...place, cwd: MODULES, env, output: 'pipe' });
   let output = '';
   const take = (text: string): void => {
     output = (output + text).slice(-20_000);
