@@ -21,7 +21,7 @@ test('gives out its width at once and the next place to whoever waits longest', 
 
 test('passes over those who gave up, by time or by signal', async () => {
   const gate = createGate(1);
-  gate.enter(1_000, undefined);
+  expect(gate.enter(1_000, undefined)).toBe(true);
   const aborter = new AbortController();
   const late = gate.enter(1, undefined);
   const aborted = gate.enter(1_000, aborter.signal);

@@ -1,5 +1,5 @@
 /** Lines come out whole, however the bytes are cut. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createLineSplitter } from '../../../src/kube/lines.ts';
 

@@ -1,5 +1,5 @@
 /** The store's three protections: versions only grow, floors, progress. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createStore } from '../../../src/kube/store.ts';
 import type { Change } from '../../../src/kube/store.ts';
@@ -8,6 +8,9 @@ import type { KubeObject } from '../../../src/kube/types.ts';
 const object = (name: string, version: number, extra: object = {}): KubeObject => ({
   metadata: { namespace: 'ns', name, resourceVersion: String(version) },
   ...extra,
+});
+const at = (namespace: string, name: string): KubeObject => ({
+  metadata: { namespace, name, resourceVersion: '3' },
 });
 const newStore = () => createStore({ project: (raw) => ({ name: raw.metadata.name, spec: raw['spec'] }) });
 const watched = (items: KubeObject[], version: number) => {
@@ -115,9 +118,6 @@ describe('the store', () => {
 
   test('lets lists of two namespaces overlap without deleting the other', () => {
     const store = newStore();
-    const at = (namespace: string, name: string): KubeObject => ({
-      metadata: { namespace, name, resourceVersion: '3' },
-    });
     store.feed.beginReplace('one', 3);
     store.feed.upsert(at('one', 'a'));
     store.feed.beginReplace('two', 3);
