@@ -46,10 +46,13 @@ function isListedWord(request: unknown): request is string {
   return typeof request === 'string' && (PENDING_WORDS.has(request) || listedCode(request) !== undefined);
 }
 
+/** Text that may hold a number which a double would change: 16 digits, a fraction, an exponent, a negative zero. */
+const DIGITS_AT_RISK = /\d{16}|\d[.eE]|-0/;
+
 /** The members of a JSON object; none for any other text. Numbers that a double cannot hold come as text. */
 export function parseFields(body: string): Record<string, unknown> {
   try {
-    return recordOf(JSON.parse(body, keepDigits));
+    return recordOf(DIGITS_AT_RISK.test(body) ? JSON.parse(body, keepDigits) : JSON.parse(body));
   } catch {
     return {};
   }

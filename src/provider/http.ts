@@ -56,10 +56,11 @@ const MAX_IDLE_MS = 4_000;
 
 /** `maxReplyBytes`: a longer body is a fault, whatever it says. */
 export function createHttpClient(options: { baseUrl: string; maxReplyBytes: number }): HttpClient {
-  const base = new URL(options.baseUrl.endsWith('/') ? options.baseUrl : `${options.baseUrl}/`);
-  const agent = createAgent(base.protocol === 'https:');
+  const { protocol, href } = new URL(options.baseUrl);
+  const base = href.endsWith('/') ? href : `${href}/`;
+  const agent = createAgent(protocol === 'https:');
   const send = (path: string, form: string, signal: AbortSignal): Promise<Response> =>
-    fetch(new URL(path, base), {
+    fetch(base + path, {
       method: 'POST',
       headers: {
         'content-type': 'application/x-www-form-urlencoded',
