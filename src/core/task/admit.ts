@@ -44,13 +44,13 @@ export function join(all: Admission, task: { key: string; age: number }, apiKey:
   joinLane(lane, task, mono);
 }
 
-/** Gives up the task's place, or its turn if it was not used. */
-export function leave(all: Admission, key: string): void {
+/** Gives up the task's place, or its turn if it was not used; false where it had neither. */
+export function leave(all: Admission, key: string): boolean {
   const lane = all.places.get(key);
-  if (lane === undefined) return;
+  if (lane === undefined) return false;
   if (ticketIn(lane, key) === 'granted') all.address = relieved(all.address, false);
   leaveLane(lane, key);
-  all.places.delete(key);
+  return all.places.delete(key);
 }
 
 /** Gives up every place and turn (leadership lost); breakers and permits stay. */
@@ -107,10 +107,10 @@ export function holdPermit(all: Admission, key: string, apiKey: string, untilMon
   lane.permits.set(key, untilMono);
 }
 
-/** The provider has given its final answer, or a dead letter holds the result. */
-export function returnPermit(all: Admission, key: string): void {
+/** The provider has given its final answer, or a dead letter holds the result; false where no permit was held. */
+export function returnPermit(all: Admission, key: string): boolean {
   all.permits.get(key)?.permits.delete(key);
-  all.permits.delete(key);
+  return all.permits.delete(key);
 }
 
 export function setThreads(all: Admission, apiKey: string, threads: number | undefined): void {

@@ -13,7 +13,7 @@ export type TaskEffect =
   /** The submit reply needs no write (finished, ended, the same id is there, or another id wins). */
   | { kind: 'settleReply'; conflict: boolean }
   /** The intent; the writer that gets 200 holds the right to one provider call. */
-  | { kind: 'writeIntent'; status: CaptchaTaskStatus; by: string; pingbackURL?: string }
+  | { kind: 'writeIntent'; status: CaptchaTaskStatus; by: string; pingbackURL?: string | undefined }
   /** The call of the intent in memory; once, while it is fresh. */
   | { kind: 'submit' }
   | { kind: 'poll'; final: boolean }

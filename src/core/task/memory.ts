@@ -15,7 +15,7 @@ export interface OwnIntent {
   attempt: number;
   /** When the intent write was sent: the fence counts from here, not from its reply. */
   sentMono: number;
-  pingbackURL?: string;
+  pingbackURL?: string | undefined;
   /** Whether our write of it was answered 200, or was found by a quorum read. */
   written: boolean;
   call: 'notSent' | 'underWay' | 'ended';
@@ -37,11 +37,9 @@ export interface PollMemory {
 
 /** What a submission needs beside the API key. */
 export type Sources =
-  | { state: 'ready'; proxyAddress?: string; image?: Uint8Array }
+  | { state: 'ready'; proxyAddress?: string | undefined; image?: Uint8Array | undefined }
   /** A person must provide it; read again later. */
-  | { state: 'missing'; message: string; readMono: number }
-  /** What is there can never be submitted. */
-  | { state: 'invalid'; message: string };
+  | { state: 'missing'; message: string; readMono: number };
 
 export interface TaskMemory {
   readonly uid: string;
@@ -163,6 +161,11 @@ export function pollPostponed(
       finalDone: poll.finalDone || (next.final && reached),
     },
   };
+}
+
+/** The poll was not made after all. */
+export function pollDropped(memory: TaskMemory): TaskMemory {
+  return { ...memory, poll: { ...memory.poll, underWay: false } };
 }
 
 export function pollRefused(memory: TaskMemory, refusal: Refusal): TaskMemory {

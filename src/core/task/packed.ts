@@ -14,8 +14,8 @@ export interface PackedTask {
   readonly resourceVersion: string;
   readonly phase: TaskPhase;
   readonly type: CaptchaType;
-  /** Epoch milliseconds of creation. */
-  readonly createdTime: number;
+  /** Since when it is at work: start, or creation where it has not started; Infinity while it is suspended. */
+  readonly sinceTime: number;
   readonly text: string;
 }
 
@@ -32,6 +32,7 @@ type PackedText = [
   namespace: string,
   uid: string,
   generation: number,
+  creationTimestamp: string,
   deletionTimestamp: string,
   spec: CaptchaTaskSpec,
   status: (Omit<CaptchaTaskStatus, 'conditions'> & { conditions?: PackedCondition[] }) | null,
@@ -45,6 +46,7 @@ export function packTask(task: CaptchaTask): PackedTask {
     metadata.namespace,
     metadata.uid,
     metadata.generation ?? 0,
+    metadata.creationTimestamp,
     metadata.deletionTimestamp ?? '',
     spec,
     status === undefined ? null : { ...status, conditions: (status.conditions ?? []).map(packCondition) },
@@ -53,13 +55,15 @@ export function packTask(task: CaptchaTask): PackedTask {
     resourceVersion: metadata.resourceVersion,
     phase: status?.phase ?? 'Pending',
     type: spec.captcha.type,
-    createdTime: Date.parse(metadata.creationTimestamp),
+    sinceTime: spec.suspend ? Infinity : Date.parse(status?.startTime ?? metadata.creationTimestamp),
     text: JSON.stringify(packed),
   };
 }
 
 export function unpackTask(packed: PackedTask): CaptchaTask {
-  const [name, namespace, uid, generation, deletionTimestamp, spec, status] = JSON.parse(packed.text) as PackedText;
+  const [name, namespace, uid, generation, creationTimestamp, deletionTimestamp, spec, status] = JSON.parse(
+    packed.text,
+  ) as PackedText;
   return {
     apiVersion: API_VERSION,
     kind: 'CaptchaTask',
@@ -69,7 +73,7 @@ export function unpackTask(packed: PackedTask): CaptchaTask {
       uid,
       resourceVersion: packed.resourceVersion,
       ...(generation === 0 ? {} : { generation }),
-      creationTimestamp: `${new Date(packed.createdTime).toISOString().slice(0, 19)}Z`,
+      creationTimestamp,
       ...(deletionTimestamp === '' ? {} : { deletionTimestamp }),
     },
     spec,

@@ -10,16 +10,8 @@ import type { TaskPolicy } from './policy.ts';
 import { type TaskMemory, pollPostponed, pollRefused, resultHeld } from './memory.ts';
 import { POLL_BACKOFF, backoffMs, pollIntervalMs } from './schedule.ts';
 
-/** The label under which a poll is counted. */
-export type PollResult = 'solved' | 'pending' | 'ended' | 'failed' | 'refused' | 'unreachable';
-
+/** Refusals that are the provider's last word on this submission. */
 const FINAL_CLASSES: ReadonlySet<RefusalClass> = new Set(['permanent', 'retriable', 'proxy']);
-
-export function pollResult(outcome: PollOutcome): PollResult {
-  if (outcome.kind !== 'refused') return outcome.kind;
-  if (!FINAL_CLASSES.has(outcome.class)) return 'refused';
-  return outcome.class === 'permanent' ? 'failed' : 'ended';
-}
 
 /** A final poll that did not get through is repeated soon: the task is overdue. */
 const FINAL_BACKOFF = { baseMs: 2_000, maxMs: 2_000 };

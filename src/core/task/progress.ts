@@ -19,7 +19,7 @@ import {
   write,
 } from './situation.ts';
 import { parseTime } from './times.ts';
-import { failed, intended, waiting } from './transitions.ts';
+import { intended, waiting } from './transitions.ts';
 
 export const POLL_RULES: readonly Rule[] = [
   {
@@ -64,14 +64,6 @@ export const ADMISSION_RULES: readonly Rule[] = [
       if (lane.ticket !== 'none') return order({ kind: 'leaveLane' });
       if (key.state !== 'missing') return IDLE;
       return sayWaiting(situation, 'MissingAPIKey', { message: key.message, stalled: true }, key.retryInMs);
-    },
-  },
-  {
-    name: 'a task that can never be submitted as it is fails',
-    when: ({ memory }) => memory.sources?.state === 'invalid',
-    choose: ({ memory, task, moment }) => {
-      const message = memory.sources?.state === 'invalid' ? memory.sources.message : '';
-      return write(failed(task, { class: 'Permanent', reason: 'InvalidTask', message }, moment.now));
     },
   },
   {
@@ -159,6 +151,6 @@ function writeIntent({ task, status, facts, moment }: Situation): Choice {
   const { intentName: by, pingback } = facts;
   const sameAttempt = (status?.attempts ?? 0) >= 1 && status?.submission === undefined;
   const next = intended(task, { by, pingback: pingback.kind === 'url', sameAttempt }, moment.now);
-  const url = pingback.kind === 'url' ? { pingbackURL: pingback.url } : {};
-  return order({ kind: 'writeIntent', status: next, by, ...url });
+  const pingbackURL = pingback.kind === 'url' ? pingback.url : undefined;
+  return order({ kind: 'writeIntent', status: next, by, pingbackURL });
 }

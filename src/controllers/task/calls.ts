@@ -1,0 +1,145 @@
+/**
+ * The two kinds of provider calls a task makes. A call runs beside the workers: it is started by a pass, its answer
+ * goes into memory and wakes the task, and the next pass records it. At most one call per intent, begun only while the
+ * intent is fresh and this process leads; both are checked here again, in the same instant as the call.
+ */
+import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { PollOutcome, SubmitOutcome } from '../../core/outcome.ts';
+import type { Sources } from '../../core/task/memory.ts';
+import type { SubmitRequest } from '../../provider/client.ts';
+import { ownsFreshIntent } from '../../core/task/decide.ts';
+import { callEnded, callSent, pollDropped, pollSent } from '../../core/task/memory.ts';
+import { pollAnswered } from '../../core/task/polling.ts';
+import { SUBMIT_TIMEOUT_MS } from '../../core/task/policy.ts';
+import { type TaskContext, about, keyOfTask, remember } from './context.ts';
+
+const POLL_TIMEOUT_MS = 15_000;
+
+/** Starts the call of the intent in memory, unless its time is over by now. */
+export function startSubmission(context: TaskContext, task: CaptchaTask): void {
+  const memory = context.memories.get(keyOfTask(task));
+  const open = task.status?.submission;
+  const moment = context.moment();
+  if (memory === undefined || !context.mayAct() || !ownsFreshIntent({ memory, open, moment })) return;
+  const apiKey = context.keys.value(task);
+  const request =
+    apiKey === undefined ? undefined : requestOf(task, apiKey, memory.sources, memory.intent?.pingbackURL);
+  const sentMono = memory.intent?.sentMono ?? moment.mono;
+  remember(context, task, callSent);
+  track(context, async () => {
+    const outcome = request === undefined ? KEY_VANISHED : await submit(context, task, request);
+    submissionAnswered(context, task, outcome, sentMono);
+  });
+}
+
+/** The key was taken away between intent and call: nothing was sent, so nothing was accepted. */
+const KEY_VANISHED: SubmitOutcome = { kind: 'unreachable', cause: 'network' };
+
+function requestOf(
+  task: CaptchaTask,
+  apiKey: string,
+  sources: Sources | undefined,
+  pingback: string | undefined,
+): SubmitRequest {
+  const { captcha, proxy } = task.spec;
+  const { proxyAddress, image } = sources?.state === 'ready' ? sources : {};
+  return {
+    apiKey,
+    spec: captcha,
+    ...(image === undefined ? {} : { image }),
+    ...(proxy === undefined || proxyAddress === undefined
+      ? {}
+      : { proxy: { type: proxy.type, address: proxyAddress } }),
+    ...(pingback === undefined ? {} : { pingback }),
+  };
+}
+
+async function submit(context: TaskContext, task: CaptchaTask, request: SubmitRequest): Promise<SubmitOutcome> {
+  try {
+    return await context.options.provider.submit(request, { timeoutMs: SUBMIT_TIMEOUT_MS });
+  } catch (error) {
+    // A bug of ours: the call may have been made.
+    context.options.log.error('A submission ended with an exception', { ...about(task), error });
+    return { kind: 'unknown', cause: 'exception' };
+  }
+}
+
+function submissionAnswered(context: TaskContext, task: CaptchaTask, outcome: SubmitOutcome, sentMono: number): void {
+  const key = keyOfTask(task);
+  const { mono } = context.moment();
+  const { metrics, log } = context.options;
+  context.lanes.called(key, outcome);
+  remember(context, task, (memory) => callEnded(memory, outcome, mono));
+  metrics.inc('captcha_operator_submissions_total', { outcome: outcome.kind });
+  metrics.observe('captcha_operator_submission_duration_seconds', {}, (mono - sentMono) / 1_000);
+  if (outcome.kind !== 'accepted') log.info('A submission was not accepted', { ...about(task), ...describe(outcome) });
+  context.queue.add(key);
+}
+
+/** Polls the task's current submission as soon as the pace of its key allows it. */
+export function startPoll(context: TaskContext, task: CaptchaTask, final: boolean): void {
+  const apiKey = context.keys.value(task);
+  const captchaID = task.status?.submission?.captchaID;
+  if (apiKey === undefined || captchaID === undefined) return;
+  remember(context, task, (memory) => pollSent(memory, final));
+  track(context, async () => {
+    await pause(context.lanes.bookPoll(apiKey), context.stopping.signal);
+    const key = keyOfTask(task);
+    // It may have finished by callback while it waited for its turn.
+    if (!context.mayAct() || context.memories.get(key)?.uid !== task.metadata.uid || !context.store.get(key)) {
+      remember(context, task, pollDropped);
+      return;
+    }
+    const captchaType = task.spec.captcha.type;
+    const outcome = await poll(context, task, { apiKey, captchaID, captchaType });
+    context.lanes.polled(apiKey, outcome);
+    pollEnded(context, { task, outcome, final });
+  });
+}
+
+async function poll(
+  context: TaskContext,
+  task: CaptchaTask,
+  request: Parameters<TaskContext['options']['provider']['poll']>[0],
+): Promise<PollOutcome> {
+  try {
+    return await context.options.provider.poll(request, { timeoutMs: POLL_TIMEOUT_MS });
+  } catch (error) {
+    context.options.log.error('A poll ended with an exception', { ...about(task), error });
+    return { kind: 'unreachable', cause: 'network' };
+  }
+}
+
+function pollEnded(context: TaskContext, poll: { task: CaptchaTask; outcome: PollOutcome; final: boolean }): void {
+  const { task, outcome } = poll;
+  const { policy, metrics } = context.options;
+  const moment = context.moment();
+  remember(context, task, (memory) => pollAnswered(memory, poll, moment, policy));
+  if (task.status?.submission?.pingback === true) {
+    metrics.inc('captcha_operator_poll_fallbacks_total', { result: outcome.kind });
+  }
+  context.queue.add(keyOfTask(task));
+}
+
+function describe(outcome: SubmitOutcome): object {
+  if (outcome.kind === 'refused') return { outcome: outcome.class, code: outcome.code };
+  return 'cause' in outcome ? { outcome: outcome.kind, cause: outcome.cause } : { outcome: outcome.kind };
+}
+
+function track(context: TaskContext, run: () => Promise<void>): void {
+  const call = run().finally(() => context.calls.delete(call));
+  context.calls.add(call);
+}
+
+function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  if (delayMs <= 0 || signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', finish);
+      resolve();
+    };
+    const timer = setTimeout(finish, delayMs);
+    signal.addEventListener('abort', finish, { once: true });
+  });
+}

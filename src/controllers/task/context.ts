@@ -1,0 +1,70 @@
+/**
+ * What the files of this room share about the running controller: its cache, what it remembers of each task, its
+ * lanes, its clocks. One value, made by `index`, passed to every function; nothing here decides anything.
+ */
+import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { Moment } from '../../core/task/facts.ts';
+import type { TaskMemory } from '../../core/task/memory.ts';
+import type { PackedTask } from '../../core/task/packed.ts';
+import type { WorkQueue } from '../../kube/queue.ts';
+import type { StatusWriter } from '../../kube/status-writer.ts';
+import type { Store } from '../../kube/store.ts';
+import type { KeyRing } from './keys.ts';
+import type { Lanes } from './lanes.ts';
+import type { TaskControllerOptions } from './ports.ts';
+import type { TimeToLive } from './ttl.ts';
+import { freshMemory, isBlank } from '../../core/task/memory.ts';
+
+export interface TaskContext {
+  readonly options: TaskControllerOptions;
+  readonly store: Store<PackedTask>;
+  readonly memories: Map<string, TaskMemory>;
+  readonly writer: StatusWriter;
+  readonly keys: KeyRing;
+  readonly lanes: Lanes;
+  readonly ttl: TimeToLive;
+  readonly queue: WorkQueue;
+  /** Calls of the provider that are under way. */
+  readonly calls: Set<Promise<void>>;
+  /** Aborts waits (never calls) when the controller stops. */
+  readonly stopping: AbortController;
+  /** Since when this process acts, monotonic; undefined while it does not. */
+  actingSinceMono: number | undefined;
+  /** Number of the last intent of this process. */
+  intents: number;
+  /** Status writes under way that only say why a task waits. */
+  waitingWrites: number;
+  /** The key of an own write that is being put into the store just now. */
+  ownWrite: string | undefined;
+  moment(): Moment;
+  /** Leader, and not stopping: read synchronously before every intent and every call. */
+  mayAct(): boolean;
+  watchedMs(): number;
+}
+
+/** The identity of a task in caches and queues. */
+export function keyOfTask(task: CaptchaTask): string {
+  return `${task.metadata.namespace}/${task.metadata.name}`;
+}
+
+/**
+ * Changes what is remembered of this very task. A task that left the cache, and a predecessor of the same name, are
+ * not remembered anew.
+ */
+export function remember(context: TaskContext, task: CaptchaTask, change: (memory: TaskMemory) => TaskMemory): void {
+  const key = keyOfTask(task);
+  const before = context.memories.get(key) ?? (context.store.get(key) && freshMemory(task.metadata.uid));
+  if (before?.uid === task.metadata.uid) keep(context, key, change(before));
+}
+
+export function keep(context: TaskContext, key: string, memory: TaskMemory): void {
+  if (isBlank(memory)) context.memories.delete(key);
+  else context.memories.set(key, memory);
+}
+
+/** Fields of log lines about a task. */
+export function about(task: CaptchaTask): object {
+  const { namespace, name, uid } = task.metadata;
+  const attempt = task.status?.attempts ?? 0;
+  return { namespace, name, uid, attempt };
+}

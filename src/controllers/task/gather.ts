@@ -1,0 +1,88 @@
+/**
+ * Gathers the facts about one task from caches, without waiting for anything, and lets the memory see the task as it
+ * stands (first sight of an intent, a lost reply recognised). Reads only; what is not known is a fact too.
+ */
+import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { LetterView, Moment, PingbackView, TaskFacts } from '../../core/task/facts.ts';
+import { type TaskMemory, freshMemory, sighted } from '../../core/task/memory.ts';
+import { unpackTask } from '../../core/task/packed.ts';
+import { PERMIT_MS } from '../../core/task/policy.ts';
+import { parseTime } from '../../core/task/times.ts';
+import { type TaskContext, keep } from './context.ts';
+
+export interface GatheredFacts extends TaskFacts {
+  moment: Moment;
+}
+
+export function gather(context: TaskContext, key: string): GatheredFacts | undefined {
+  const packed = context.store.get(key);
+  if (packed === undefined) return undefined;
+  const task = unpackTask(packed);
+  const { uid, namespace } = task.metadata;
+  const moment = context.moment();
+  const known = context.memories.get(key);
+  if (known !== undefined && known.uid !== uid) leaveToSuccessor(context, key);
+  const memory = sighted(known?.uid === uid ? known : freshMemory(uid), task, moment.mono);
+  keep(context, key, memory);
+
+  settlePlace(context, key, { task, memory });
+  const lane = context.lanes.view(key, context.keys.value(task));
+  const mark = task.status?.deadLetter;
+  const letter: LetterView =
+    mark === undefined ? { state: 'absent' } : context.options.letters.lookup(namespace, mark.name);
+  return {
+    task,
+    memory,
+    moment,
+    mayAct: context.mayAct(),
+    watchedMs: context.watchedMs(),
+    actingMs: moment.mono - (context.actingSinceMono ?? moment.mono),
+    key: context.keys.view(task),
+    lane,
+    letter,
+    pingback: lane.ticket === 'granted' ? pingbackOf(context, task) : { kind: 'none' },
+    intentName: `${context.options.identity}/${context.intents + 1}`,
+    mayWriteWaiting: context.waitingWrites < MAX_WAITING_WRITES,
+  };
+}
+
+/** So many workers at most say why tasks wait; the others are for those that move. */
+const MAX_WAITING_WRITES = 4;
+
+/** Another object has the name now: nothing of the old one holds for it. */
+function leaveToSuccessor(context: TaskContext, key: string): void {
+  context.memories.delete(key);
+  context.lanes.leave(key);
+  context.lanes.returnPermit(key);
+}
+
+/**
+ * An accepted task counts as one of the provider's threads until its final answer; a dead-lettered one does not.
+ * Neither of them waits for a turn.
+ */
+function settlePlace(context: TaskContext, key: string, facts: { task: CaptchaTask; memory: TaskMemory }): void {
+  const { task, memory } = facts;
+  const { submission, deadLetter } = task.status ?? {};
+  const accepted = submission?.captchaID !== undefined && submission.endTime === undefined;
+  if ((accepted || deadLetter !== undefined) && memory.intent?.call !== 'underWay') context.lanes.leave(key);
+  if (accepted && deadLetter === undefined) holdPermit(context, key, task);
+  else context.lanes.returnPermit(key);
+}
+
+function holdPermit(context: TaskContext, key: string, task: CaptchaTask): void {
+  const apiKey = context.keys.value(task);
+  const submittedTime = parseTime(task.status?.submission?.submittedTime);
+  if (apiKey === undefined || submittedTime === undefined) return;
+  const leftMs = submittedTime + PERMIT_MS - context.moment().now;
+  if (leftMs > 0) context.lanes.holdPermit(key, apiKey, leftMs);
+}
+
+/** The URL for the attempt that the next intent would begin. */
+function pingbackOf({ options }: TaskContext, task: CaptchaTask): PingbackView {
+  if (task.spec.delivery !== 'Callback' || options.mintPingback === undefined) return { kind: 'none' };
+  const { namespace, name, uid } = task.metadata;
+  const attempts = task.status?.attempts ?? 0;
+  const sameAttempt = attempts >= 1 && task.status?.submission === undefined;
+  const url = options.mintPingback({ namespace, name, uid }, sameAttempt ? attempts : attempts + 1);
+  return url === undefined ? { kind: 'none' } : { kind: 'url', url };
+}

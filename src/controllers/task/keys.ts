@@ -1,0 +1,124 @@
+/**
+ * The key ring: the API key of each task, from its Secret or the operator's own. Secrets are read by GET when a task
+ * needs them, kept for a minute, and read again every 10 s while somebody waits for them. It tells who must look again
+ * when a key changed, and never shows a key to anyone but the provider client and the lanes.
+ */
+import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { KeyView } from '../../core/task/facts.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import type { OwnKey } from './own-key.ts';
+import { SECRET_REREAD_MS } from '../../core/task/policy.ts';
+import { readSecretValue } from './secrets.ts';
+
+/** How long a key that works is used before its Secret is read again. */
+const FRESH_MS = 60_000;
+const OWN = '';
+
+interface Entry {
+  namespace: string;
+  ref: { name: string; key: string };
+  value?: string;
+  missing?: string;
+  readMono: number;
+  reading?: Promise<boolean>;
+}
+
+export interface KeyRing {
+  view(task: CaptchaTask): KeyView;
+  /** The key itself; undefined while there is none. */
+  value(task: CaptchaTask): string | undefined;
+  /** Reads the task's Secret; false where the API server could not be asked. */
+  read(task: CaptchaTask): Promise<boolean>;
+  /** Reads again what blocked keys come from; the keys whose users must look again are passed to `onChange`. */
+  reread(blocked: ReadonlySet<string>): Promise<void>;
+}
+
+export interface KeyRingOptions {
+  client: Pick<KubeClient, 'execute'>;
+  ownKey: OwnKey;
+  mono: () => number;
+  /** A key was replaced by another one. */
+  onChange: (oldKey: string) => void;
+}
+
+const MISSING_OWN = 'The task names no apiKeySecretRef and the operator has no API key of its own.';
+
+export function createKeyRing(options: KeyRingOptions): KeyRing {
+  const { ownKey, mono } = options;
+  const entries = new Map<string, Entry>();
+
+  function entryOf({ metadata, spec }: CaptchaTask): Entry | undefined {
+    const ref = spec.apiKeySecretRef;
+    return ref === undefined ? undefined : entries.get(`${metadata.namespace}/${ref.name}/${ref.key}`);
+  }
+
+  return {
+    view(task) {
+      if (task.spec.apiKeySecretRef === undefined) return ownView(ownKey);
+      return viewOf(entryOf(task), mono());
+    },
+    value: (task) => (task.spec.apiKeySecretRef === undefined ? ownKey.value() : entryOf(task)?.value),
+    async read({ metadata: { namespace }, spec }) {
+      const ref = spec.apiKeySecretRef;
+      if (ref === undefined) return true;
+      const id = `${namespace}/${ref.name}/${ref.key}`;
+      const entry = entries.get(id) ?? { namespace, ref: { name: ref.name, key: ref.key }, readMono: -Infinity };
+      entries.set(id, entry);
+      return readOnce(entry, options);
+    },
+    async reread(blocked) {
+      const before = ownKey.value() ?? OWN;
+      if (await ownKey.refresh()) options.onChange(before);
+      const staleMono = mono() - SECRET_REREAD_MS;
+      const due = [...entries.values()].filter(({ value, readMono }) => {
+        return value !== undefined && blocked.has(value) && readMono <= staleMono;
+      });
+      await Promise.all(due.map((entry) => readOnce(entry, options)));
+      forgetOld(entries, mono());
+    },
+  };
+}
+
+function ownView(ownKey: OwnKey): KeyView {
+  if (ownKey.value() !== undefined) return { state: 'present' };
+  return { state: 'missing', message: MISSING_OWN, retryInMs: SECRET_REREAD_MS };
+}
+
+function viewOf(entry: Entry | undefined, mono: number): KeyView {
+  if (entry === undefined) return { state: 'unread' };
+  const ageMs = mono - entry.readMono;
+  if (entry.missing !== undefined) {
+    if (ageMs >= SECRET_REREAD_MS) return { state: 'unread' };
+    return { state: 'missing', message: entry.missing, retryInMs: SECRET_REREAD_MS - ageMs };
+  }
+  return entry.value === undefined || ageMs >= FRESH_MS ? { state: 'unread' } : { state: 'present' };
+}
+
+/** One GET at a time for each Secret, however many tasks wait for it. */
+function readOnce(entry: Entry, options: KeyRingOptions): Promise<boolean> {
+  entry.reading ??= readKey(entry, options).finally(() => delete entry.reading);
+  return entry.reading;
+}
+
+async function readKey(entry: Entry, { client, mono, onChange }: KeyRingOptions): Promise<boolean> {
+  const read = await readSecretValue(client, entry.namespace, entry.ref);
+  if (read.kind === 'unavailable') {
+    // A key that worked a minute ago is better than none while the API server is away.
+    if (entry.value === undefined) return false;
+    entry.readMono = mono();
+    return true;
+  }
+  const before = entry.value;
+  entry.readMono = mono();
+  delete entry.missing;
+  delete entry.value;
+  if (read.kind === 'missing') entry.missing = read.message;
+  else entry.value = read.bytes.toString('utf8').trim();
+  if (before !== undefined && before !== entry.value) onChange(before);
+  return true;
+}
+
+/** Entries that nobody asked for in ten minutes; a task that comes back reads again. */
+function forgetOld(entries: Map<string, Entry>, mono: number): void {
+  for (const [id, { readMono }] of entries) if (readMono < mono - 600_000) entries.delete(id);
+}

@@ -1,0 +1,172 @@
+/**
+ * The lanes as the controller uses them: feeds `core/task/admit`, pumps it when something may start, asks the provider
+ * for its threads, and wakes waiting tasks when what they should say has changed. One timer for all of it, and only
+ * while this process acts. The rules themselves are in core.
+ */
+import type { PollOutcome, SubmitOutcome } from '../../core/outcome.ts';
+import type { Blockage, LaneView, Moment } from '../../core/task/facts.ts';
+import type { TaskPolicy } from '../../core/task/policy.ts';
+import type { ProviderClient } from '../../provider/client.ts';
+import type { BreakerReason } from '../../core/task/breaker.ts';
+import * as admit from '../../core/task/admit.ts';
+import { SECRET_REREAD_MS, THREADS_REREAD_MS } from '../../core/task/policy.ts';
+import { type Pacer, createPacer } from '../../core/task/schedule.ts';
+
+export interface Lanes {
+  view(key: string, apiKey: string | undefined): LaneView;
+  join(task: { key: string; age: number }, apiKey: string): void;
+  leave(key: string): void;
+  called(key: string, outcome: SubmitOutcome): void;
+  polled(apiKey: string, outcome: PollOutcome): void;
+  /** Books the next poll of this key: how many milliseconds to wait for it. */
+  bookPoll(apiKey: string): number;
+  holdPermit(key: string, apiKey: string, forMs: number): void;
+  returnPermit(key: string): void;
+  /** Those who wait for this key look again. */
+  wakeQueued(apiKey: string): void;
+  openBreakers(): Record<BreakerReason, number>;
+  start(): void;
+  /** Gives up every place and turn; breakers and permits stay. */
+  stop(): void;
+}
+
+export interface LanesOptions {
+  policy: TaskPolicy;
+  provider: Pick<ProviderClient, 'threads'>;
+  moment: () => Moment;
+  wake: (key: string) => void;
+  /** Every 10 s: the API keys that waiting tasks cannot use just now. */
+  onBlocked: (apiKeys: ReadonlySet<string>) => void;
+}
+
+const TICK_MS = 500;
+const THREADS_TIMEOUT_MS = 10_000;
+
+interface State {
+  readonly options: LanesOptions;
+  readonly all: admit.Admission;
+  readonly pacers: Map<string, Pacer>;
+  readonly threadsAskedMono: Map<string, number>;
+  /** What the waiting tasks of a key were told last. */
+  readonly told: Map<string, string>;
+  pumping: boolean;
+  ticker: NodeJS.Timeout | undefined;
+  rereadMono: number;
+}
+
+export function createLanes(options: LanesOptions): Lanes {
+  const all = admit.createAdmission(options.policy);
+  const state: State = {
+    options,
+    all,
+    pacers: new Map(),
+    threadsAskedMono: new Map(),
+    told: new Map(),
+    pumping: false,
+    ticker: undefined,
+    rereadMono: -Infinity,
+  };
+  const mono = (): number => options.moment().mono;
+  return {
+    view: (key, apiKey) => viewOf(state, key, apiKey),
+    join(task, apiKey) {
+      admit.join(all, task, apiKey, mono());
+      requestPump(state);
+    },
+    leave(key) {
+      if (admit.leave(all, key)) requestPump(state);
+    },
+    called(key, outcome) {
+      admit.called(all, key, outcome, options.moment());
+      requestPump(state);
+    },
+    polled: (apiKey, outcome) => admit.polled(all, apiKey, outcome, options.moment()),
+    bookPoll: (apiKey) => pacerOf(state, apiKey).book(mono()),
+    holdPermit: (key, apiKey, forMs) => admit.holdPermit(all, key, apiKey, mono() + forMs),
+    returnPermit(key) {
+      if (admit.returnPermit(all, key)) requestPump(state);
+    },
+    wakeQueued: (apiKey) => wakeQueued(state, apiKey),
+    openBreakers: () => admit.openBreakers(all),
+    start() {
+      state.ticker ??= setInterval(() => tick(state), TICK_MS).unref();
+    },
+    stop() {
+      clearInterval(state.ticker);
+      state.ticker = undefined;
+      admit.leaveAll(all);
+    },
+  };
+}
+
+function viewOf({ all, options }: State, key: string, apiKey: string | undefined): LaneView {
+  if (apiKey === undefined) return { ticket: 'none', pollPauseMs: 0 };
+  const { mono } = options.moment();
+  const blockage = admit.blockage(all, apiKey, mono);
+  const pollPauseMs = admit.pollPauseMs(all, apiKey, mono);
+  return { ticket: admit.ticketOf(all, key, apiKey), pollPauseMs, ...(blockage === undefined ? {} : { blockage }) };
+}
+
+/** After everything that is being added now: the oldest of a batch goes first, not the first of it. */
+function requestPump(state: State): void {
+  if (state.pumping || state.ticker === undefined) return;
+  state.pumping = true;
+  setImmediate(() => {
+    state.pumping = false;
+    if (state.ticker !== undefined) pump(state);
+  });
+}
+
+function pump({ all, options }: State): void {
+  for (const key of admit.pump(all, options.moment().mono)) options.wake(key);
+}
+
+function tick(state: State): void {
+  const { all, options } = state;
+  const { mono } = options.moment();
+  pump(state);
+  const blocked = new Set<string>();
+  for (const { apiKey, accepted } of admit.keysInUse(all)) {
+    const blockage = admit.blockage(all, apiKey, mono);
+    if (blockage?.reason === 'KeyRejected') blocked.add(apiKey);
+    tell(state, apiKey, blockage);
+    if (accepted) askThreads(state, apiKey, mono);
+  }
+  if (mono - state.rereadMono < SECRET_REREAD_MS) return;
+  state.rereadMono = mono;
+  options.onBlocked(blocked);
+}
+
+/** Waiting tasks look again when there is something new for them to say; a lane that moves again says nothing. */
+function tell(state: State, apiKey: string, blockage: Blockage | undefined): void {
+  const text = blockage === undefined ? '' : `${blockage.reason} ${blockage.message ?? ''}`;
+  if (text === (state.told.get(apiKey) ?? '')) return;
+  state.told.set(apiKey, text);
+  if (text !== '') wakeQueued(state, apiKey);
+}
+
+function wakeQueued({ all, options }: State, apiKey: string): void {
+  for (const key of admit.queuedFor(all, apiKey)) options.wake(key);
+}
+
+/** Asked with an accepted key only, at once and then every minute; no answer leaves what was known. */
+function askThreads(state: State, apiKey: string, mono: number): void {
+  const askedMono = state.threadsAskedMono.get(apiKey) ?? -Infinity;
+  if (mono - askedMono < THREADS_REREAD_MS || admit.pollPauseMs(state.all, apiKey, mono) > 0) return;
+  state.threadsAskedMono.set(apiKey, mono);
+  void readThreads(state, apiKey);
+}
+
+async function readThreads(state: State, apiKey: string): Promise<void> {
+  const threads = await state.options.provider.threads({ apiKey }, { timeoutMs: THREADS_TIMEOUT_MS });
+  if (threads !== undefined) admit.setThreads(state.all, apiKey, threads);
+  requestPump(state);
+}
+
+function pacerOf({ pacers, options }: State, apiKey: string): Pacer {
+  const known = pacers.get(apiKey);
+  if (known !== undefined) return known;
+  const pacer = createPacer(options.policy.maxPollsPerSecond);
+  pacers.set(apiKey, pacer);
+  return pacer;
+}

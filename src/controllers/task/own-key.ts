@@ -1,0 +1,35 @@
+/**
+ * The operator's own API key, from a file that is read again when it changes, or as given. Used by the key ring for
+ * tasks that bring no key. A file that cannot be read keeps the previous key; the key itself is never logged.
+ */
+import { readFile } from 'node:fs/promises';
+import type { Logger } from '../../ops/log.ts';
+import type { TaskControllerOptions } from './ports.ts';
+
+export interface OwnKey {
+  value(): string | undefined;
+  /** Reads the file again; the answer says whether the key changed. */
+  refresh(): Promise<boolean>;
+}
+
+export function createOwnKey(source: TaskControllerOptions['ownKey'], log: Logger): OwnKey {
+  let value = source !== undefined && 'value' in source ? source.value : undefined;
+  let failing = false;
+  return {
+    value: () => value,
+    async refresh() {
+      if (source === undefined || 'value' in source) return false;
+      try {
+        const text = (await readFile(source.file, 'utf8')).trim();
+        failing = false;
+        if (text === '' || text === value) return false;
+        value = text;
+        return true;
+      } catch (error) {
+        if (!failing) log.error('The file with the API key cannot be read', { error });
+        failing = true;
+        return false;
+      }
+    },
+  };
+}

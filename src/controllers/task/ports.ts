@@ -1,0 +1,72 @@
+/**
+ * What the task controller is given: the outside world, and the words of its wiring. Only types; `bin/operator` fills
+ * them in, tests fill them with counterparts on a loopback socket.
+ */
+import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { ObjectRef } from '../../api/conditions.ts';
+import type { LetterView } from '../../core/task/facts.ts';
+import type { TaskPolicy } from '../../core/task/policy.ts';
+import type { EventRecorder } from '../../kube/events.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import type { Lease } from '../../kube/lease.ts';
+import type { ReflectorHooks } from '../../kube/reflector.ts';
+import type { Logger } from '../../ops/log.ts';
+import type { Metrics } from '../../ops/metrics.ts';
+import type { ProviderClient } from '../../provider/client.ts';
+
+export type Leadership = Pick<Lease, 'isLeader' | 'onChange'>;
+export type TaskMeters = Pick<Metrics, 'inc' | 'observe' | 'gauge'>;
+
+/** The letters as the dead-letter controller sees them. */
+export interface LetterLookup {
+  /** From its cache: `absent` proves nothing. */
+  lookup(namespace: string, name: string): LetterView;
+  /** By quorum reads: whether this letter, or another that holds the task, exists. */
+  find(task: ObjectRef, letter: string): Promise<'present' | 'absent' | 'unknown'>;
+}
+
+export interface TaskControllerOptions {
+  client: KubeClient;
+  /** Namespaces to watch; all where absent. */
+  namespaces?: readonly string[] | undefined;
+  /** Who may act; always this process where leader election is off. */
+  leadership: Leadership;
+  provider: Pick<ProviderClient, 'submit' | 'poll' | 'threads'>;
+  metrics: TaskMeters;
+  log: Logger;
+  events: Pick<EventRecorder, 'record'>;
+  policy: TaskPolicy;
+  /** Unique for each process, also after a restart: begins the name of every intent. */
+  identity: string;
+  /** The operator's own API key, for tasks that bring none. */
+  ownKey?: { file: string } | { value: string } | undefined;
+  letters: LetterLookup;
+  /** The pingback URL of one attempt; undefined where none can be sent. Absent: every task is polled. */
+  mintPingback?: ((task: ObjectRef, attempt: number) => string | undefined) | undefined;
+  watchHooks?: ReflectorHooks | undefined;
+  clock?: TaskClock;
+}
+
+/** Time and chance, for tests. */
+export interface TaskClock {
+  /** Epoch milliseconds. */
+  now(): number;
+  monotonicMs(): number;
+  random(): number;
+}
+
+export interface TaskController {
+  /** All unfinished tasks are known. Never rejects. */
+  synced: Promise<void>;
+  /** Looks at a task again now (its letter changed, say). */
+  wake(namespace: string, name: string): void;
+  /** Monotonic instant of the last sign of life of the watches. */
+  lastActivityMs(): number;
+  /** The cached copy of an unfinished task. */
+  task(namespace: string, name: string): CaptchaTask | undefined;
+  /**
+   * Starts nothing any more, reads and records the replies of calls already sent for at most `drainMs`, and ends.
+   * Resolves with the number of calls or results that were still open then.
+   */
+  stop(options: { drainMs: number }): Promise<number>;
+}

@@ -1,0 +1,69 @@
+/**
+ * Reads one value of one Secret or ConfigMap, by a quorum GET, and says in plain words what is missing where there is
+ * none. Secrets are never watched and never listed. Used for API keys, proxy addresses and images; the values go to
+ * the provider only.
+ */
+import type { KubeClient } from '../../kube/client.ts';
+import type { ApiFailure, Resource } from '../../kube/types.ts';
+import { CONFIG_MAP, SECRET } from '../../api/names.ts';
+
+export type ValueRead =
+  | { kind: 'found'; bytes: Buffer }
+  /** A person must act; stable text for a condition. */
+  | { kind: 'missing'; message: string }
+  /** The API server could not be asked. */
+  | { kind: 'unavailable' };
+
+/** The Role that a tenant applies so that the operator may read its Secrets. */
+const TENANT_ROLE = 'captcha-operator-tenant (deploy/tenant)';
+
+export async function readSecretValue(
+  client: Pick<KubeClient, 'execute'>,
+  namespace: string,
+  ref: { name: string; key: string },
+): Promise<ValueRead> {
+  const read = await readData(client, { resource: SECRET, namespace, name: ref.name });
+  if ('kind' in read) return read;
+  return decoded(read.data?.[ref.key], `Secret "${ref.name}" has no key "${ref.key}", or it is empty.`);
+}
+
+/** `binaryData` of a ConfigMap, or, for images that are text anyway, its `data`. */
+export async function readConfigMapValue(
+  client: Pick<KubeClient, 'execute'>,
+  namespace: string,
+  ref: { name: string; key: string },
+): Promise<ValueRead> {
+  const read = await readData(client, { resource: CONFIG_MAP, namespace, name: ref.name });
+  if ('kind' in read) return read;
+  const text = read.data?.[ref.key];
+  if (text !== undefined && text !== '') return { kind: 'found', bytes: Buffer.from(text) };
+  return decoded(read.binaryData?.[ref.key], `ConfigMap "${ref.name}" has no key "${ref.key}", or it is empty.`);
+}
+
+interface DataObject {
+  data?: Record<string, string>;
+  binaryData?: Record<string, string>;
+}
+
+async function readData(
+  client: Pick<KubeClient, 'execute'>,
+  at: { resource: Resource & { kind: string }; namespace: string; name: string },
+): Promise<DataObject | ValueRead> {
+  const reply = await client.execute({ verb: 'get', ...at, read: 'quorum' });
+  return reply.ok ? (reply.object as DataObject) : failureRead(reply, `${at.resource.kind} "${at.name}"`);
+}
+
+function failureRead(failure: ApiFailure, what: string): ValueRead {
+  if (failure.transient) return { kind: 'unavailable' };
+  if (failure.status === 404) return { kind: 'missing', message: `${what} does not exist.` };
+  if (failure.status === 403) {
+    const message = `The operator may not read ${what}; apply the Role ${TENANT_ROLE} in this namespace.`;
+    return { kind: 'missing', message };
+  }
+  return { kind: 'unavailable' };
+}
+
+function decoded(base64: string | undefined, otherwise: string): ValueRead {
+  const bytes = Buffer.from(base64 ?? '', 'base64');
+  return bytes.length === 0 ? { kind: 'missing', message: otherwise } : { kind: 'found', bytes };
+}

@@ -1,0 +1,188 @@
+/**
+ * Deletes finished tasks when their time to live is over, without holding finished tasks: a heap of names, uids and
+ * due times of those that are due within the hour, filled by own finishes, by tasks that left the watch (finished by
+ * the sidecar, or deleted; only reading tells), and by a paged sweep. Before it deletes it reads the task, and it
+ * deletes with preconditions: a task that was recreated or changed is left alone. Acts only while this process leads.
+ */
+import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import type { Logger } from '../../ops/log.ts';
+import { CAPTCHA_TASK } from '../../api/names.ts';
+import { type Heap, createHeap } from '../../core/task/heap.ts';
+import { parseTime } from '../../core/task/times.ts';
+import { isFinished } from '../../core/task/transitions.ts';
+
+export interface TimeToLive {
+  /** This task is finished. */
+  finished(task: CaptchaTask): void;
+  /** This task left the watch just now; it may have finished. */
+  left(task: CaptchaTask): void;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+export interface TimeToLiveOptions {
+  client: Pick<KubeClient, 'execute' | 'list'>;
+  namespaces: readonly string[] | undefined;
+  /** Seconds; undefined: tasks without their own time are kept. */
+  defaultTtlSeconds: number | undefined;
+  now: () => number;
+  mayAct: () => boolean;
+  log: Logger;
+}
+
+/** Only what is due this soon is held; a later sweep finds the rest. */
+const HORIZON_MS = 3_600_000;
+const MIN_SWEEP_GAP_MS = 5 * 60_000;
+/** A safety net for what was finished while nobody looked. */
+const MAX_SWEEP_GAP_MS = 6 * 3_600_000;
+const PAGE_SIZE = 500;
+const TICK_MS = 1_000;
+const RETRY_MS = 30_000;
+
+interface Due {
+  namespace: string;
+  name: string;
+  uid: string;
+  at: number;
+}
+
+interface State {
+  readonly options: TimeToLiveOptions;
+  readonly heap: Heap<Due>;
+  readonly held: Set<string>;
+  nextSweepAt: number;
+  ticker: NodeJS.Timeout | undefined;
+  working: Promise<void> | undefined;
+}
+
+export function createTimeToLive(options: TimeToLiveOptions): TimeToLive {
+  const heap = createHeap<Due>((left, right) => left.at < right.at);
+  const state: State = {
+    options,
+    heap,
+    held: new Set(),
+    nextSweepAt: -Infinity,
+    ticker: undefined,
+    working: undefined,
+  };
+  return {
+    finished: (task) => note(state, task, dueTime(task, options.defaultTtlSeconds)),
+    left(task) {
+      const seconds = ttlSeconds(task, options.defaultTtlSeconds);
+      note(state, task, seconds === undefined ? undefined : options.now() + seconds * 1_000);
+    },
+    start() {
+      state.nextSweepAt = -Infinity;
+      state.ticker ??= setInterval(() => tick(state), TICK_MS).unref();
+    },
+    async stop() {
+      clearInterval(state.ticker);
+      state.ticker = undefined;
+      state.heap.clear();
+      state.held.clear();
+      await state.working;
+    },
+  };
+}
+
+function ttlSeconds(task: CaptchaTask, defaultSeconds: number | undefined): number | undefined {
+  return task.spec.ttlSecondsAfterFinished ?? defaultSeconds;
+}
+
+/** Epoch milliseconds when a finished task is to be deleted; undefined where it is kept or not finished. */
+export function dueTime(task: CaptchaTask, defaultSeconds: number | undefined): number | undefined {
+  const seconds = ttlSeconds(task, defaultSeconds);
+  const completedAt = parseTime(task.status?.completionTime);
+  if (seconds === undefined || completedAt === undefined || !isFinished(task)) return undefined;
+  return completedAt + seconds * 1_000;
+}
+
+function note(state: State, { metadata: { namespace, name, uid } }: CaptchaTask, at: number | undefined): void {
+  if (at === undefined || state.ticker === undefined || state.held.has(uid)) return;
+  if (at > state.options.now() + HORIZON_MS) {
+    state.nextSweepAt = Math.min(state.nextSweepAt, at - HORIZON_MS / 2);
+    return;
+  }
+  state.held.add(uid);
+  state.heap.push({ namespace, name, uid, at });
+}
+
+function tick(state: State): void {
+  if (state.working !== undefined || !state.options.mayAct()) return;
+  const now = state.options.now();
+  const work = now >= state.nextSweepAt ? sweep(state) : deleteDue(state);
+  state.working = work
+    .catch((error: unknown) => state.options.log.error('Deleting finished tasks failed', { error }))
+    .finally(() => (state.working = undefined));
+}
+
+async function deleteDue(state: State): Promise<void> {
+  while (state.ticker !== undefined && state.options.mayAct()) {
+    const due = state.heap.peek();
+    if (due === undefined || due.at > state.options.now()) return;
+    state.heap.pop();
+    state.held.delete(due.uid);
+    await deleteOne(state, due);
+  }
+}
+
+async function deleteOne(state: State, due: Due): Promise<void> {
+  const { client, defaultTtlSeconds, now, log } = state.options;
+  const { namespace, name, uid } = due;
+  const read = await client.execute({ verb: 'get', resource: CAPTCHA_TASK, namespace, name, read: 'quorum' });
+  if (!read.ok) {
+    if (read.transient) retry(state, due);
+    return;
+  }
+  const task = read.object as CaptchaTask;
+  const at = task.metadata.uid === uid ? dueTime(task, defaultTtlSeconds) : undefined;
+  if (at === undefined) return;
+  if (at > now()) return note(state, task, at);
+  const { resourceVersion } = task.metadata;
+  const preconditions = { uid, resourceVersion };
+  const reply = await client.execute({ verb: 'delete', resource: CAPTCHA_TASK, namespace, name, preconditions });
+  if (reply.ok) log.debug('A finished task was deleted', { namespace, name, uid });
+  else if (reply.status !== 404) retry(state, due);
+}
+
+function retry(state: State, due: Due): void {
+  state.held.add(due.uid);
+  state.heap.push({ ...due, at: state.options.now() + RETRY_MS });
+}
+
+/** Looks at every finished task, page by page; holds those due soon and remembers when to look again. */
+async function sweep(state: State): Promise<void> {
+  const startedAt = state.options.now();
+  state.nextSweepAt = startedAt + MAX_SWEEP_GAP_MS;
+  for (const namespace of state.options.namespaces ?? [undefined]) {
+    for (const phase of ['Solved', 'Failed']) {
+      if (await sweepOne(state, namespace, phase)) continue;
+      state.nextSweepAt = state.options.now() + RETRY_MS;
+      return;
+    }
+  }
+  state.nextSweepAt = Math.max(state.nextSweepAt, startedAt + MIN_SWEEP_GAP_MS);
+}
+
+async function sweepOne(state: State, namespace: string | undefined, phase: string): Promise<boolean> {
+  const { client, defaultTtlSeconds } = state.options;
+  let next: string | undefined;
+  do {
+    if (state.ticker === undefined || !state.options.mayAct()) return false;
+    const fieldSelector = `status.phase=${phase}`;
+    const page = await client.list(CAPTCHA_TASK, {
+      limit: PAGE_SIZE,
+      fieldSelector,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(next === undefined ? {} : { continue: next }),
+    });
+    if (!page.ok) return false;
+    for (const item of page.items) {
+      const task = item as unknown as CaptchaTask;
+      note(state, task, dueTime(task, defaultTtlSeconds));
+    }
+    next = page.continue;
+  } while (next !== undefined);
+  return true;
+}

@@ -1,0 +1,110 @@
+/**
+ * Writes status, reads again where a write did not tell, and takes care of what follows from a write that counted:
+ * cache, lanes, time to live, metrics, events. Every write is checked against the resourceVersion of the copy that was
+ * decided on. Knows how to write, never what.
+ */
+import type { CaptchaTask, CaptchaTaskStatus } from '../../api/captchatask.ts';
+import type { KubeObject } from '../../kube/types.ts';
+import type { WriteResult } from '../../kube/status-writer.ts';
+import { CAPTCHA_TASK } from '../../api/names.ts';
+import { announce } from '../../core/task/announce.ts';
+import { isFinished } from '../../core/task/transitions.ts';
+import { type TaskContext, about, keyOfTask } from './context.ts';
+
+/** `stale`: somebody else was first, and the cache now holds what they wrote. `failed`: nothing is known to be written. */
+export type Write = 'written' | 'stale' | 'failed';
+
+export async function writeStatus(
+  context: TaskContext,
+  task: CaptchaTask,
+  status: CaptchaTaskStatus,
+  signal: AbortSignal,
+): Promise<Write> {
+  const result = await context.writer.write(task, status, { signal });
+  context.options.metrics.inc('captcha_operator_status_writes_total', {
+    controller: 'captchatask',
+    result: result.kind,
+  });
+  switch (result.kind) {
+    case 'written':
+      taskWritten(context, task, result.object);
+      return 'written';
+    case 'unchanged':
+      return 'written';
+    case 'conflict':
+    case 'gone':
+      return (await readAgain(context, task, signal)) ? 'stale' : 'failed';
+    case 'invalid':
+    case 'transient':
+      return await afterFailure(context, task, result, signal);
+  }
+  return result satisfies never;
+}
+
+/** A write whose reply is in doubt may have been made: only a fresh copy tells. */
+async function afterFailure(
+  context: TaskContext,
+  task: CaptchaTask,
+  result: Extract<WriteResult, { kind: 'invalid' | 'transient' }>,
+  signal: AbortSignal,
+): Promise<Write> {
+  if (result.kind === 'transient') {
+    const { reason, status: code } = result.failure;
+    context.options.log.warn('A status write failed; it is repeated', { ...about(task), reason, code });
+    if (!result.maybeWritten) return 'failed';
+  } else {
+    context.options.log.error('The API server refuses a status', { ...about(task), reason: result.message });
+  }
+  const before = task.metadata.resourceVersion;
+  if (!(await readAgain(context, task, signal))) return 'failed';
+  return context.store.get(keyOfTask(task))?.resourceVersion === before ? 'failed' : 'stale';
+}
+
+/** Brings the cache up to date by a quorum read; false where the API server could not be asked. */
+export async function readAgain(context: TaskContext, task: CaptchaTask, signal: AbortSignal): Promise<boolean> {
+  const { namespace, name } = task.metadata;
+  const request = { verb: 'get', resource: CAPTCHA_TASK, namespace, name, read: 'quorum' } as const;
+  const reply = await context.options.client.execute(request, { signal });
+  if (reply.ok) {
+    takeCopy(context, reply.object as KubeObject);
+    return true;
+  }
+  if (reply.transient || reply.status !== 404) return false;
+  const key = keyOfTask(task);
+  context.store.drop(key, context.store.versionAt(key) ?? task.metadata.resourceVersion);
+  return true;
+}
+
+/** A write of ours (or of `deliverResult`) turned `before` into this object. */
+export function taskWritten(context: TaskContext, before: CaptchaTask, object: KubeObject): void {
+  const after = object as unknown as CaptchaTask;
+  takeCopy(context, object);
+  const { metrics, events, log } = context.options;
+  const told = announce(before, after);
+  for (const step of told.metrics) {
+    if ('seconds' in step) metrics.observe(step.metric, step.labels, step.seconds);
+    else metrics.inc(step.metric, step.labels);
+  }
+  const { apiVersion, kind, metadata } = after;
+  const { namespace, name, uid, resourceVersion } = metadata;
+  for (const event of told.events) {
+    events.record({ object: { apiVersion, kind, namespace, name, uid, resourceVersion }, ...event });
+  }
+  const { reason } = after.status?.conditions?.find(({ type }) => type === 'Solved') ?? {};
+  log.debug('A task changed', { ...about(after), phase: after.status?.phase, reason });
+  if (isFinished(after)) log.info('A task finished', { ...about(after), phase: after.status?.phase, reason });
+}
+
+/** The newest copy goes into the cache, or, once the task is finished, out of it. */
+function takeCopy(context: TaskContext, object: KubeObject): void {
+  const task = object as unknown as CaptchaTask;
+  const key = keyOfTask(task);
+  context.ownWrite = key;
+  if (isFinished(task)) {
+    context.ttl.finished(task);
+    context.store.drop(key, task.metadata.resourceVersion);
+  } else {
+    context.store.put(object);
+  }
+  context.ownWrite = undefined;
+}
