@@ -4,6 +4,7 @@ import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import { CAPTCHA_TASK, DEAD_LETTER } from '../../../../src/api/names.ts';
 import { makePollDue, receiveCallback } from '../../../../src/core/callback.ts';
 import type { CallbackVerdict } from '../../../../src/core/callback.ts';
+import type { ApiRequest } from '../../../../src/core/protocol.ts';
 import { formatTime } from '../../../../src/core/task/times.ts';
 import type { TokenClaims } from '../../../../src/core/token.ts';
 import { CAPTCHA_ID, T0, aTask } from '../../../support/builders.ts';
@@ -53,6 +54,11 @@ function makeDue(task: CaptchaTask): CallbackVerdict | 'died' {
   return runModel(api, makePollDue(claimsFor(task), NOW));
 }
 
+function forbidsSolutions(request: ApiRequest): ReturnType<typeof refusal> | undefined {
+  const solves = request.verb === 'patchStatus' && JSON.stringify(request).includes('the-token');
+  return solves ? refusal(403, 'Forbidden') : undefined;
+}
+
 describe('a result', () => {
   test.each([
     ['Submitted', submittedTask()],
@@ -92,8 +98,7 @@ describe('a result', () => {
 
   test('that the API refuses for good becomes a dead letter', () => {
     const task = seed(submittedTask());
-    const carriesSolution = (request: object): boolean => JSON.stringify(request).includes('"solution"');
-    api.faults.push((request) => (carriesSolution(request) ? refusal(403, 'Forbidden') : undefined));
+    api.faults.push(forbidsSolutions);
     expect(receive(task)).toMatchObject({ kind: 'deadLettered', stage: 'ApplyCallback', created: true });
     expect(api.all(DEAD_LETTER.plural)).toHaveLength(1);
   });
