@@ -24,7 +24,7 @@ import { recordUnexpected } from './ledger.ts';
 import { handleResult } from './result.ts';
 import { controlRoute } from './routes.ts';
 import type { SimulatorOptions } from './script.ts';
-import { createState, later, type State } from './state.ts';
+import { createState, later, stopState, type State } from './state.ts';
 import { handleSolve, handleSubmit } from './submit.ts';
 
 export interface Simulator {
@@ -48,8 +48,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     url,
     control: createSimulatorControl(url),
     async stop() {
-      for (const timer of state.timers) clearTimeout(timer);
-      state.timers.clear();
+      stopState(state);
       await close(server);
     },
   };

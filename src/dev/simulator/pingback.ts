@@ -3,12 +3,11 @@
  * Like the provider it does not care what becomes of them, unless the script says to try again.
  */
 import { field } from './form.ts';
-import { Agent, request as httpRequest } from 'node:http';
+import { request as httpRequest, type Agent } from 'node:http';
 import type { PingbackStep } from './script.ts';
 import { later, type State, type Task } from './state.ts';
 
 const DELIVERY_TIMEOUT_MS = 10_000;
-const agent = new Agent({ keepAlive: true, maxSockets: 256, timeout: 4_000, scheduling: 'lifo' });
 
 /** A delivery that belongs to no task of ours: any URL, id and code. */
 export interface ForeignPingback {
@@ -31,7 +30,7 @@ export function schedulePingbacks(state: State, task: Task): void {
 export async function deliverPingback(state: State, task: Task, step: PingbackStep, tried = 0): Promise<number> {
   const id = step.id ?? task.id;
   const code = step.code ?? codeOf(task);
-  const receipt = await send({ url: field(task.fields, 'pingback'), id, code }, step);
+  const receipt = await send(state.agent, { url: field(task.fields, 'pingback'), id, code }, step);
   task.line.pingbacks.push({ timeMs: Date.now(), method: step.method ?? 'GET', id, code, ...receipt });
   count(state, receipt.status);
   const { retry } = step;
@@ -48,7 +47,7 @@ function codeOf({ outcome }: Task): unknown {
 
 /** Sends a pingback that no task asked for. */
 export async function deliverForeign(state: State, foreign: ForeignPingback, step: PingbackStep): Promise<number> {
-  const { status } = await send(foreign, step);
+  const { status } = await send(state.agent, foreign, step);
   count(state, status);
   return status;
 }
@@ -87,7 +86,12 @@ function encodeQuery(text: string, encoding: PingbackStep['encoding']): string {
   return encoding === 'form' ? new URLSearchParams({ code: text }).toString().slice(5) : encodeURIComponent(text);
 }
 
-function send(pingback: ForeignPingback, step: PingbackStep): Promise<{ status: number; error?: string }> {
+interface Receipt {
+  status: number;
+  error?: string;
+}
+
+function send(agent: Agent, pingback: ForeignPingback, step: PingbackStep): Promise<Receipt> {
   const message = messageOf(pingback, step);
   const headers =
     message.type === '' ? {} : { 'content-type': message.type, 'content-length': Buffer.byteLength(message.body) };

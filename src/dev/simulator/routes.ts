@@ -3,7 +3,7 @@
  * JSON. Only the caller's own machine can reach it: the simulator listens on loopback alone.
  */
 import type { LedgerFilter, PingbackCommand } from './control.ts';
-import { createLedger, type LedgerSubmission } from './ledger.ts';
+import type { LedgerSubmission } from './ledger.ts';
 import { deliverForeign, deliverPingback } from './pingback.ts';
 import type { Account, Match, Script } from './script.ts';
 import { addRule, createState, setAccount, type State, type Task } from './state.ts';
@@ -39,11 +39,8 @@ const ROUTES: Readonly<Record<string, Route>> = {
     return null;
   },
   reset: (state) => {
-    const fresh = createState(state.options);
-    state.rules = fresh.rules;
-    state.accounts = fresh.accounts;
-    state.address = fresh.address;
-    state.ledger = createLedger();
+    const { rules, accounts, address, ledger } = createState(state.options);
+    Object.assign(state, { rules, accounts, address, ledger });
     for (const task of state.tasks.values()) task.holdsThread = false;
     return null;
   },

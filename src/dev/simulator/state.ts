@@ -2,6 +2,7 @@
  * Everything the simulator remembers: tasks, accounts, rules, the books, and a clock that tests can move. One value per
  * simulator; several run side by side. The handlers (`submit`, `result`, `pingback`) change it, nothing else does.
  */
+import { Agent } from 'node:http';
 import type { Result } from './answers.ts';
 import type { Fields } from './form.ts';
 import { createLedger, type Ledger, type LedgerSubmission } from './ledger.ts';
@@ -52,6 +53,9 @@ export interface State {
   lastId: bigint;
   clockOffsetMs: number;
   timers: Set<NodeJS.Timeout>;
+  /** Carries the pingbacks. */
+  agent: Agent;
+  stopped: boolean;
 }
 
 export function createState(options: SimulatorOptions): State {
@@ -75,6 +79,8 @@ export function createState(options: SimulatorOptions): State {
     lastId: BigInt(settled.idsAfter),
     clockOffsetMs: 0,
     timers: new Set(),
+    agent: new Agent({ keepAlive: true, maxSockets: 256, timeout: 4_000 }),
+    stopped: false,
   };
 }
 
@@ -90,11 +96,20 @@ export function nextId(state: State): string {
 
 /** Runs `action` later; forgotten when the simulator stops. */
 export function later(state: State, delayMs: number, action: () => void): void {
+  if (state.stopped) return;
   const timer = setTimeout(() => {
     state.timers.delete(timer);
     action();
   }, delayMs);
   state.timers.add(timer);
+}
+
+/** Ends every timer and delivery. */
+export function stopState(state: State): void {
+  state.stopped = true;
+  for (const timer of state.timers) clearTimeout(timer);
+  state.timers.clear();
+  state.agent.destroy();
 }
 
 /** Waits; never resolves when the simulator stops meanwhile. */
