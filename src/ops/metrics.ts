@@ -26,7 +26,7 @@ export interface Metrics {
   observe<N extends HistogramName>(name: N, labels: LabelsOf<N>, value: number): void;
   /**
    * Says how a gauge is computed. `collect` runs at every scrape, must be quick, and sets what is not zero: every other
-   * combination is reported as 0.
+   * combination is reported as 0. Several may share a gauge (one queue's depth each).
    */
   gauge<N extends GaugeName>(name: N, collect: (set: SetGauge<N>) => void): void;
   /** The exposition text of one scrape. */
@@ -52,6 +52,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
   const counters = new Map<string, Counter>();
   const histograms = new Map<string, Histogram>();
+  const gauges = new Map<string, CollectAny[]>();
   const counter = (name: MetricName): Counter => lazily(counters, name, () => createCounter(registry, name, options));
   const histogram = (name: MetricName): Histogram =>
     lazily(histograms, name, () => createHistogram(registry, name, options));
@@ -70,7 +71,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
       const known = withinLists(METRICS[name], labels as Labels);
       if (known !== undefined) histogram(name).observe(known, value);
     },
-    gauge: (name, collect) => registerGauge(registry, name, collect as (set: SetAny) => void, options),
+    gauge(name, collect) {
+      const collectors = lazily(gauges, name, () => registerGauge(registry, name, options));
+      collectors.push(collect as CollectAny);
+    },
     text: () => registry.metrics(),
   };
   const stop = collectProcess(metrics, registry, options);
@@ -107,16 +111,17 @@ function createHistogram(registry: Registry, name: MetricName, { process }: Metr
 }
 
 type SetAny = (labels: Labels, value: number) => void;
+type CollectAny = (set: SetAny) => void;
 
-function registerGauge(
-  registry: Registry,
-  name: GaugeName,
-  collect: (set: SetAny) => void,
-  { process, onFault }: MetricsOptions,
-): void {
+/** Returns the list of what is called at each scrape. */
+function registerGauge(registry: Registry, name: GaugeName, { process, onFault }: MetricsOptions): CollectAny[] {
   const row: MetricRow = METRICS[name];
   const all = combinations(row, process);
-  registry.removeSingleMetric(name);
+  const collectors: CollectAny[] = [];
+  const set: SetAny = (labels, value) => {
+    const known = withinLists(row, labels);
+    if (known !== undefined) gauge.set(known, value);
+  };
   const gauge: Gauge = new Gauge({
     name,
     help: row.help,
@@ -126,10 +131,7 @@ function registerGauge(
       gauge.reset();
       try {
         for (const labels of all) gauge.set(labels, 0);
-        collect((labels, value) => {
-          const known = withinLists(row, labels);
-          if (known !== undefined) gauge.set(known, value);
-        });
+        for (const collect of collectors) collect(set);
       } catch (error) {
         gauge.reset();
         // Without labels a reset means zero; what was not measured must be absent.
@@ -138,6 +140,7 @@ function registerGauge(
       }
     },
   });
+  return collectors;
 }
 
 /** An empty list of values is that of a label whose value is fixed at start (build_info). */

@@ -15,7 +15,7 @@ export const TASKS = {
   },
   captcha_operator_task_oldest_age_seconds: {
     ...gauge,
-    help: `Time since the oldest unfinished task of the phase was started (created, where it was not); 0 without one, suspended ones aside. ${EVERY_REPLICA}`,
+    help: `Time since the oldest unfinished task of the phase was started (created, where it was not); 0 without one. Suspended and dead-lettered tasks are left out. ${EVERY_REPLICA}`,
     labels: { phase: labels.UNFINISHED_PHASES },
     in: 'operator',
   },

@@ -93,6 +93,15 @@ describe('metrics', () => {
     expect(found.get('captcha_operator_tasks{phase="Submitted",type="BLS"}')).toBe(0);
   });
 
+  test('let several compute parts of one gauge', async () => {
+    const metrics = metricsOf('operator');
+    metrics.gauge('workqueue_depth', (set) => set({ name: 'captchatask' }, 3));
+    metrics.gauge('workqueue_depth', (set) => set({ name: 'deadletter' }, 4));
+    const found = await series(metrics);
+    expect(found.get('workqueue_depth{name="captchatask"}')).toBe(3);
+    expect(found.get('workqueue_depth{name="deadletter"}')).toBe(4);
+  });
+
   test('leave a gauge out that nobody computes or that cannot be computed', async () => {
     const faults: string[] = [];
     const metrics = metricsOf('operator', (name) => void faults.push(name));
