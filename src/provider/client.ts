@@ -12,7 +12,7 @@
 import type { CaptchaType } from '../api/names.ts';
 import type { PollOutcome, SubmitOutcome } from '../core/outcome.ts';
 import { encodeForm, encodeSubmission, type SubmitRequest } from './encode.ts';
-import { createHttpClient, type ExchangeOptions } from './http.ts';
+import { createHttpClient, type Exchange, type ExchangeOptions } from './http.ts';
 import { requestCode, type RequestOperation } from './labels.ts';
 import { pollOutcome, submitOutcome, threadsOutcome } from './wire.ts';
 
@@ -81,9 +81,15 @@ export function createProviderClient(options: ProviderOptions): ProviderClient {
       const query = { action: 'threadsinfo', json: 1 };
       const path = `res.php?${encodeForm(query)}`;
       const form = encodeForm({ key: apiKey, ...query });
-      const ask = async (): Promise<number | undefined> => threadsOutcome(await http.post(path, form, exchange));
-      return timed('threads', ask, (found) => (found === undefined ? 'unreadable' : 'ok'));
+      return threadsOutcome(await timed('threads', () => http.post(path, form, exchange), threadsCode));
     },
     close: () => http.close(),
   };
+}
+
+/** Without a number the reply is counted as what it was: the key's refusal, a fault, or nothing readable. */
+function threadsCode(reply: Exchange): string {
+  if (threadsOutcome(reply) !== undefined) return 'ok';
+  const outcome = pollOutcome(reply, 'Custom');
+  return outcome.kind === 'solved' ? 'unreadable' : requestCode(outcome);
 }

@@ -158,7 +158,7 @@ describe('a scripted task', () => {
 });
 
 describe('an account', () => {
-  beforeAll(() => begin({ banAfterWrongKeys: 3, answerAfterMs: 60_000 }));
+  beforeAll(() => begin({ banAfterWrongKeys: 4, answerAfterMs: 60_000 }));
   afterAll(end);
 
   it('with a full thread pool answers busy, and says how many threads it has', async () => {
@@ -166,6 +166,8 @@ describe('an account', () => {
     expect(await client.threads({ apiKey: key }, options)).toBeUndefined();
     await simulator.control.account(key, { threads: 2 });
     expect(await client.threads({ apiKey: key }, options)).toBe(2);
+    expect(await client.threads({ apiKey: 'short' }, options)).toBeUndefined();
+    expect(counted).toEqual(['threads unreadable', 'threads ok', 'threads ERROR_WRONG_USER_KEY']);
     expect([await submit(key), await submit(key)]).toMatchObject([{ kind: 'accepted' }, { kind: 'accepted' }]);
     expect(await submit(key)).toMatchObject({ class: 'busy', code: 'ERROR_ZERO_BALANCE' });
     await simulator.control.account(key, { busyCode: 'ERROR_NO_SLOT_AVAILABLE' });
