@@ -71,7 +71,7 @@ function openWith(parts: Parts, recovery: Recovery, unlock: () => void): OpenSpo
     onRetired: (segment) => removeIfDone(open, segment, parts),
     onWriteFailed: (error) => parts.onFault('writeFailed', codeOf(error)),
   });
-  const open: OpenSpool = { journal, segments, foreignBytes: recovery.foreignBytes, unlock };
+  const open: OpenSpool = { journal, segments, foreignBytes: recovery.foreignBytes, removals: new Set(), unlock };
   return open;
 }
 
@@ -87,12 +87,23 @@ export function releaseFrom(open: OpenSpool, entry: SpoolEntry, parts: Parts): v
   if (!removeIfDone(open, segment, parts)) open.journal.noteRelease(entry);
 }
 
-/** Removes a segment that takes no more records and holds none that is needed. */
+/** Removes a segment that takes no more records and holds nothing that is needed; then those that it was needed for. */
 function removeIfDone(open: OpenSpool, segment: Segment, parts: Parts): boolean {
-  if (!segment.sealed || segment.live > 0 || segment.kept) return false;
+  if (!segment.sealed || segment.live > 0 || segment.kept || !open.segments.has(segment)) return false;
+  for (const { number } of open.segments) {
+    // Without its notes the records they are about would be applied again after a restart.
+    if (number !== segment.number && segment.notes.has(number)) return false;
+  }
   open.segments.delete(segment);
-  const removal = segment.file.close().then(() => parts.files.remove(segment.path));
-  removal.catch((error: unknown) => parts.onFault('ioError', codeOf(error)));
+  const removal = segment.file
+    .close()
+    .then(() => parts.files.remove(segment.path))
+    .catch((error: unknown) => parts.onFault('ioError', codeOf(error)))
+    .finally(() => open.removals.delete(removal));
+  open.removals.add(removal);
+  for (const other of open.segments) {
+    if (other.notes.has(segment.number)) removeIfDone(open, other, parts);
+  }
   return true;
 }
 

@@ -49,6 +49,7 @@ interface Pending {
 
 const MAX_BATCH_BYTES = 1024 * 1024;
 const NOTE_DELAY_MS = 500;
+const NOTHING = Buffer.alloc(0);
 
 export function createJournal(options: JournalOptions): Journal {
   const active = activeSegment(options);
@@ -115,10 +116,11 @@ async function commitOrRetry(writing: Writing, batch: Pending[]): Promise<void> 
 
 async function commit({ active, notes }: Writing, batch: Pending[]): Promise<void> {
   const note = notes.take();
-  if (batch.length === 0 && note.length === 0) return;
+  if (batch.length === 0 && note.bytes.length === 0) return;
   const segment = await active.writable();
-  let offset = segment.size + note.length;
-  await appendTo(segment, Buffer.concat([note, ...batch.map(({ frame }) => frame)]), batch.length > 0);
+  for (const number of note.about) segment.notes.add(number);
+  let offset = segment.size + note.bytes.length;
+  await appendTo(segment, Buffer.concat([note.bytes, ...batch.map(({ frame }) => frame)]), batch.length > 0);
   for (const { frame, resolve } of batch) {
     segment.live++;
     resolve({ segment, offset, length: frame.length });
@@ -138,12 +140,13 @@ function releaseNotes() {
         onDue();
       }, NOTE_DELAY_MS).unref();
     },
-    /** One frame with all of them, or no bytes. */
-    take(): Buffer {
-      if (places.length === 0) return Buffer.alloc(0);
-      const frame = encodeFrame(FRAME_RELEASES, 0, JSON.stringify(places));
+    /** One frame with all of them (no bytes when there are none), and the segments that they are about. */
+    take(): { bytes: Buffer; about: Set<number> } {
+      const taken = places;
       places = [];
-      return frame;
+      const about = new Set(taken.map(([segment]) => segment));
+      const bytes = taken.length === 0 ? NOTHING : encodeFrame(FRAME_RELEASES, 0, JSON.stringify(taken));
+      return { bytes, about };
     },
     cancelTimer(): void {
       clearTimeout(timer);

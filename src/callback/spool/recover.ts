@@ -78,7 +78,7 @@ async function readSegment(walk: Walk, number: number): Promise<void> {
     await file.close();
     return;
   }
-  const segment: Segment = { number, path, file, size, live: 0, sealed: true, kept: false };
+  const segment: Segment = { number, path, file, size, live: 0, sealed: true, notes: new Set(), kept: false };
   const scan = scanSegment(bytes);
   for (const range of scan.damaged)
     await quarantine(walk, segment, bytes.subarray(range.start, range.end), range.start);
@@ -91,7 +91,10 @@ function takeFrame(walk: Walk, segment: Segment, frame: Frame): void {
   const { offset, length, time: receivedTime } = frame;
   if (frame.type === FRAME_RECORD) walk.result.records.push({ segment, offset, length, receivedTime });
   if (frame.type !== FRAME_RELEASES) return;
-  for (const place of JSON.parse(frame.payload) as [number, number][]) walk.released.add(place.join(':'));
+  for (const [number, at] of JSON.parse(frame.payload) as [number, number][]) {
+    walk.released.add(`${number}:${at}`);
+    segment.notes.add(number);
+  }
 }
 
 function withoutReleased({ result, released }: Walk): Recovery {

@@ -13,9 +13,11 @@ export interface Segment {
   readonly file: SpoolFile;
   /** Bytes in use; where the next append goes. */
   size: number;
-  /** Records in it that are not released. At zero the file goes, unless it is `kept`. */
+  /** Records in it that are not released. At zero the file goes, unless it is `kept` or its notes are needed. */
   live: number;
   sealed: boolean;
+  /** Numbers of the segments whose released records are noted here. */
+  notes: Set<number>;
   /** It holds something that could not be moved to safety. */
   kept: boolean;
 }
@@ -40,7 +42,7 @@ export async function createSegment(files: SpoolFiles, directory: string, number
     await file.write(encodeHeader(), 0);
     await file.sync();
     await files.syncDirectory(directory);
-    return { number, path, file, size: HEADER_BYTES, live: 0, sealed: false, kept: false };
+    return { number, path, file, size: HEADER_BYTES, live: 0, sealed: false, notes: new Set(), kept: false };
   } catch (error) {
     await file.close().catch(() => undefined);
     await files.remove(path).catch(() => undefined);

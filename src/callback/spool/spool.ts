@@ -96,8 +96,9 @@ function createDoor(openNow: () => Promise<OpenSpool>, onFault: SpoolOptions['on
       shut = true;
       await opening?.catch(() => undefined);
       if (state === undefined) return;
-      const { journal, segments, unlock } = state;
+      const { journal, segments, removals, unlock } = state;
       await journal.close();
+      await Promise.all(removals);
       state = undefined;
       for (const { file } of segments) await file.close().catch(() => undefined);
       unlock();

@@ -56,5 +56,7 @@ export interface OpenSpool {
   journal: Journal;
   segments: Set<Segment>;
   foreignBytes: number;
+  /** Files that are being removed. */
+  removals: Set<Promise<void>>;
   unlock(): void;
 }

@@ -1,0 +1,69 @@
+/**
+ * The spool's file operations on a real directory, each of which a test can make fail: `faults.write = 'ENOSPC'` fails
+ * every write from now on, half of its bytes written; delete the entry to heal it.
+ */
+import { diskFiles } from '../../src/callback/spool/files.ts';
+import type { SpoolFile, SpoolFiles } from '../../src/callback/spool/files.ts';
+
+export interface FileFaults {
+  create?: string;
+  write?: string;
+  sync?: string;
+  read?: string;
+  list?: string;
+  remove?: string;
+}
+
+export interface FailingFiles extends SpoolFiles {
+  faults: FileFaults;
+  /** Successful fsyncs of files so far. */
+  syncs: number;
+  /** Names of files created so far. */
+  created: string[];
+}
+
+function failWith(code: string | undefined): void {
+  if (code !== undefined) throw Object.assign(new Error('injected'), { code });
+}
+
+export function failingFiles(): FailingFiles {
+  const wrap = (file: SpoolFile): SpoolFile => ({
+    async write(bytes, position) {
+      if (files.faults.write !== undefined) await file.write(bytes.subarray(0, bytes.length / 2), position);
+      failWith(files.faults.write);
+      await file.write(bytes, position);
+    },
+    async sync() {
+      failWith(files.faults.sync);
+      await file.sync();
+      files.syncs++;
+    },
+    async read(position, length) {
+      failWith(files.faults.read);
+      return file.read(position, length);
+    },
+    size: () => file.size(),
+    close: () => file.close(),
+  });
+  const files: FailingFiles = {
+    ...diskFiles,
+    faults: {},
+    syncs: 0,
+    created: [],
+    async list(directory) {
+      failWith(files.faults.list);
+      return diskFiles.list(directory);
+    },
+    async create(path) {
+      failWith(files.faults.create);
+      files.created.push(path.slice(path.lastIndexOf('/') + 1));
+      return wrap(await diskFiles.create(path));
+    },
+    open: async (path) => wrap(await diskFiles.open(path)),
+    async remove(path) {
+      failWith(files.faults.remove);
+      await diskFiles.remove(path);
+    },
+  };
+  return files;
+}
