@@ -23,8 +23,8 @@ export async function readSecretValue(
   ref: { name: string; key: string },
 ): Promise<ValueRead> {
   const read = await readData(client, { resource: SECRET, namespace, name: ref.name });
-  if ('kind' in read) return read;
-  return decoded(read.data?.[ref.key], `Secret "${ref.name}" has no key "${ref.key}", or it is empty.`);
+  if (read.kind !== 'read') return read;
+  return decoded(read.object.data?.[ref.key], `Secret "${ref.name}" has no key "${ref.key}", or it is empty.`);
 }
 
 /** `binaryData` of a ConfigMap, or, for images that are text anyway, its `data`. */
@@ -34,10 +34,10 @@ export async function readConfigMapValue(
   ref: { name: string; key: string },
 ): Promise<ValueRead> {
   const read = await readData(client, { resource: CONFIG_MAP, namespace, name: ref.name });
-  if ('kind' in read) return read;
-  const text = read.data?.[ref.key];
+  if (read.kind !== 'read') return read;
+  const text = read.object.data?.[ref.key];
   if (text !== undefined && text !== '') return { kind: 'found', bytes: Buffer.from(text) };
-  return decoded(read.binaryData?.[ref.key], `ConfigMap "${ref.name}" has no key "${ref.key}", or it is empty.`);
+  return decoded(read.object.binaryData?.[ref.key], `ConfigMap "${ref.name}" has no key "${ref.key}", or it is empty.`);
 }
 
 interface DataObject {
@@ -48,12 +48,13 @@ interface DataObject {
 async function readData(
   client: Pick<KubeClient, 'execute'>,
   at: { resource: Resource & { kind: string }; namespace: string; name: string },
-): Promise<DataObject | ValueRead> {
+): Promise<{ kind: 'read'; object: DataObject } | Exclude<ValueRead, { kind: 'found' }>> {
   const reply = await client.execute({ verb: 'get', ...at, read: 'quorum' });
-  return reply.ok ? (reply.object as DataObject) : failureRead(reply, `${at.resource.kind} "${at.name}"`);
+  if (!reply.ok) return failureRead(reply, `${at.resource.kind} "${at.name}"`);
+  return { kind: 'read', object: reply.object as DataObject };
 }
 
-function failureRead(failure: ApiFailure, what: string): ValueRead {
+function failureRead(failure: ApiFailure, what: string): Exclude<ValueRead, { kind: 'found' }> {
   if (failure.transient) return { kind: 'unavailable' };
   if (failure.status === 404) return { kind: 'missing', message: `${what} does not exist.` };
   if (failure.status === 403) {

@@ -8,6 +8,7 @@ import type { KubeObject } from '../../kube/types.ts';
 import type { WriteResult } from '../../kube/status-writer.ts';
 import { CAPTCHA_TASK } from '../../api/names.ts';
 import { announce } from '../../core/task/announce.ts';
+import { summaryOf } from '../../core/task/conditions.ts';
 import { isFinished } from '../../core/task/transitions.ts';
 import { type TaskContext, about, keyOfTask } from './context.ts';
 
@@ -79,7 +80,7 @@ export async function readAgain(context: TaskContext, task: CaptchaTask, signal:
 export function taskWritten(context: TaskContext, before: CaptchaTask, object: KubeObject): void {
   const after = object as unknown as CaptchaTask;
   takeCopy(context, object);
-  const { metrics, events, log } = context.options;
+  const { metrics, events } = context.options;
   const told = announce(before, after);
   for (const step of told.metrics) {
     if ('seconds' in step) metrics.observe(step.metric, step.labels, step.seconds);
@@ -90,9 +91,16 @@ export function taskWritten(context: TaskContext, before: CaptchaTask, object: K
   for (const event of told.events) {
     events.record({ object: { apiVersion, kind, namespace, name, uid, resourceVersion }, ...event });
   }
-  const { reason } = after.status?.conditions?.find(({ type }) => type === 'Solved') ?? {};
-  log.debug('A task changed', { ...about(after), phase: after.status?.phase, reason });
-  if (isFinished(after)) log.info('A task finished', { ...about(after), phase: after.status?.phase, reason });
+  logTurn(context, before, after);
+}
+
+/** One line when the provider has the task and one when it is finished; everything else at debug level. */
+function logTurn({ options: { log } }: TaskContext, before: CaptchaTask, after: CaptchaTask): void {
+  const fields = { ...about(after), phase: after.status?.phase, reason: summaryOf(after.status)?.reason };
+  if (isFinished(after)) log.info('A task finished', fields);
+  else if (fields.phase === 'Submitted' && before.status?.phase !== 'Submitted')
+    log.info('A task was submitted', fields);
+  else log.debug('A task changed', fields);
 }
 
 /** The newest copy goes into the cache, or, once the task is finished, out of it. */
