@@ -14,7 +14,7 @@ export interface PackedTask {
   readonly resourceVersion: string;
   readonly phase: TaskPhase;
   readonly type: CaptchaType;
-  /** Since when it is at work: start, or creation where it has not started; Infinity while it is suspended. */
+  /** Since when it is at work: start, or creation where it has not started; Infinity while suspended or dead-lettered. */
   readonly sinceTime: number;
   readonly text: string;
 }
@@ -51,11 +51,12 @@ export function packTask(task: CaptchaTask): PackedTask {
     spec,
     status === undefined ? null : { ...status, conditions: (status.conditions ?? []).map(packCondition) },
   ];
+  const rests = spec.suspend || status?.deadLetter !== undefined;
   return {
     resourceVersion: metadata.resourceVersion,
     phase: status?.phase ?? 'Pending',
     type: spec.captcha.type,
-    sinceTime: spec.suspend ? Infinity : Date.parse(status?.startTime ?? metadata.creationTimestamp),
+    sinceTime: rests ? Infinity : Date.parse(status?.startTime ?? metadata.creationTimestamp),
     text: JSON.stringify(packed),
   };
 }
