@@ -13,11 +13,13 @@ import { join } from 'node:path';
 
 import type { ControlPlaneAssets } from './assets.ts';
 import type { GuardedProcess } from './guard.ts';
+import { prepareAudit, readAudit, type AuditedRequest } from './audit.ts';
 import { ADMINISTRATOR, OPERATOR, writeKubeconfig, writeTokens, type Identity, type Tokens } from './identities.ts';
 import { freePorts } from './ports.ts';
 import { withProgress, type Log } from './progress.ts';
 import { PortTaken, caFile, serverURL, startApiServer, startEtcd, type Layout } from './servers.ts';
 
+export type { AuditedRequest } from './audit.ts';
 export { createAdmin, messageOf, objectOf, type Admin, type AdminReply } from './admin.ts';
 export { ensureAssets, type AssetOptions, type ControlPlaneAssets } from './assets.ts';
 export { ADMINISTRATOR, OPERATOR, serviceAccount, type Identity } from './identities.ts';
@@ -30,6 +32,8 @@ export interface ControlPlaneOptions {
   log: Log;
   /** Identities besides ADMINISTRATOR and OPERATOR. The API server learns them at its start only. */
   identities?: readonly Identity[];
+  /** Whether the API server keeps a record of requests, for `auditOf`. Default false. */
+  audit?: boolean;
 }
 
 export interface ControlPlane {
@@ -43,6 +47,8 @@ export interface ControlPlane {
   kubeconfigFor(identity: Identity): Promise<string>;
   /** The bearer token of such an identity. */
   tokenOf(identity: Identity): string;
+  /** What an identity asked for so far; throws where `options.audit` was not set. */
+  auditOf(identity: Identity): Promise<AuditedRequest[]>;
   pids(): { etcd: number; kubeApiserver: number };
   /** Ends the API server, by default without warning (SIGKILL); etcd and the data stay. */
   stopApiServer(signal?: NodeJS.Signals): Promise<void>;
@@ -66,13 +72,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
 }
 
-async function startOnce({ assets, identities = [] }: ControlPlaneOptions): Promise<ControlPlane> {
+async function startOnce({ assets, identities = [], audit = false }: ControlPlaneOptions): Promise<ControlPlane> {
   const directory = await mkdtemp(join(tmpdir(), 'captcha-control-plane-'));
   const started: GuardedProcess[] = [];
   try {
     const [etcdPort = 0, etcdPeerPort = 0, apiPort = 0] = await freePorts(3);
     const name = `local-${randomBytes(6).toString('hex')}`;
-    const layout: Layout = { directory, name, etcdPort, etcdPeerPort, apiPort };
+    const apiServerFlags = audit ? await prepareAudit(directory) : [];
+    const layout: Layout = { directory, name, etcdPort, etcdPeerPort, apiPort, apiServerFlags };
     await writeServiceAccountKeys(directory);
     const tokens = await writeTokens(join(directory, 'tokens.csv'), [ADMINISTRATOR, OPERATOR, ...identities]);
     const etcd = await startEtcd(assets.etcd, layout);
@@ -126,6 +133,7 @@ async function handle(parts: Parts): Promise<ControlPlane> {
     adminKubeconfig: await kubeconfigFor(ADMINISTRATOR),
     kubeconfigFor,
     tokenOf,
+    auditOf: (identity) => readAudit(layout.directory, identity),
     pids: () => ({ etcd: etcd.pid, kubeApiserver: apiServer.pid }),
     stopApiServer: async (signal = 'SIGKILL') => {
       apiServer.kill(signal);

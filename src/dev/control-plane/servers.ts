@@ -23,6 +23,8 @@ export interface Layout {
   etcdPort: number;
   etcdPeerPort: number;
   apiPort: number;
+  /** Flags of kube-apiserver besides the usual ones. */
+  apiServerFlags: readonly string[];
 }
 
 /** Another process took a port between the search and the bind: start again with other ports. */
@@ -105,6 +107,7 @@ function apiServerFlags(layout: Layout): string[] {
     // No controller manager runs here that would create the default ServiceAccounts which this plugin waits for.
     '--disable-admission-plugins=ServiceAccount',
     '--allow-privileged=true',
+    ...layout.apiServerFlags,
   ];
 }
 
