@@ -59,7 +59,7 @@ export function* keepInSecret(task: CaptchaTask, name: string, result: ReceivedR
     if (created.ok) return { kind: 'kept', ...contentOf(task, name, created.object as Secret, result) };
     if (created.status !== 409) return trouble(created, 'creating the solution Secret');
     const found = yield { verb: 'get', resource: SECRET, namespace, name, read: 'quorum' };
-    if (found.ok) return judgeFound(task, name, found.object as Secret);
+    if (found.ok) return judgeFound(task, name, found.object as Secret, result);
     if (found.status !== 404 || found.transient) return trouble(found, 'reading the solution Secret');
   }
   return { kind: 'unavailable', error: { class: 'Unavailable', message: 'The solution Secret comes and goes.' } };
@@ -96,12 +96,16 @@ function readBack(task: CaptchaTask, name: string, reply: ApiReply): SecretConte
   return decoded(secret.data?.[SOLUTION_SECRET_VALUE]) === undefined ? undefined : contentOf(task, name, secret);
 }
 
-function judgeFound(task: CaptchaTask, name: string, secret: Secret): SecretKept {
-  if (!owned(secret, task.metadata.uid))
+function judgeFound(task: CaptchaTask, name: string, secret: Secret, result: ReceivedResult): SecretKept {
+  if (!owned(secret, task.metadata.uid)) {
     return conflict('The solution Secret exists already and is not owned by this task.');
+  }
   const value = decoded(secret.data?.[SOLUTION_SECRET_VALUE]);
   if (value === undefined) return conflict("The task's solution Secret exists already but holds no value.");
-  return { kind: 'kept', ...contentOf(task, name, secret) };
+  const { solution } = contentOf(task, name, secret);
+  // The same content: whoever brings it into status is its source, for example a letter that holds it.
+  const { source } = value === result.value ? result : solution;
+  return { kind: 'kept', value, solution: { ...solution, source } };
 }
 
 function conflict(message: string): SecretKept {
