@@ -2,6 +2,8 @@
  * Whether the Kubernetes API is worth asking. Up until several calls in a row failed; up again with the first success
  * of anyone. While it is down, callbacks go straight to the spool and only the drainer asks.
  */
+import type { CallbackVerdict } from '../core/callback.ts';
+
 export interface ApiHealth {
   isUp(): boolean;
   succeeded(): void;
@@ -22,4 +24,9 @@ export function createApiHealth(): ApiHealth {
       failures++;
     },
   };
+}
+
+/** Whether a callback is to be tried again because of the API, not because of trouble with its own task. */
+export function isUnavailable(verdict: Extract<CallbackVerdict, { kind: 'retry' }>): boolean {
+  return verdict.error.class === 'Unavailable';
 }

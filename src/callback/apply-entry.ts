@@ -8,7 +8,7 @@ import type { CallbackVerdict } from '../core/callback.ts';
 import type { Protocol } from '../core/protocol.ts';
 import { parseToken } from '../core/token.ts';
 import type { TokenClaims } from '../core/token.ts';
-import type { ApiHealth } from './api-health.ts';
+import { isUnavailable } from './api-health.ts';
 import { nameOfError, resultOf } from './hooks.ts';
 import type { CallbackHooks } from './hooks.ts';
 import type { RunCallbackProtocol } from './intake.ts';
@@ -18,45 +18,46 @@ import type { Spool, SpoolEntry } from './spool/types.ts';
 export interface ApplyOptions {
   spool: Pick<Spool, 'read' | 'release'>;
   run: RunCallbackProtocol;
-  health: ApiHealth;
   hooks: Pick<CallbackHooks, 'onResult' | 'onVerdict' | 'onSpoolFault' | 'onCrash'>;
 }
 
 const CALL_TIMEOUT_MS = 10_000;
 
-/** True: the record is settled and released. False: it stays, try again later. Never rejects. */
-export async function applyEntry(options: ApplyOptions, entry: SpoolEntry, stopped: AbortSignal): Promise<boolean> {
+/**
+ * `settled`: released. Otherwise the record stays, for a later try: `unavailable` when the API did not answer as it
+ * should, `failed` when the trouble is this record's own.
+ */
+export type Application = 'settled' | 'failed' | 'unavailable';
+
+/** Never rejects. */
+export async function applyEntry(options: ApplyOptions, entry: SpoolEntry, stopped: AbortSignal): Promise<Application> {
   try {
     const record = await options.spool.read(entry);
-    const settled = record === undefined || (await applyRecord(options, record, stopped));
-    if (settled) options.spool.release(entry);
-    return settled;
+    const application = record === undefined ? 'settled' : await applyRecord(options, record, stopped);
+    if (application === 'settled') options.spool.release(entry);
+    return application;
   } catch (error) {
     if (error instanceof Error && 'code' in error) options.hooks.onSpoolFault('ioError', String(error.code));
     else options.hooks.onCrash('drain', nameOfError(error));
-    return false;
+    return 'failed';
   }
 }
 
-async function applyRecord(options: ApplyOptions, record: SpoolRecord, stopped: AbortSignal): Promise<boolean> {
-  const { run, health, hooks } = options;
+async function applyRecord(options: ApplyOptions, record: SpoolRecord, stopped: AbortSignal): Promise<Application> {
+  const { run, hooks } = options;
   const claims = parseToken(record.token)?.claims;
   if (claims === undefined) {
     hooks.onSpoolFault('damaged', 'token');
-    return true;
+    return 'settled';
   }
   const verdict = await run(
     protocolFor(record, claims),
     AbortSignal.any([stopped, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
   );
-  if (verdict.kind === 'retry') {
-    if (!stopped.aborted) health.failed();
-    return false;
-  }
-  health.succeeded();
+  if (verdict.kind === 'retry') return isUnavailable(verdict) ? 'unavailable' : 'failed';
   hooks.onVerdict(verdict, claims);
   if (record.kind === 'callback') hooks.onResult(resultOf(verdict));
-  return true;
+  return 'settled';
 }
 
 function protocolFor(record: SpoolRecord, claims: TokenClaims): Protocol<CallbackVerdict> {

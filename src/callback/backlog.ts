@@ -12,8 +12,6 @@ export interface Waiting {
 
 export interface Backlog {
   put(waiting: Waiting): void;
-  /** Back to the head: it was tried, and failed for no reason of its own. */
-  putBack(waiting: Waiting): void;
   /** After its delay it is ready again, and `onReady` is called. */
   delay(waiting: Waiting): void;
   take(): Waiting | undefined;
@@ -41,10 +39,6 @@ export function createBacklog(onReady: () => void): Backlog {
   };
   return {
     put: (waiting) => void queue.push(waiting),
-    putBack(waiting) {
-      if (taken > 0) queue[--taken] = waiting;
-      else queue.unshift(waiting);
-    },
     delay({ entry, failures }) {
       const timer = setTimeout(
         () => {

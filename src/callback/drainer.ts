@@ -3,13 +3,14 @@
  * verdict says that its result is in status or in a dead letter, or provably need not be.
  *
  * A record that fails while others succeed waits by itself and holds nobody up (`backlog.ts`). While the Kubernetes API
- * is down only one record at a time is tried, every few seconds: these probes are how the sidecar learns that the API
- * is back. Stopping goes on draining for a bounded time. Started by `server.ts`.
+ * is down only one record at a time is tried, every few seconds, another each time: these probes are how the sidecar
+ * learns that the API is back. Stopping goes on draining for a bounded time. Started by `server.ts`.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { exponentialBackoff } from '../kube/backoff.ts';
+import type { ApiHealth } from './api-health.ts';
 import { applyEntry } from './apply-entry.ts';
-import type { ApplyOptions } from './apply-entry.ts';
+import type { Application, ApplyOptions } from './apply-entry.ts';
 import { createBacklog } from './backlog.ts';
 import type { Waiting } from './backlog.ts';
 import type { SpoolEntry } from './spool/types.ts';
@@ -22,6 +23,7 @@ export interface Drainer {
 }
 
 export interface DrainerOptions extends ApplyOptions {
+  health: ApiHealth;
   concurrency: number;
 }
 
@@ -39,12 +41,14 @@ export function createDrainer(options: DrainerOptions): Drainer {
     const waiting = backlog.take();
     if (waiting === undefined) return;
     running++;
-    void applyEntry(options, waiting.entry, stopped.signal).then((done) => settle(waiting, done));
+    void applyEntry(options, waiting.entry, stopped.signal).then((application) => settle(waiting, application));
   };
-  const settle = (waiting: Waiting, done: boolean): void => {
+  const settle = (waiting: Waiting, application: Application): void => {
     running--;
-    // The API's failure is not this record's: it stays the oldest, and the next to be tried.
-    if (!done && !stopped.signal.aborted) (health.isUp() ? backlog.delay : backlog.putBack)(waiting);
+    if (application === 'settled') health.succeeded();
+    // A record that failed before may have a trouble of its own; it is no witness against the API.
+    if (application === 'unavailable' && waiting.failures === 0) health.failed();
+    if (application !== 'settled' && !stopped.signal.aborted) (health.isUp() ? backlog.delay : backlog.put)(waiting);
     pump();
   };
   const pump = (): void => {

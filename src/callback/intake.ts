@@ -11,6 +11,7 @@ import type { CallbackVerdict } from '../core/callback.ts';
 import type { Callback } from '../core/callback/parse.ts';
 import type { Protocol } from '../core/protocol.ts';
 import type { TokenClaims } from '../core/token.ts';
+import { isUnavailable } from './api-health.ts';
 import type { ApiHealth } from './api-health.ts';
 import { resultOf } from './hooks.ts';
 import type { CallbackHooks, CallbackResult } from './hooks.ts';
@@ -55,8 +56,8 @@ export function createIntake(options: IntakeOptions): Intake {
       const { claims, callback, receivedTime } = incoming;
       const protocol = receiveCallback(claims, callback, { now: Date.now(), receivedTime });
       const verdict = await run(protocol, AbortSignal.timeout(Math.max(1, Math.ceil(untilMs - performance.now()))));
-      if (verdict.kind === 'retry') health.failed();
-      else health.succeeded();
+      if (verdict.kind !== 'retry') health.succeeded();
+      else if (isUnavailable(verdict)) health.failed();
       return verdict;
     } finally {
       places.leave();

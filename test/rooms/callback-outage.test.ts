@@ -1,0 +1,243 @@
+/** While the Kubernetes API is away: what is answered, what is kept, and that everything arrives once it is back. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { CaptchaTask } from '../../src/api/captchatask.ts';
+import { CAPTCHA_TASK } from '../../src/api/names.ts';
+import type { ApiReply } from '../../src/core/protocol.ts';
+import { CAPTCHA_ID, T0, aTask } from '../support/builders.ts';
+import { failingFiles } from '../support/failing-files.ts';
+import { createModelApi, outage, refusal } from '../support/model-api.ts';
+import type { ModelApi } from '../support/model-api.ts';
+import { startSidecar, takeDown, temporaryDirectory } from '../support/sidecar.ts';
+import type { Sidecar, SidecarOptions } from '../support/sidecar.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+let api: ModelApi;
+let spoolDir: string;
+let running: Sidecar[] = [];
+
+async function start(options: SidecarOptions = {}): Promise<Sidecar> {
+  const sidecar = await startSidecar({ api, spoolDir, ...options });
+  running.push(sidecar);
+  return sidecar;
+}
+async function stop(sidecar: Sidecar): Promise<void> {
+  running = running.filter((other) => other !== sidecar);
+  await sidecar.stop();
+}
+function seedTask(n: number): CaptchaTask {
+  const uid = `b7b2a1c0-0000-4000-8000-${String(n).padStart(12, '0')}`;
+  const task = aTask().named(`task-${n}`).uid(uid).intended(T0).submitted(T0).build();
+  api.seed(CAPTCHA_TASK.plural, task);
+  return task;
+}
+const solutionOf = (task: CaptchaTask): string | undefined =>
+  api.read<CaptchaTask>(CAPTCHA_TASK.plural, task.metadata.name)?.status?.solution?.value;
+const deliver = async (sidecar: Sidecar, task: CaptchaTask, code = `code-${task.metadata.name}`): Promise<number> =>
+  (await sidecar.get(`${sidecar.pathFor(task)}?id=${CAPTCHA_ID}&code=${code}`)).status;
+const emptied = (sidecar: Sidecar): Promise<boolean> =>
+  waitUntil('the spool to be empty', () => sidecar.server.spoolStats().records === 0);
+
+beforeEach(async () => {
+  api = createModelApi(Date.now);
+  spoolDir = await temporaryDirectory();
+});
+afterEach(async () => {
+  for (const sidecar of running) await sidecar.stop();
+  running = [];
+  await rm(spoolDir, { recursive: true, force: true });
+});
+
+test('every callback is answered 200, and applied after the API is back without anyone touching anything', async () => {
+  const sidecar = await start();
+  const tasks = Array.from({ length: 100 }, (_, n) => seedTask(n));
+  const bringBack = takeDown(api);
+  const answers = await Promise.all(tasks.map((task) => deliver(sidecar, task)));
+  expect(new Set(answers)).toEqual(new Set([200]));
+  expect(sidecar.server.spoolStats().records).toBe(100);
+  bringBack();
+  await emptied(sidecar);
+  expect(tasks.map(solutionOf)).toEqual(tasks.map((task) => `code-${task.metadata.name}`));
+  expect(sidecar.results.filter((result) => result === 'spooled')).toHaveLength(100);
+  expect(sidecar.results.filter((result) => result === 'accepted')).toHaveLength(100);
+  expect(api.writes).toHaveLength(100);
+});
+
+test('an API that hangs costs each of the first callbacks its budget, and later ones nothing', async () => {
+  let calls = 0;
+  const hang = (signal: AbortSignal | undefined): Promise<ApiReply> =>
+    new Promise((resolve) => {
+      calls++;
+      signal?.addEventListener('abort', () => resolve(outage(true)));
+    });
+  const sidecar = await start({
+    execute: (_, signal) => hang(signal),
+    limits: { apiBudgetMs: 100, drainOnStopMs: 100 },
+  });
+  const tasks = Array.from({ length: 10 }, (_, n) => seedTask(n));
+  for (const task of tasks) expect(await deliver(sidecar, task)).toBe(200);
+  // Three to learn that it is down; the drainer's probes are the only ones after that.
+  expect(calls).toBeLessThan(8);
+  expect(sidecar.server.spoolStats().records).toBe(10);
+});
+
+test('what a stopped sidecar could not apply is applied by the next one on the same directory', async () => {
+  const bringBack = takeDown(api);
+  const first = await start({ limits: { drainOnStopMs: 100 } });
+  const tasks = Array.from({ length: 20 }, (_, n) => seedTask(n));
+  await Promise.all(tasks.map((task) => deliver(first, task)));
+  await stop(first);
+  bringBack();
+  const second = await start();
+  await emptied(second);
+  expect(tasks.map(solutionOf)).toEqual(tasks.map((task) => `code-${task.metadata.name}`));
+});
+
+test('a sidecar that is told to stop first applies what it holds, when the API lets it', async () => {
+  const sidecar = await start();
+  const bringBack = takeDown(api);
+  const tasks = Array.from({ length: 20 }, (_, n) => seedTask(n));
+  await Promise.all(tasks.map((task) => deliver(sidecar, task)));
+  bringBack();
+  await stop(sidecar);
+  expect(tasks.map(solutionOf)).toEqual(tasks.map((task) => `code-${task.metadata.name}`));
+  expect(readdirSync(spoolDir)).toEqual(['lock']);
+});
+
+test('starts and answers while the API is down', async () => {
+  const bringBack = takeDown(api);
+  const sidecar = await start();
+  expect(sidecar.server.ready()).toBe(true);
+  expect(await deliver(sidecar, seedTask(1))).toBe(200);
+  bringBack();
+  await emptied(sidecar);
+});
+
+test('one task whose writes fail holds nobody up, and stays until it can be applied', async () => {
+  const sidecar = await start();
+  const [stuck, ...others] = Array.from({ length: 30 }, (_, n) => seedTask(n));
+  const bringBack = takeDown(api);
+  await Promise.all([stuck!, ...others].map((task) => deliver(sidecar, task)));
+  bringBack();
+  let refusing = true;
+  api.faults.push((request) => (refusing && 'name' in request && request.name === 'task-0' ? outage() : undefined));
+  await waitUntil('all others', () => others.every((task) => solutionOf(task) !== undefined));
+  expect(sidecar.server.spoolStats().records).toBe(1);
+  refusing = false;
+  await emptied(sidecar);
+  expect(solutionOf(stuck!)).toBe('code-task-0');
+});
+
+test('a callback that is in status already when the drainer comes is a duplicate, a contradicting one a conflict', async () => {
+  const sidecar = await start();
+  const other = await startSidecar({ api });
+  const tasks = [seedTask(1), seedTask(2)];
+  const bringBack = takeDown(api);
+  for (const task of tasks) await deliver(sidecar, task);
+  await waitUntil('the API to be known as down', () => sidecar.server.spoolStats().records === 2);
+  bringBack();
+  await deliver(other, tasks[0]!);
+  await deliver(other, tasks[1]!, 'something-else');
+  await emptied(sidecar);
+  await other.stop();
+  expect(tasks.map(solutionOf)).toEqual(['code-task-1', 'something-else']);
+  const finals = [...sidecar.results, ...other.results].filter((result) => result !== 'spooled');
+  expect(finals.filter((result) => result === 'accepted')).toHaveLength(2);
+});
+
+test('an API that is only forbidden to us for this task keeps the callback spooled or in a letter, never dropped', async () => {
+  const sidecar = await start({ limits: { drainOnStopMs: 50 } });
+  const task = seedTask(1);
+  api.faults.push(() => refusal(403, 'Forbidden'));
+  expect(await deliver(sidecar, task)).toBe(200);
+  expect(sidecar.results).toEqual(['spooled']);
+  expect(sidecar.server.spoolStats().records).toBe(1);
+});
+
+describe('when neither the API nor the disk takes a callback', () => {
+  test('it is answered 503 and counted as lost: the poll fallback will find it', async () => {
+    const files = failingFiles();
+    files.faults.sync = 'EIO';
+    takeDown(api);
+    const sidecar = await start({ files, limits: { drainOnStopMs: 50 } });
+    expect(await deliver(sidecar, seedTask(1))).toBe(503);
+    expect(sidecar.results).toEqual(['lost']);
+    expect(sidecar.faults.map(({ fault }) => fault)).toContain('writeFailed');
+  });
+
+  test('a disk that hangs does not keep the provider waiting', async () => {
+    const files = failingFiles();
+    const create = files.create;
+    const { promise: hanging, resolve: letGo } = Promise.withResolvers<void>();
+    files.create = async (path) => {
+      const file = await create(path);
+      return { ...file, sync: () => hanging };
+    };
+    takeDown(api);
+    const sidecar = await start({ files, limits: { apiBudgetMs: 50, spoolBudgetMs: 50, drainOnStopMs: 50 } });
+    expect(await deliver(sidecar, seedTask(1))).toBe(503);
+    letGo();
+  });
+
+  test('a broken disk changes nothing while the API answers', async () => {
+    const files = failingFiles();
+    files.faults.list = 'EROFS';
+    const sidecar = await start({ files });
+    const task = seedTask(1);
+    expect(await deliver(sidecar, task)).toBe(200);
+    expect(solutionOf(task)).toBe('code-task-1');
+    expect(sidecar.faults).toEqual([{ fault: 'unavailable', code: 'EROFS' }]);
+  });
+});
+
+test('a record that is damaged on disk makes its task due for a poll when its token still verifies', async () => {
+  takeDown(api);
+  const first = await start({ limits: { drainOnStopMs: 50 } });
+  const [damaged, sound] = [seedTask(1), seedTask(2)];
+  await deliver(first, damaged, 'damaged-code');
+  await deliver(first, sound);
+  await stop(first);
+  const segment = join(
+    spoolDir,
+    readdirSync(spoolDir).find((name) => name.endsWith('.spool'))!,
+  );
+  const bytes = readFileSync(segment);
+  bytes[bytes.indexOf('damaged-code')]! ^= 1;
+  writeFileSync(segment, bytes);
+  api.faults = [];
+  const second = await start();
+  await waitUntil('the damaged one to be due', () => {
+    const status = api.read<CaptchaTask>(CAPTCHA_TASK.plural, 'task-1')!.status!;
+    return Date.parse(status.submission!.pollAfterTime!) > T0 + 3_600_000;
+  });
+  await emptied(second);
+  expect(solutionOf(damaged)).toBeUndefined();
+  expect(solutionOf(sound)).toBe('code-task-2');
+  expect(second.faults).toEqual([{ fault: 'damaged', code: 'checksum' }]);
+});
+
+test('a refused callback asks for its poll even when the API comes back only later', async () => {
+  const bringBack = takeDown(api);
+  const sidecar = await start();
+  const task = seedTask(1);
+  expect((await sidecar.get(`${sidecar.pathFor(task)}?id=x`)).status).toBe(400);
+  await waitUntil('the request to be on disk', () => sidecar.server.spoolStats().records === 1);
+  bringBack();
+  await emptied(sidecar);
+  expect(api.writes).toHaveLength(1);
+  expect(sidecar.results).toEqual(['invalid']);
+});
+
+test('three sidecars that get the same callbacks at once have one effect for each task', async () => {
+  const sidecars = await Promise.all([startSidecar({ api }), startSidecar({ api }), startSidecar({ api })]);
+  const tasks = Array.from({ length: 100 }, (_, n) => seedTask(n));
+  const answers = await Promise.all(tasks.flatMap((task) => sidecars.map((sidecar) => deliver(sidecar, task))));
+  expect(new Set(answers)).toEqual(new Set([200]));
+  expect(api.writes).toHaveLength(100);
+  const results = sidecars.flatMap((sidecar) => sidecar.results);
+  expect(results.filter((result) => result === 'accepted')).toHaveLength(100);
+  expect(results.filter((result) => result === 'duplicate')).toHaveLength(200);
+  await Promise.all(sidecars.map((sidecar) => sidecar.stop()));
+});
