@@ -132,11 +132,12 @@ function msToPoll({ memory, facts, moment, policy, task }: Situation, open: Subm
   return fractionOf(task.metadata.uid) * pollIntervalMs(true, policy, 0.5) - facts.actingMs;
 }
 
-/** A number in [0,1) that belongs to the uid. */
+/** A number in [0,1) that belongs to the uid (FNV-1a, and its bits mixed once more). */
 function fractionOf(uid: string): number {
-  let hash = 7;
-  for (let index = 0; index < uid.length; index += 1) hash = (hash * 31 + uid.charCodeAt(index)) % 65_521;
-  return hash / 65_521;
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < uid.length; index += 1) hash = Math.imul(hash ^ uid.charCodeAt(index), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  return ((hash ^ (hash >>> 13)) >>> 0) / 0x1_0000_0000;
 }
 
 function waitForSources(situation: Situation): Choice {
