@@ -147,6 +147,12 @@ describe('the examples', () => {
     expect((await apply('-f', `deploy/examples/${name}.yaml`)).stderr).toBe('');
   });
 
+  test.each(['task', 'tasks', 'job'])('examples/%s.yaml is accepted without a warning', async (name) => {
+    const { stdout, stderr } = await apply('--dry-run=server', '-f', `examples/${name}.yaml`);
+    expect(stderr).toBe('');
+    expect(stdout).toContain('captchatask.captcha-operator.io/');
+  });
+
   test('the tenant template applies to a namespace by kubectl --namespace', async () => {
     const { stdout, stderr } = await apply('--namespace', 'team-a', '-k', 'deploy/tenant');
     expect(stderr).toBe('');
