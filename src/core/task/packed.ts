@@ -51,14 +51,18 @@ export function packTask(task: CaptchaTask): PackedTask {
     spec,
     status === undefined ? null : { ...status, conditions: (status.conditions ?? []).map(packCondition) },
   ];
-  const rests = spec.suspend || status?.deadLetter !== undefined;
   return {
     resourceVersion: metadata.resourceVersion,
     phase: status?.phase ?? 'Pending',
     type: spec.captcha.type,
-    sinceTime: rests ? Infinity : Date.parse(status?.startTime ?? metadata.creationTimestamp),
+    sinceTime: sinceTimeOf(task),
     text: JSON.stringify(packed),
   };
+}
+
+function sinceTimeOf({ metadata, spec, status }: CaptchaTask): number {
+  if (spec.suspend || status?.deadLetter !== undefined) return Infinity;
+  return Date.parse(status?.startTime ?? metadata.creationTimestamp);
 }
 
 export function unpackTask(packed: PackedTask): CaptchaTask {

@@ -294,19 +294,22 @@ describe('a dead letter', () => {
   });
 });
 
+const polled = (nextMs: number) => ({
+  after: '2026-01-01T00:02:00Z',
+  nextMono: MONO0 + nextMs,
+  underWay: false,
+  failures: 0,
+  pending: true,
+  finalTries: 0,
+  finalDone: false,
+});
+const refusal = (refusalClass: 'permanent' | 'proxy') =>
+  ({ refusal: { kind: 'refused', class: refusalClass, code: 'CODE' } }) as const;
+
 describe('polling', () => {
   const task = aTask()
     .intended()
     .submitted(T0, { pollAfter: T0 + 120_000 });
-  const polled = (nextMs: number) => ({
-    after: '2026-01-01T00:02:00Z',
-    nextMono: MONO0 + nextMs,
-    underWay: false,
-    failures: 0,
-    pending: true,
-    finalTries: 0,
-    finalDone: false,
-  });
   test('begins at pollAfterTime', () => {
     expect(decideAt(task, 119_000)).toMatchObject({ effects: [], wakeInMs: 1_000 });
     expect(decideAt(task, 120_000).effects).toEqual([{ kind: 'poll', final: false }]);
@@ -341,8 +344,6 @@ describe('polling', () => {
     expect(new Set(places).size).toBeGreaterThan(3);
   });
   test('a permanent answer fails the task, a retriable one ends the attempt', () => {
-    const refusal = (refusalClass: 'permanent' | 'proxy') =>
-      ({ refusal: { kind: 'refused', class: refusalClass, code: 'CODE' } }) as const;
     expect(statusOf(decideAt(task, 130_000, { memory: refusal('permanent') }))?.phase).toBe('Failed');
     expect(statusOf(decideAt(task, 130_000, { memory: refusal('proxy') }))?.submission?.code).toBe('CODE');
   });
