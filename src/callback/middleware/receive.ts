@@ -29,13 +29,8 @@ function rawCallbackOf(ctx: CallbackContext): RawCallback {
   const contentType = ctx.req.headers['content-type'];
   return {
     method: ctx.req.method === 'POST' ? 'POST' : 'GET',
-    query: utf8Of(query),
+    query,
     ...(contentType === undefined ? {} : { contentType }),
     ...(body === undefined ? {} : { body }),
   };
-}
-
-/** Node gives the target byte by byte. Senders that do not percent-encode UTF-8 are understood; broken UTF-8 shows. */
-function utf8Of(query: string): string {
-  return /[\x80-\xff]/.test(query) ? Buffer.from(query, 'latin1').toString('utf8') : query;
 }
