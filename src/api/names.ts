@@ -79,5 +79,5 @@ export type LetterErrorClass = (typeof LETTER_ERROR_CLASSES)[number];
 /** Limits that the schema, the sidecar and the core share. */
 export const MAX_SOLUTION_BYTES = 12_288;
 export const MAX_CALLBACK_URL_LENGTH = 512;
-/** A letter may hold what status may not: a result is evidence even where it is too large to apply. */
-export const MAX_LETTER_CODE_LENGTH = 65_536;
+/** A letter may hold what status may not: as much as one reply of the provider brings. */
+export const MAX_LETTER_CODE_LENGTH = 262_144;

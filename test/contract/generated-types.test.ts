@@ -16,6 +16,7 @@ import {
   LETTER_ERROR_CLASSES,
   LETTER_PHASES,
   LETTER_STAGES,
+  MAX_LETTER_CODE_LENGTH,
   MAX_SOLUTION_BYTES,
   RESULT_SOURCES,
   TASK_PHASES,
@@ -54,8 +55,9 @@ describe('names', () => {
     expect(schemaAt(definition, path).enum).toEqual([...list]);
   });
 
-  it('bounds a solution by the number of bytes that the code keeps to', () => {
+  it('bounds a solution and a letter by what the code keeps to', () => {
     expect(schemaAt(task, 'status.solution.value').maxLength).toBe(MAX_SOLUTION_BYTES);
+    expect(schemaAt(letter, 'spec.payload.code').maxLength).toBe(MAX_LETTER_CODE_LENGTH);
   });
 });
 

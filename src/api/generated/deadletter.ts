@@ -38,7 +38,7 @@ export interface DeadLetterSpec {
    */
   payload: {
     /**
-     * The solution as it is to be stored. A letter takes more (65,536 characters) than a task (12,288 bytes), so that a result which is too large is kept too.
+     * The solution as it is to be stored. A letter takes more (262,144 characters) than a task (12,288 bytes), so that a result which is too large is kept too.
      */
     code: string;
     /**

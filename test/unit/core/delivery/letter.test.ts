@@ -4,6 +4,7 @@ import type { DeadLetter, DeadLetterStatus } from '../../../../src/api/deadlette
 import type { Delivery, ReceivedResult } from '../../../../src/core/delivery.ts';
 import type { ApiRequest } from '../../../../src/core/protocol.ts';
 import type { ModelApi } from '../../../support/model-api.ts';
+import { MAX_LETTER_CODE_LENGTH } from '../../../../src/api/names.ts';
 import { deliverResult } from '../../../../src/core/delivery.ts';
 import { CAPTCHA_ID, T0, aTask } from '../../../support/builders.ts';
 import { createModelApi, outage, refusal, runModel } from '../../../support/model-api.ts';
@@ -163,7 +164,7 @@ describe('the caller keeps the result', () => {
   });
   it('where it is larger than a letter may hold, without marking the task', () => {
     const api = world(aTask().intended().submitted().build());
-    expect(deliver(api, received({ value: 'x'.repeat(65_537) }))).toMatchObject({
+    expect(deliver(api, received({ value: 'x'.repeat(MAX_LETTER_CODE_LENGTH + 1) }))).toMatchObject({
       kind: 'retry',
       error: { class: 'TooLarge' },
     });
