@@ -1,0 +1,31 @@
+/** The versions that the local control plane is named and cached by are those that its Go modules pin. */
+import { readFile } from 'node:fs/promises';
+
+import { describe, expect, it } from 'vitest';
+
+import { ETCD_VERSION, GO_VERSION, KUBERNETES_VERSION } from '../../src/dev/control-plane/versions.ts';
+
+const modules = new URL('../../src/dev/control-plane/modules/', import.meta.url);
+const goMod = await readFile(new URL('go.mod', modules), 'utf8');
+const goSum = await readFile(new URL('go.sum', modules), 'utf8');
+
+describe('the pinned Go modules', () => {
+  it('require the Kubernetes, etcd and Go versions that the code names', () => {
+    expect(goMod).toContain(`k8s.io/kubernetes v${KUBERNETES_VERSION}\n`);
+    expect(goMod).toMatch(new RegExp(`go\\.etcd\\.io/etcd/server/v3 v${ETCD_VERSION.replaceAll('.', '\\.')} `));
+    expect(goMod).toMatch(new RegExp(`^go ${GO_VERSION.replace('.', '\\.')}`, 'm'));
+  });
+
+  it("take every part of Kubernetes' own repository at the same version", () => {
+    const staging = KUBERNETES_VERSION.replace(/^1/, '0');
+    const replaced = [...goMod.matchAll(/^\t(k8s\.io\/\S+) => \1 v(\S+)$/gm)];
+    expect(replaced.length).toBeGreaterThan(30);
+    expect(replaced.filter(([, , version]) => version !== staging).map(([line]) => line)).toEqual([]);
+  });
+
+  it('are covered by checksums, and come from nowhere but their own names', () => {
+    expect(goSum).toContain(`k8s.io/kubernetes v${KUBERNETES_VERSION} h1:`);
+    expect(goSum).toContain(`go.etcd.io/etcd/server/v3 v${ETCD_VERSION} h1:`);
+    expect(goMod).not.toMatch(/=> (?:\.|\/)/);
+  });
+});
