@@ -7,7 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { delimiter, dirname, resolve } from 'node:path';
 import { load } from 'js-yaml';
-import type { AccessSource, Credentials, TlsParts } from './access.ts';
+import type { AccessSource, Credentials, TlsParts } from './credentials.ts';
 
 type Fields = Record<string, unknown>;
 /** A named entry and the folder its relative paths start from. */

@@ -3,8 +3,8 @@
  * streams for watches. It speaks text and chunks; what they mean is the business of `client.ts`. It never throws for
  * network trouble and never repeats a request. HTTP/1.1 on purpose: one HTTP/2 connection costs the server more.
  */
-import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
+import Pool from 'undici/lib/dispatcher/pool.js';
 import type { Access } from './access.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

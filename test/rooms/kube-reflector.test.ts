@@ -73,6 +73,8 @@ interface Followed {
   held(): Record<string, string>;
   deleted: string[];
   causes: string[];
+  /** For each restart, whether it counted as an interruption. */
+  interruptions: boolean[];
   sleeps: number[];
   troubles: string[];
   faults: unknown[];
@@ -87,7 +89,14 @@ function project(raw: KubeObject) {
 async function follow(server: WatchServer, extra: Partial<ReflectorOptions> = {}): Promise<Followed> {
   const client = createKubeClient({ access: await server.api.access(), userAgent: 'test' });
   const store = createStore({ project });
-  const seen: Omit<Followed, 'reflector' | 'held'> = { deleted: [], causes: [], sleeps: [], troubles: [], faults: [] };
+  const seen: Omit<Followed, 'reflector' | 'held'> = {
+    deleted: [],
+    causes: [],
+    interruptions: [],
+    sleeps: [],
+    troubles: [],
+    faults: [],
+  };
   store.subscribe((key, change) => change === 'deleted' && seen.deleted.push(key));
   const clock: ReflectorClock = {
     monotonicMs: () => performance.now(),
@@ -98,7 +107,10 @@ async function follow(server: WatchServer, extra: Partial<ReflectorOptions> = {}
     },
   };
   const hooks = {
-    onRestart: ({ cause }: { cause: string }) => seen.causes.push(cause),
+    onRestart: ({ cause }: { cause: string }) => {
+      seen.causes.push(cause);
+      queueMicrotask(() => seen.interruptions.push(reflector.watchingSinceMs() === undefined));
+    },
     onUnavailable: ({ message }: { message: string }) => seen.troubles.push(message),
     onAvailable: () => seen.troubles.push('available'),
     onFault: ({ error }: { error: unknown }) => seen.faults.push(error),
@@ -161,6 +173,7 @@ test('resumes at once where a watch ended, without a list and without a backoff'
   server.send('MODIFIED', item('a', 8));
   await waitUntil('the event after it', () => followed.held()['ns/a'] === '8');
   expect([server.lists, followed.sleeps, followed.causes]).toEqual([1, [], ['ended']]);
+  expect(followed.interruptions).toEqual([false]);
   expect(followed.reflector.watchingSinceMs()).toBe(since);
 });
 
@@ -211,13 +224,14 @@ test.each([
   expect(followed.held()).toEqual({ 'ns/b': '2', 'ns/c': '30' });
   expect(followed.deleted).toEqual(['ns/a']);
   expect([followed.causes, server.watches[1]?.version]).toEqual([['expired'], '40']);
+  expect(followed.interruptions).toEqual([true]);
 });
 
 test('reconnects when a watch is silent for too long', async () => {
   const server = await startWatchServer();
   const followed = await follow(server, { silenceMs: 150 });
   await watching(server, 2);
-  expect(followed.causes[0]).toBe('silent');
+  expect([followed.causes[0], followed.interruptions[0]]).toEqual(['silent', true]);
   expect(server.lists).toBe(1);
 });
 

@@ -6,7 +6,8 @@ import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { createAccess } from '../../src/kube/access.ts';
-import type { Access, Credentials } from '../../src/kube/access.ts';
+import type { Access } from '../../src/kube/access.ts';
+import type { Credentials } from '../../src/kube/credentials.ts';
 
 export interface ScriptedRequest {
   method: string;
