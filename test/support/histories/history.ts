@@ -1,0 +1,246 @@
+/**
+ * Plays one random history and judges it. First a wild part, in which anybody may act between any two requests; then
+ * every cause is removed and everyone is given time, until nothing is left to do. What must hold then is the contract:
+ * no kept result lost, at most one solution, no second payment that was not counted, every letter at an end.
+ */
+import type { CaptchaTask } from '../../../src/api/captchatask.ts';
+import type { DeadLetter } from '../../../src/api/deadletter.ts';
+import type { StoredObject } from '../model-api.ts';
+import type { Actor, World } from './world.ts';
+import { CAPTCHA_TASK, DEAD_LETTER, SECRET } from '../../../src/api/names.ts';
+import { phaseOf } from '../../../src/core/deadletter/facts.ts';
+import { isFinished } from '../../../src/core/task/transitions.ts';
+import { answerCall, letterPass, restartOperator, taskPass, watchLetter, watchTask } from './operator.ts';
+import * as others from './others.ts';
+import { SOLUTION_SECRET, TASK, advance, createWorld, note, pick } from './world.ts';
+
+const WILD_STEPS = 120;
+/** Rounds of a quarter of a minute to some minutes; a budget of retries and a time to live fit in. */
+const MAX_QUIET_ROUNDS = 400;
+
+export interface HistoryEnd {
+  /** `gone`, or the reason of `Solved`, with the source of a solution. */
+  task: string;
+  letters: number;
+}
+
+type Action = [weight: number, act: (world: World) => void];
+
+const ACTIONS: readonly Action[] = [
+  [30, operatorStep],
+  [24, letterStep],
+  [24, sidecarStep],
+  [14, others.serveCall],
+  [8, others.solveOrder],
+  [8, others.callBack],
+  [10, watchSome],
+  [9, passTime],
+  [1, stepClock],
+  [1, restartOperator],
+  [1.5, others.restartSidecar],
+  [4, others.placeForeignSecret],
+  [2, others.removeForeignSecret],
+  [2, others.togglePermission],
+  [2, others.redriveLetter],
+  [0.4, others.deleteLetter],
+  [0.25, others.deleteOrRecreateTask],
+];
+const TOTAL = ACTIONS.reduce((sum, [weight]) => sum + weight, 0);
+
+/** Throws with the broken rule; `traced` puts what happened into the message. */
+export function playHistory(seed: number, traced = false): HistoryEnd {
+  const world = createWorld(seed, traced);
+  try {
+    watchTask(world, 0);
+    for (let step = 0; step < WILD_STEPS; step += 1) chooseAction(world)(world);
+    settleDown(world);
+    return judge(world);
+  } catch (error) {
+    const story = world.trace === undefined ? '' : `\n${world.trace.join('\n')}`;
+    throw new Error(`history ${seed}: ${error instanceof Error ? error.message : String(error)}${story}`, {
+      cause: error,
+    });
+  }
+}
+
+function chooseAction(world: World): Action[1] {
+  let point = world.random() * TOTAL;
+  for (const [weight, act] of ACTIONS) {
+    point -= weight;
+    if (point < 0) return act;
+  }
+  return passTime;
+}
+
+function operatorStep(world: World): void {
+  const { operator } = world;
+  operator.actor ??= { work: taskPass(world) };
+  if (advance(world, operator.actor)) operator.actor = undefined;
+}
+
+/** Letters are worked on side by side, but never two of one task (`busy`). */
+function letterStep(world: World): void {
+  const { operator } = world;
+  const name = pick(world, [...operator.letters.keys(), ...operator.retries.keys()]);
+  if (name === undefined) return;
+  const actor: Actor = operator.retries.get(name) ?? { work: letterPass(world, name) };
+  if (advance(world, actor)) operator.retries.delete(name);
+  else operator.retries.set(name, actor);
+}
+
+function sidecarStep(world: World): void {
+  const record = pick(world, world.spool);
+  if (record === undefined) return;
+  record.actor ??= { work: others.drainRecord(world, record) };
+  if (advance(world, record.actor)) record.actor = undefined;
+}
+
+function watchSome(world: World): void {
+  watchTask(world, Math.floor(world.random() * 3));
+  const letter = pick(world, [...world.operator.letters.keys(), ...world.api.all(DEAD_LETTER.plural).map(nameOf)]);
+  if (letter !== undefined) watchLetter(world, letter);
+}
+
+function passTime(world: World): void {
+  const ms = pick(world, [200, 1_000, 1_000, 6_000, 6_000, 20_000, 20_000, 60_000, 200_000]) ?? 1_000;
+  world.now += ms;
+  world.mono += ms;
+}
+
+function stepClock(world: World): void {
+  world.now += Math.floor((world.random() - 0.5) * 240_000);
+  note(world, 'the wall clock is set');
+}
+
+/** Every cause is removed, everyone is heard, time passes: until nothing is left to do. */
+function settleDown(world: World): void {
+  note(world, '--- everything is repaired');
+  world.outage = 0;
+  world.forbidden = { solutions: false, letters: false, secrets: false };
+  others.removeForeignSecret(world);
+  for (let round = 0; round < MAX_QUIET_ROUNDS; round += 1) {
+    others.removeForeignSecret(world);
+    everyoneActs(world);
+    if (isQuiet(world)) return;
+    passQuietTime(world, round);
+  }
+  throw new Error(`not settled: ${JSON.stringify(leftOver(world))}`);
+}
+
+function everyoneActs(world: World): void {
+  for (let turn = 0; turn < 6; turn += 1) {
+    watchTask(world, 0);
+    for (const name of [...world.operator.letters.keys(), ...world.api.all(DEAD_LETTER.plural).map(nameOf)]) {
+      watchLetter(world, name);
+    }
+    finish(world, () => world.operator.actor !== undefined, operatorStep);
+    operatorStep(world);
+    finish(world, () => world.operator.actor !== undefined, operatorStep);
+    finish(world, () => world.operator.retries.size > 0, letterStep);
+    for (const name of world.operator.letters.keys()) run(world, { work: letterPass(world, name) });
+    for (const record of world.spool) {
+      run(world, record.actor ?? { work: others.drainRecord(world, record) });
+      record.actor = undefined;
+    }
+    for (const order of world.orders) order.answer ??= { value: `solution-${order.id}` };
+    for (const call of world.calls.splice(0)) answerCall(world, call);
+  }
+}
+
+function run(world: World, actor: Actor): void {
+  for (let requests = 0; !advance(world, actor); requests += 1) {
+    if (requests > 200) throw new Error('a piece of work does not end');
+  }
+}
+
+function finish(world: World, open: () => boolean, step: (world: World) => void): void {
+  for (let steps = 0; open(); steps += 1) {
+    step(world);
+    if (steps > 2_000) throw new Error('a piece of work does not end');
+  }
+}
+
+function passQuietTime(world: World, round: number): void {
+  const ms = round < 40 ? 15_000 : 300_000;
+  world.now += ms;
+  world.mono += ms;
+}
+
+function isQuiet(world: World): boolean {
+  const task = world.api.read<CaptchaTask>(CAPTCHA_TASK.plural, TASK);
+  if (task !== undefined && !isFinished(task)) return false;
+  return world.spool.length === 0 && lettersOf(world).every((letter) => phaseOf(letter) !== 'Pending');
+}
+
+function judge(world: World): HistoryEnd {
+  const task = world.api.read<CaptchaTask>(CAPTCHA_TASK.plural, TASK);
+  for (const letter of lettersOf(world)) judgeLetter(world, letter, task);
+  if (task !== undefined) judgeTask(world, task);
+  const { conditions, solution } = task?.status ?? {};
+  const end = task === undefined ? 'gone' : `${conditions?.[0]?.reason ?? ''} ${solution?.source ?? ''}`.trim();
+  return { task: end, letters: lettersOf(world).length };
+}
+
+function judgeLetter(world: World, letter: DeadLetter, task: CaptchaTask | undefined): void {
+  const { status, spec } = letter;
+  const ours = task?.metadata.uid === spec.taskRef.uid ? task : undefined;
+  demand(status?.completionTime !== undefined, `letter ${letter.metadata.name} has an end with a time`);
+  if (status?.phase === 'Resolved' && ours !== undefined) {
+    demand(ours.status?.solution?.source === 'DeadLetter', 'a resolved letter solved its task');
+    demand(valueOf(world, ours) === spec.payload.code, 'a resolved letter put its own content there');
+  }
+}
+
+function judgeTask(world: World, task: CaptchaTask): void {
+  const { uid } = task.metadata;
+  const { status } = task;
+  const orders = world.orders.filter((order) => order.uid === uid);
+  const allowed = 1 + task.spec.backoffLimit + (status?.unknownSubmissions ?? 0);
+  demand(orders.length <= allowed, `no payment beyond the attempts allowed and counted: ${orders.length} > ${allowed}`);
+  if (status?.phase === 'Solved') {
+    const value = valueOf(world, task);
+    const answers = orders.flatMap(({ answer }) => (answer !== undefined && 'value' in answer ? [answer.value] : []));
+    demand(value !== undefined && answers.includes(value), 'the solution is one that the provider gave for this task');
+    const id = orders.find(
+      (order) => order.attempt === status.solution?.attempt && order.id === status.solution?.captchaID,
+    );
+    demand(id !== undefined, 'the solution names the attempt and the id that it came from');
+    return;
+  }
+  const kept = world.kept.filter((result) => result.uid === uid && couldBeStored(task, result.value));
+  const lost =
+    kept.length > 0 &&
+    !world.discarded.has(uid) &&
+    !lettersOf(world).some(({ status }) => status?.phase === 'Abandoned');
+  demand(!lost, `a task whose result is kept in a letter is solved, not ${status?.conditions?.[0]?.reason}`);
+}
+
+function couldBeStored(task: CaptchaTask, value: string): boolean {
+  return task.spec.solutionSecretName !== undefined || value.length <= 12_288;
+}
+
+/** The solution's text, from status or from the task's own Secret. */
+function valueOf(world: World, task: CaptchaTask): string | undefined {
+  const { solution } = task.status ?? {};
+  if (solution?.secretRef === undefined) return solution?.value;
+  const secret = world.api.read<StoredObject>(SECRET.plural, SOLUTION_SECRET);
+  const owner = secret?.metadata.ownerReferences?.[0]?.uid;
+  return owner === task.metadata.uid ? atob(secret?.data?.['value'] ?? '') : undefined;
+}
+
+function lettersOf(world: World): DeadLetter[] {
+  return world.api.all<DeadLetter>(DEAD_LETTER.plural);
+}
+
+function nameOf(object: StoredObject): string {
+  return object.metadata.name;
+}
+
+function leftOver(world: World): object {
+  const letters = lettersOf(world).map(({ status }) => status);
+  return { task: world.operator.task?.status, letters, spool: world.spool.length };
+}
+
+function demand(holds: boolean, rule: string): asserts holds {
+  if (!holds) throw new Error(rule);
+}
