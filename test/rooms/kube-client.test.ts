@@ -1,4 +1,6 @@
 /** The Kubernetes client against a scripted server on a real TLS socket: pool, deadlines, Retry-After, credentials. */
+import { createConnection, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { createAccess } from '../../src/kube/access.ts';
@@ -104,6 +106,39 @@ test('does not repeat a 500, nor a 503 that names no time', async () => {
   expect(await client.execute(GET)).toMatchObject({ status: 500, transient: true });
   expect(await client.execute(PUT)).toMatchObject({ status: 503, transient: true, sent: true });
   expect(api.requests).toHaveLength(2);
+});
+
+test('does not call a write unsent whose first try a 503 may have hidden', async () => {
+  const api = await startScriptedApi((_request, response) => {
+    answer(response, 503, {}, { 'retry-after': '0', connection: 'close' });
+    void api.close();
+  });
+  const client = await connect(api);
+  expect(await client.execute(PUT)).toMatchObject({ reason: 'Unreachable', sent: true });
+});
+
+test('never sends late what was given up while it waited for a connection', async () => {
+  const api = await start((_request, response) => answer(response, 200, OBJECT));
+  const port = Number(new URL(api.server).port);
+  let opened = 0;
+  const slow = createServer((socket) => {
+    setTimeout(() => {
+      opened++;
+      const onward = createConnection(port, '127.0.0.1');
+      socket.pipe(onward).pipe(socket);
+      for (const end of [socket, onward]) end.on('error', () => socket.destroy());
+    }, 200);
+  });
+  await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+  releases.push(() => new Promise((resolve) => slow.close(() => resolve())));
+  const server = `https://127.0.0.1:${(slow.address() as AddressInfo).port}`;
+  const tls = { rejectUnauthorized: false };
+  const access = await createAccess({ server, namespace: undefined, read: async () => ({ tls }) });
+  const client = await connect(api, { access });
+  expect(await client.execute(PUT, { timeoutMs: 100 })).toMatchObject({ reason: 'Timeout', sent: false });
+  await waitUntil('the late connection', () => opened > 0);
+  expect(await client.execute(GET)).toMatchObject({ ok: true });
+  expect(api.requests.map(({ method }) => method)).toEqual(['GET']);
 });
 
 test('gives up at the deadline, and says that a write may have been acted on', async () => {

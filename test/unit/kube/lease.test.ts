@@ -157,6 +157,15 @@ describe('a leader', () => {
     expect(a.changes).toEqual([true, false, true]);
   });
 
+  test('tells of its stepping down by itself, without being asked', async () => {
+    const server = new LeaseServer();
+    const a = campaign(server, 'a');
+    await pass(10);
+    server.down = true;
+    await pass(10_100);
+    expect(a.changes).toEqual([true, false]);
+  });
+
   test('is none the moment it runs again after a pause, before any timer ran', async () => {
     const server = new LeaseServer();
     let pausedMs = 0;
