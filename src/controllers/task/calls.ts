@@ -26,6 +26,7 @@ export function startSubmission(context: TaskContext, task: CaptchaTask): void {
     apiKey === undefined ? undefined : requestOf(task, apiKey, memory.sources, memory.intent?.pingbackURL);
   const sentMono = memory.intent?.sentMono ?? moment.mono;
   remember(context, task, callSent);
+  context.lanes.started(keyOfTask(task));
   track(context, async () => {
     const outcome = request === undefined ? KEY_VANISHED : await submit(context, task, request);
     submissionAnswered(context, task, outcome, sentMono);

@@ -16,6 +16,8 @@ export interface Lanes {
   view(key: string, apiKey: string | undefined): LaneView;
   join(task: { key: string; age: number }, apiKey: string): void;
   leave(key: string): void;
+  /** The call of this turn begins: the next intent may be written. */
+  started(key: string): void;
   called(key: string, outcome: SubmitOutcome): void;
   polled(apiKey: string, outcome: PollOutcome): void;
   /** Books the next poll of this key: how many milliseconds to wait for it. */
@@ -75,6 +77,10 @@ export function createLanes(options: LanesOptions): Lanes {
     },
     leave(key) {
       if (admit.leave(all, key)) requestPump(state);
+    },
+    started(key) {
+      admit.started(all, key);
+      requestPump(state);
     },
     called(key, outcome) {
       admit.called(all, key, outcome, options.moment());

@@ -22,18 +22,34 @@ import {
 } from './lane.ts';
 import { REJECTIONS_WINDOW_MS } from './policy.ts';
 
+/**
+ * Intents that are written at once. Each of them brings two more writes, the id and the result, which must not queue
+ * behind further intents: so this is a third of what keeps a small API server busy.
+ */
+const MAX_STARTING = 6;
+
 export interface Admission {
   readonly policy: Pick<TaskPolicy, 'maxConcurrentSubmissions' | 'rejectedKeysLimit'>;
   readonly lanes: Map<string, Lane>;
   /** Where a task waits or has its turn, and where it holds a permit. */
   readonly places: Map<string, Lane>;
   readonly permits: Map<string, Lane>;
+  /** Turns whose intent is being written; see `MAX_STARTING`. */
+  readonly starting: Set<string>;
   address: Breaker | undefined;
   rejections: number[];
 }
 
 export function createAdmission(policy: Admission['policy']): Admission {
-  return { policy, lanes: new Map(), places: new Map(), permits: new Map(), address: undefined, rejections: [] };
+  return {
+    policy,
+    lanes: new Map(),
+    places: new Map(),
+    permits: new Map(),
+    starting: new Set(),
+    address: undefined,
+    rejections: [],
+  };
 }
 
 /** Takes a place in the lane of this API key, unless the task has one there; a place in another lane is given up. */
@@ -50,6 +66,7 @@ export function leave(all: Admission, key: string): boolean {
   if (lane === undefined) return false;
   if (ticketIn(lane, key) === 'granted') all.address = relieved(all.address, false);
   leaveLane(lane, key);
+  all.starting.delete(key);
   return all.places.delete(key);
 }
 
@@ -63,16 +80,32 @@ export function ticketOf(all: Admission, key: string, apiKey: string): 'none' | 
   return lane === all.lanes.get(apiKey) ? ticketIn(lane, key) : 'none';
 }
 
-/** Grants as many turns as the limits allow, in every lane, and returns whose they are. */
+/**
+ * Grants turns as the limits allow, one lane after the other so that no key waits for another's backlog, and returns
+ * whose they are.
+ */
 export function pump(all: Admission, mono: number): string[] {
   const granted: string[] = [];
-  for (const lane of all.lanes.values()) {
-    for (let key = grantOne(lane, mono); key !== undefined; key = grantOne(lane, mono)) {
+  for (let served = true; served;) {
+    served = false;
+    for (const [apiKey, lane] of Array.from(all.lanes)) {
+      const key = all.starting.size < MAX_STARTING ? grantOne(lane, mono) : undefined;
+      if (key === undefined) continue;
+      served = true;
       granted.push(key);
+      all.starting.add(key);
+      // A lane that was served goes to the end of the line.
+      all.lanes.delete(apiKey);
+      all.lanes.set(apiKey, lane);
       if (all.address !== undefined) all.address = { ...all.address, probing: true };
     }
   }
   return granted;
+}
+
+/** The intent of this turn is written and its call begins. */
+export function started(all: Admission, key: string): void {
+  all.starting.delete(key);
 }
 
 /** A call was made in this task's turn and came back. */
