@@ -112,6 +112,7 @@ export function started(all: Admission, key: string): void {
 export function called(all: Admission, key: string, outcome: SubmitOutcome, moment: Moment): void {
   const lane = all.places.get(key);
   all.places.delete(key);
+  all.starting.delete(key);
   noteAddress(all, outcome, moment);
   if (lane === undefined) return;
   const fault = faultOf(outcome);

@@ -1,0 +1,260 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { SubmitOutcome } from '../../../../src/core/outcome.ts';
+import * as admit from '../../../../src/core/task/admit.ts';
+import { PERMIT_MS } from '../../../../src/core/task/policy.ts';
+
+const ACCEPTED: SubmitOutcome = { kind: 'accepted', captchaID: '1' };
+const BUSY: SubmitOutcome = { kind: 'refused', class: 'busy', code: 'ERROR_ZERO_BALANCE' };
+const WRONG_KEY: SubmitOutcome = { kind: 'refused', class: 'keyRejected', code: 'ERROR_WRONG_USER_KEY' };
+const BANNED: SubmitOutcome = { kind: 'refused', class: 'addressBlocked', code: 'IP_BANNED', retryAfterMs: 300_000 };
+const UNKNOWN: SubmitOutcome = { kind: 'unknown', cause: 'reset' };
+
+const moment = (mono: number) => ({ now: 0, mono, random: 0.5 });
+const admission = (limits = {}) =>
+  admit.createAdmission({ maxConcurrentSubmissions: 32, rejectedKeysLimit: 4, ...limits });
+const joinMany = (all: admit.Admission, count: number, apiKey = 'k', mono = 0) => {
+  for (let n = 0; n < count; n += 1) admit.join(all, { key: `${apiKey}${n}`, age: n }, apiKey, mono);
+};
+/** Grants, begins and ends one call after the other. */
+const callOnce = (all: admit.Admission, outcome: SubmitOutcome, mono: number) => {
+  const [key] = admit.pump(all, mono);
+  if (key === undefined) return undefined;
+  admit.started(all, key);
+  admit.called(all, key, outcome, moment(mono));
+  return key;
+};
+
+describe('turns', () => {
+  test('go to the oldest task first, whenever it joined', () => {
+    const all = admission();
+    admit.join(all, { key: 'young', age: 20 }, 'k', 0);
+    admit.join(all, { key: 'old', age: 10 }, 'k', 0);
+    expect(admit.pump(all, 0)).toEqual(['old']);
+  });
+  test('a key never accepted gets one call at a time', () => {
+    const all = admission();
+    joinMany(all, 5);
+    expect(admit.pump(all, 0)).toHaveLength(1);
+    expect(admit.pump(all, 0)).toHaveLength(0);
+  });
+  test('an accepted key gets as many calls as are allowed at once', () => {
+    const all = admission({ maxConcurrentSubmissions: 3 });
+    joinMany(all, 10);
+    callOnce(all, ACCEPTED, 0);
+    expect(admit.pump(all, 0)).toHaveLength(3);
+  });
+  test('of several keys alternate, so that no backlog starves another key', () => {
+    const all = admission();
+    joinMany(all, 50, 'a');
+    joinMany(all, 50, 'b');
+    for (const key of admit.pump(all, 0)) admit.called(all, key, ACCEPTED, moment(0));
+    const keys = admit.pump(all, 0).map((key) => key[0]);
+    expect(keys.filter((key) => key === 'a').length).toBe(3);
+    expect(keys.filter((key) => key === 'b').length).toBe(3);
+  });
+  test('that are given up are given to the next', () => {
+    const all = admission();
+    joinMany(all, 2);
+    const [first] = admit.pump(all, 0);
+    admit.leave(all, first ?? '');
+    expect(admit.pump(all, 0)).toEqual(['k1']);
+  });
+});
+
+describe('a busy provider', () => {
+  test('makes the whole key back off, and lets one probe pass a step', () => {
+    const all = admission();
+    joinMany(all, 10);
+    callOnce(all, BUSY, 0);
+    expect(admit.pump(all, 4_999)).toEqual([]);
+    expect(callOnce(all, BUSY, 5_000)).toBe('k1');
+    expect(admit.pump(all, 14_999)).toEqual([]);
+    expect(admit.pump(all, 15_000)).toHaveLength(1);
+    expect(admit.pump(all, 15_001)).toEqual([]);
+  });
+  test('32 answers of "busy" at once are one step', () => {
+    const all = admission();
+    joinMany(all, 50);
+    callOnce(all, ACCEPTED, 0);
+    const granted = admit.pump(all, 0);
+    for (const key of granted) admit.called(all, key, BUSY, moment(100));
+    expect(admit.pump(all, 5_100)).toHaveLength(1);
+  });
+  test('is forgotten at the first acceptance', () => {
+    const all = admission();
+    joinMany(all, 50);
+    callOnce(all, BUSY, 0);
+    callOnce(all, ACCEPTED, 5_000);
+    expect(admit.blockage(all, 'k', 5_000)).toBeUndefined();
+    expect(admit.pump(all, 5_000).length).toBeGreaterThan(1);
+  });
+  test('says so to those who wait', () => {
+    const all = admission();
+    joinMany(all, 2);
+    callOnce(all, BUSY, 0);
+    expect(admit.blockage(all, 'k', 1)).toMatchObject({ reason: 'ProviderBusy' });
+    callOnce(all, UNKNOWN, 5_000);
+    expect(admit.blockage(all, 'k', 5_001)).toMatchObject({ reason: 'ProviderUnreachable' });
+  });
+});
+
+describe('rejected keys and addresses', () => {
+  test('a rejected key rests for five minutes, for polls too', () => {
+    const all = admission();
+    joinMany(all, 2);
+    callOnce(all, WRONG_KEY, 0);
+    expect(admit.pump(all, 299_999)).toEqual([]);
+    expect(admit.pollPauseMs(all, 'k', 1_000)).toBe(299_000);
+    expect(admit.pump(all, 300_000)).toHaveLength(1);
+  });
+  test('when too many keys were rejected, keys never accepted wait and accepted ones go on', () => {
+    const all = admission({ rejectedKeysLimit: 2 });
+    joinMany(all, 2, 'good');
+    callOnce(all, ACCEPTED, 0);
+    for (const apiKey of ['bad', 'worse']) {
+      joinMany(all, 1, apiKey);
+      admit.pump(all, 0);
+      admit.called(all, `${apiKey}0`, WRONG_KEY, moment(0));
+    }
+    joinMany(all, 1, 'new');
+    expect(admit.ticketOf(all, 'good1', 'good')).toBe('granted');
+    expect(admit.pump(all, 0)).toEqual([]);
+    expect(admit.blockage(all, 'new', 0)).toMatchObject({ reason: 'KeyRejected' });
+    expect(admit.pump(all, 300_000)).toContain('new0');
+  });
+  test('a banned address stops every key, and one probe of all keys ends it', () => {
+    const all = admission();
+    joinMany(all, 1, 'a');
+    callOnce(all, BANNED, 0);
+    joinMany(all, 2, 'b');
+    joinMany(all, 2, 'c');
+    expect(admit.pump(all, 299_999)).toEqual([]);
+    expect(admit.pollPauseMs(all, 'b', 0)).toBe(300_000);
+    const [probe] = admit.pump(all, 300_000);
+    expect(admit.pump(all, 300_000)).toEqual([]);
+    admit.called(all, probe ?? '', ACCEPTED, moment(300_000));
+    expect(admit.pump(all, 300_000).length).toBeGreaterThan(0);
+  });
+  test('a probe that was not used leaves the next one free', () => {
+    const all = admission();
+    joinMany(all, 1, 'a');
+    callOnce(all, BANNED, 0);
+    joinMany(all, 2, 'b');
+    const [probe] = admit.pump(all, 300_000);
+    admit.leave(all, probe ?? '');
+    expect(admit.pump(all, 300_000)).toEqual(['b1']);
+  });
+  test('what res.php says about the key stops submissions as well, what it says about load does not', () => {
+    const all = admission();
+    joinMany(all, 1);
+    admit.polled(all, 'k', { kind: 'refused', class: 'busy', code: 'ERROR_TOO_MUCH_REQUESTS' }, moment(0));
+    expect(admit.pollPauseMs(all, 'k', 0)).toBe(10_000);
+    expect(admit.pump(all, 0)).toEqual(['k0']);
+    admit.polled(all, 'k', { kind: 'refused', class: 'keyRejected', code: 'ERROR_KEY_DOES_NOT_EXIST' }, moment(0));
+    joinMany(all, 2);
+    expect(admit.pump(all, 0)).toEqual([]);
+  });
+});
+
+describe('threads of the account', () => {
+  test('bound the open tasks, from acceptance to the final answer', () => {
+    const all = admission();
+    joinMany(all, 10);
+    callOnce(all, ACCEPTED, 0);
+    admit.setThreads(all, 'k', 2);
+    expect(admit.pump(all, 0)).toEqual(['k1']);
+    admit.called(all, 'k1', ACCEPTED, moment(0));
+    expect(admit.pump(all, 0)).toEqual([]);
+    expect(admit.blockage(all, 'k', 0)).toMatchObject({ reason: 'ProviderBusy' });
+    admit.returnPermit(all, 'k0');
+    expect(admit.pump(all, 0)).toEqual(['k2']);
+  });
+  test('come back by themselves after five minutes', () => {
+    const all = admission();
+    joinMany(all, 3);
+    callOnce(all, ACCEPTED, 0);
+    admit.setThreads(all, 'k', 1);
+    expect(admit.pump(all, PERMIT_MS - 1)).toEqual([]);
+    expect(admit.pump(all, PERMIT_MS)).toEqual(['k1']);
+  });
+  test('count tasks that were accepted before this process looked', () => {
+    const all = admission();
+    admit.holdPermit(all, 'earlier', 'k', 100_000);
+    admit.setThreads(all, 'k', 1);
+    joinMany(all, 1);
+    expect(admit.pump(all, 0)).toEqual([]);
+  });
+});
+
+type Step =
+  | { do: 'join' | 'leave' | 'start' | 'return'; n: number }
+  | { do: 'call'; n: number; outcome: SubmitOutcome }
+  | { do: 'wait'; ms: number }
+  | { do: 'threads'; threads: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('join' as const), n: fc.nat(20) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('leave' as const), n: fc.nat(20) }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('start' as const), n: fc.nat(20) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('return' as const), n: fc.nat(20) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('call' as const),
+      n: fc.nat(20),
+      outcome: fc.constantFrom(ACCEPTED, ACCEPTED, BUSY, UNKNOWN, WRONG_KEY, BANNED),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 400_000 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('threads' as const), threads: fc.integer({ min: 1, max: 4 }) }) },
+);
+
+test('whatever happens, the limits hold and nobody waits for ever', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+      const all = admission({ maxConcurrentSubmissions: 3 });
+      const turns = new Set<string>();
+      let mono = 0;
+      let accepted = false;
+      const apply: Record<Step['do'], (one: never) => void> = {
+        join: ({ n }: { n: number }) => {
+          if (!turns.has(`k${n}`)) admit.join(all, { key: `k${n}`, age: n }, 'k', mono);
+        },
+        leave: ({ n }: { n: number }) => {
+          admit.leave(all, `k${n}`);
+          turns.delete(`k${n}`);
+        },
+        start: ({ n }: { n: number }) => admit.started(all, `k${n}`),
+        return: ({ n }: { n: number }) => admit.returnPermit(all, `k${n}`),
+        call: ({ n, outcome }: { n: number; outcome: SubmitOutcome }) => {
+          if (!turns.delete(`k${n}`)) return;
+          admit.started(all, `k${n}`);
+          admit.called(all, `k${n}`, outcome, moment(mono));
+          accepted ||= outcome.kind === 'accepted';
+        },
+        wait: ({ ms }: { ms: number }) => void (mono += ms),
+        threads: ({ threads }: { threads: number }) => admit.setThreads(all, 'k', threads),
+      };
+      for (const one of steps) {
+        apply[one.do](one as never);
+        for (const key of admit.pump(all, mono)) turns.add(key);
+        expect(turns.size).toBeLessThanOrEqual(accepted ? 3 : 1);
+        for (const key of turns) expect(admit.ticketOf(all, key, 'k')).toBe('granted');
+      }
+      // From here on the provider accepts everything and every task is answered: each waiting task gets its turn.
+      for (let n = 0; n < 200 && (turns.size > 0 || admit.queuedFor(all, 'k').length > 0); n += 1) {
+        for (const key of turns) {
+          admit.started(all, key);
+          admit.called(all, key, ACCEPTED, moment(mono));
+          admit.returnPermit(all, key);
+        }
+        turns.clear();
+        mono += 310_000;
+        for (const key of admit.pump(all, mono)) turns.add(key);
+      }
+      expect(admit.queuedFor(all, 'k')).toEqual([]);
+    }),
+    { numRuns: 500 },
+  );
+});
