@@ -10,13 +10,15 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npx --no-install tsc -p tsconfig.build.json
-# The demo, the simulator and the local control plane are not for clusters; declarations are for compilers.
-RUN rm -rf dist/dev dist/bin/demo.* && find dist -name '*.d.ts' -delete
+# Demo, simulator, local control plane and the client package are not for clusters; declarations are for compilers.
+RUN rm -rf dist/dev dist/client dist/bin/demo.* dist/bin/simulator.* && find dist -name '*.d.ts' -delete
 
 FROM --platform=$BUILDPLATFORM node:24.21.0-trixie-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+# What only compilers and debuggers of these packages read is half of their size.
+RUN find node_modules -type f '(' -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.flow' ')' -delete
 
 FROM node:24.21.0-trixie-slim
 WORKDIR /app
