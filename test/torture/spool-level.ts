@@ -1,0 +1,184 @@
+/**
+ * Level 1: the sidecar in front of the stand-in, killed with SIGKILL at random moments again and again, while the
+ * stand-in comes and goes and the ledger client delivers. At the end the stand-in stays, one sidecar drains what is
+ * there, and every callback that was answered 200 has to be in its task, once.
+ *
+ * SIGKILL does not lose what was written and not fsynced; that is what the spool's own tests with failing fsyncs are
+ * for. It does find answers given before the write, and effects without a test.
+ */
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { seededRandom } from '../bench/open-loop.ts';
+import { CAPTCHA_ID } from '../support/builders.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { torturePath } from './keys.ts';
+import { startLedger } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
+import { codeOf, createStandIn, nameOf, uidOf } from './stand-in.ts';
+import type { StandIn } from './stand-in.ts';
+
+export type Mutant = 'none' | 'answer-before-write' | 'check-then-insert';
+
+export interface SpoolLevelOptions {
+  kills: number;
+  /** The run goes on, killing, until this many callbacks were answered 200. */
+  answered: number;
+  seed: number;
+  mutant?: Mutant;
+  onProgress?(kills: number, answered: number): void;
+}
+
+export interface TortureReport {
+  kills: number;
+  outages: number;
+  answered: number;
+  /** Callbacks answered 200 whose result is not in their task. */
+  lost: number;
+  /** Tasks whose solution was written more than once. */
+  twice: number;
+  /** Wrong solutions, unexpected requests, faults of the spool. */
+  wrong: string[];
+  refused: string;
+  slowestMs: number;
+}
+
+interface Arena {
+  options: SpoolLevelOptions;
+  random: () => number;
+  spoolDir: string;
+  socketPath: string;
+  standIn: StandIn;
+  ledger: Ledger;
+  /** Where the sidecar listens; the same port in all its lives. */
+  place: { port: number };
+  kills: number;
+  outages: number;
+  faults: Set<string>;
+}
+
+const ENTRY = fileURLToPath(new URL('sidecar.ts', import.meta.url));
+/** A port where nobody listens. */
+const NOBODY = 1;
+/** Room for callbacks that get no answer because the sidecar is dead. */
+const CALLBACKS_PER_ANSWER = 2;
+
+export async function tortureSpool(options: SpoolLevelOptions): Promise<TortureReport> {
+  const home = await mkdtemp(join(tmpdir(), 'torture-'));
+  const socketPath = join(home, 'api.sock');
+  const callbacks = options.answered * CALLBACKS_PER_ANSWER + 50_000;
+  const standIn = createStandIn(socketPath, callbacks);
+  const place = { port: NOBODY };
+  const ledger = startLedger({
+    port: () => place.port,
+    target: (n) =>
+      `${torturePath({ namespace: 'default', name: nameOf(n), uid: uidOf(n) })}?id=${CAPTCHA_ID}&code=${codeOf(n)}`,
+    callbacks,
+    connections: 48,
+    duplicateEvery: 7,
+  });
+  const arena: Arena = {
+    options,
+    random: seededRandom(options.seed),
+    spoolDir: join(home, 'spool'),
+    socketPath,
+    standIn,
+    ledger,
+    place,
+    kills: 0,
+    outages: 0,
+    faults: new Set(),
+  };
+  try {
+    await standIn.start();
+    await kill(arena);
+    ledger.stop();
+    await ledger.finished;
+    if (!standIn.up()) await standIn.start();
+    await drain(arena);
+    return report(arena);
+  } finally {
+    ledger.stop();
+    await standIn.stop();
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+/** Lives of random length, each ended by SIGKILL, while the stand-in comes and goes. */
+async function kill(arena: Arena): Promise<void> {
+  const { options, ledger, random } = arena;
+  const over = new AbortController();
+  const outages = comeAndGo(arena, over.signal);
+  try {
+    while (arena.kills < options.kills || ledger.answered() < options.answered) {
+      const child = await startSidecar(arena);
+      await delay(20 + random() * 500);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      arena.kills++;
+      if (arena.kills % 50 === 0) options.onProgress?.(arena.kills, ledger.answered());
+    }
+  } finally {
+    over.abort();
+    await outages;
+  }
+}
+
+async function comeAndGo(arena: Arena, over: AbortSignal): Promise<void> {
+  const { standIn, random } = arena;
+  while (!over.aborted) {
+    await delay(50 + random() * 700, undefined, { signal: over }).catch(() => undefined);
+    if (standIn.up()) {
+      await standIn.stop();
+      arena.outages++;
+    } else {
+      await standIn.start();
+    }
+  }
+}
+
+async function startSidecar(arena: Arena): Promise<ChildProcess & { spooled?: number }> {
+  const args = [
+    arena.spoolDir,
+    arena.socketPath,
+    String(arena.place.port === NOBODY ? 0 : arena.place.port),
+    arena.options.mutant ?? 'none',
+  ];
+  const child: ChildProcess & { spooled?: number } = fork(ENTRY, args, { execArgv: [] });
+  child.on('message', (message: { port?: number; spooled?: number; fault?: string }) => {
+    if (message.port !== undefined) arena.place.port = message.port;
+    if (message.spooled !== undefined) child.spooled = message.spooled;
+    if (message.fault !== undefined) arena.faults.add(message.fault);
+  });
+  await Promise.race([once(child, 'message'), once(child, 'exit')]);
+  if (child.exitCode !== null) throw new Error('the sidecar did not start');
+  return child;
+}
+
+async function drain(arena: Arena): Promise<void> {
+  const child = await startSidecar(arena);
+  try {
+    await waitUntil('the last sidecar to drain its spool', () => child.spooled === 0, { boundMs: 300_000 });
+  } finally {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+}
+
+function report({ standIn, ledger, kills, outages, faults }: Arena): TortureReport {
+  let lost = 0;
+  let twice = 0;
+  for (const [n, effects] of standIn.effects.entries()) {
+    if (ledger.acknowledged[n] === 1 && effects === 0) lost++;
+    if (effects > 1) twice++;
+  }
+  const refused = [...ledger.refused].map(([status, count]) => `${status}: ${count}`).join(', ');
+  const answered = ledger.acknowledged.reduce((sum, one) => sum + one, 0);
+  const wrong = [...standIn.wrong.slice(0, 5), ...faults];
+  return { kills, outages, answered, lost, twice, wrong, refused, slowestMs: ledger.slowestMs() };
+}
