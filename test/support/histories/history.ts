@@ -3,7 +3,7 @@
  * every cause is removed and everyone is given time, until nothing is left to do. What must hold then is the contract:
  * no kept result lost, at most one solution, no second payment that was not counted, every letter at an end.
  */
-import type { CaptchaTask } from '../../../src/api/captchatask.ts';
+import type { CaptchaTask, Solution } from '../../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../../src/api/deadletter.ts';
 import type { StoredObject } from '../model-api.ts';
 import type { Actor, World } from './world.ts';
@@ -174,45 +174,44 @@ function isQuiet(world: World): boolean {
 
 function judge(world: World): HistoryEnd {
   const task = world.api.read<CaptchaTask>(CAPTCHA_TASK.plural, TASK);
-  for (const letter of lettersOf(world)) judgeLetter(world, letter, task);
-  if (task !== undefined) judgeTask(world, task);
-  const { conditions, solution } = task?.status ?? {};
-  const end = task === undefined ? 'gone' : `${conditions?.[0]?.reason ?? ''} ${solution?.source ?? ''}`.trim();
-  return { task: end, letters: lettersOf(world).length };
+  const letters = lettersOf(world);
+  for (const letter of letters) judgeLetter(world, letter, task);
+  if (task === undefined) return { task: 'gone', letters: letters.length };
+  judgePayments(world, task);
+  const { conditions, solution } = task.status ?? {};
+  if (solution === undefined) judgeFailure(world, task);
+  else judgeSolution(world, task, solution);
+  return { task: `${conditions?.[0]?.reason} ${solution?.source ?? ''}`.trim(), letters: letters.length };
 }
 
 function judgeLetter(world: World, letter: DeadLetter, task: CaptchaTask | undefined): void {
   const { status, spec } = letter;
-  const ours = task?.metadata.uid === spec.taskRef.uid ? task : undefined;
   demand(status?.completionTime !== undefined, `letter ${letter.metadata.name} has an end with a time`);
-  if (status?.phase === 'Resolved' && ours !== undefined) {
-    demand(ours.status?.solution?.source === 'DeadLetter', 'a resolved letter solved its task');
-    demand(valueOf(world, ours) === spec.payload.code, 'a resolved letter put its own content there');
-  }
+  if (status?.phase !== 'Resolved' || task?.metadata.uid !== spec.taskRef.uid) return;
+  demand(task.status?.solution?.source === 'DeadLetter', 'a resolved letter solved its task');
+  demand(valueOf(world, task) === spec.payload.code, 'a resolved letter put its own content there');
 }
 
-function judgeTask(world: World, task: CaptchaTask): void {
+function judgePayments(world: World, { metadata, spec, status }: CaptchaTask): void {
+  const paid = world.orders.filter((order) => order.uid === metadata.uid).length;
+  const allowed = 1 + spec.backoffLimit + (status?.unknownSubmissions ?? 0);
+  demand(paid <= allowed, `no payment beyond the attempts allowed and counted: ${paid} > ${allowed}`);
+}
+
+function judgeSolution(world: World, task: CaptchaTask, solution: Solution): void {
   const { uid } = task.metadata;
-  const { status } = task;
-  const orders = world.orders.filter((order) => order.uid === uid);
-  const allowed = 1 + task.spec.backoffLimit + (status?.unknownSubmissions ?? 0);
-  demand(orders.length <= allowed, `no payment beyond the attempts allowed and counted: ${orders.length} > ${allowed}`);
-  if (status?.phase === 'Solved') {
-    const value = valueOf(world, task);
-    const answers = orders.flatMap(({ answer }) => (answer !== undefined && 'value' in answer ? [answer.value] : []));
-    demand(value !== undefined && answers.includes(value), 'the solution is one that the provider gave for this task');
-    const id = orders.find(
-      (order) => order.attempt === status.solution?.attempt && order.id === status.solution?.captchaID,
-    );
-    demand(id !== undefined, 'the solution names the attempt and the id that it came from');
-    return;
-  }
-  const kept = world.kept.filter((result) => result.uid === uid && couldBeStored(task, result.value));
-  const lost =
-    kept.length > 0 &&
-    !world.discarded.has(uid) &&
-    !lettersOf(world).some(({ status }) => status?.phase === 'Abandoned');
-  demand(!lost, `a task whose result is kept in a letter is solved, not ${status?.conditions?.[0]?.reason}`);
+  const origin = world.orders.find((order) => order.id === solution.captchaID);
+  const value = origin?.answer !== undefined && 'value' in origin.answer ? origin.answer.value : undefined;
+  demand(origin?.uid === uid && origin.attempt === solution.attempt, 'the solution names the attempt it came from');
+  demand(value === valueOf(world, task), 'the solution is what the provider gave under that id');
+}
+
+function judgeFailure(world: World, task: CaptchaTask): void {
+  const { uid } = task.metadata;
+  const kept = world.kept.some((result) => result.uid === uid && couldBeStored(task, result.value));
+  const abandoned = lettersOf(world).some(({ status }) => status?.phase === 'Abandoned');
+  const lost = kept && !abandoned && !world.discarded.has(uid);
+  demand(!lost, `a task whose result is kept in a letter is solved, not ${task.status?.conditions?.[0]?.reason}`);
 }
 
 function couldBeStored(task: CaptchaTask, value: string): boolean {
@@ -220,12 +219,16 @@ function couldBeStored(task: CaptchaTask, value: string): boolean {
 }
 
 /** The solution's text, from status or from the task's own Secret. */
-function valueOf(world: World, task: CaptchaTask): string | undefined {
-  const { solution } = task.status ?? {};
+function valueOf(world: World, { metadata, status }: CaptchaTask): string | undefined {
+  const { solution } = status ?? {};
   if (solution?.secretRef === undefined) return solution?.value;
-  const secret = world.api.read<StoredObject>(SECRET.plural, SOLUTION_SECRET);
-  const owner = secret?.metadata.ownerReferences?.[0]?.uid;
-  return owner === task.metadata.uid ? atob(secret?.data?.['value'] ?? '') : undefined;
+  const secret = world.api.read(SECRET.plural, SOLUTION_SECRET);
+  const [owner] = secret?.metadata.ownerReferences ?? [];
+  return owner?.uid === metadata.uid ? textIn(secret) : undefined;
+}
+
+function textIn(secret: StoredObject | undefined): string {
+  return atob(secret?.data?.['value'] ?? '');
 }
 
 function lettersOf(world: World): DeadLetter[] {

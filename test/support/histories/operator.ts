@@ -7,7 +7,7 @@ import type { DeadLetter, DeadLetterStatus } from '../../../src/api/deadletter.t
 import type { TaskEffect } from '../../../src/core/task/effects.ts';
 import type { Moment, TaskFacts } from '../../../src/core/task/facts.ts';
 import type { TaskMemory } from '../../../src/core/task/memory.ts';
-import type { PollOutcome } from '../../../src/core/outcome.ts';
+import type { PollOutcome, SubmitOutcome } from '../../../src/core/outcome.ts';
 import type { Protocol } from '../../../src/core/protocol.ts';
 import type { Call, World } from './world.ts';
 import { API_VERSION, CAPTCHA_TASK, DEAD_LETTER } from '../../../src/api/names.ts';
@@ -96,45 +96,34 @@ export function* taskPass(world: World): Protocol<void> {
 }
 
 function* perform(world: World, task: CaptchaTask, effect: TaskEffect, moment: Moment): Protocol<void> {
+  if (effect.kind === 'writeStatus') yield* write(world, task, effect.status);
+  else if (effect.kind === 'writeIntent') yield* writeIntent(world, task, effect);
+  else if (effect.kind === 'deliver') yield* deliver(world, task, moment);
+  else if (effect.kind === 'readLetter') yield* readLetter(world, task);
+  else if (effect.kind === 'readSolutionSecret') yield* readSolutionSecret(world, task, moment);
+  else yield* speak(world, task, effect);
+}
+
+/** Effects about the provider: calls to it, and its answers on their way into status. */
+function* speak(world: World, task: CaptchaTask, effect: TaskEffect): Protocol<void> {
   const { uid } = task.metadata;
-  switch (effect.kind) {
-    case 'writeStatus':
-      yield* write(world, task, effect.status);
-      return;
-    case 'recordReply':
-      if (yield* write(world, task, effect.status)) remember(world, uid, (memory) => memories.replySettled(memory));
-      return;
-    case 'recordRefusal':
-      if (yield* write(world, task, effect.status)) remember(world, uid, memories.refusalSettled);
-      return;
-    case 'settleReply':
-      remember(world, uid, (memory) => settled(memory, effect.conflict, task, world.mono));
-      return;
-    case 'writeIntent':
-      yield* writeIntent(world, task, effect);
-      return;
-    case 'submit':
-      remember(world, uid, memories.callSent);
-      send(world, { kind: 'submit', boot: world.operator.boot, uid, attempt: task.status?.attempts ?? 1 });
-      return;
-    case 'poll':
-      remember(world, uid, (memory) => memories.pollSent(memory, effect.final));
-      send(world, { kind: 'poll', boot: world.operator.boot, task, final: effect.final });
-      return;
-    case 'deliver':
-      yield* deliver(world, task, moment);
-      return;
-    case 'readLetter':
-      yield* readLetter(world, task);
-      return;
-    case 'readSolutionSecret':
-      yield* readSolutionSecret(world, task, moment);
-      return;
-    case 'readKey':
-    case 'readSources':
-    case 'joinLane':
-    case 'leaveLane':
-      return;
+  const { boot } = world.operator;
+  if (effect.kind === 'recordReply' && (yield* write(world, task, effect.status))) {
+    remember(world, uid, (memory) => memories.replySettled(memory));
+  }
+  if (effect.kind === 'recordRefusal' && (yield* write(world, task, effect.status))) {
+    remember(world, uid, memories.refusalSettled);
+  }
+  if (effect.kind === 'settleReply') {
+    remember(world, uid, (memory) => settled(memory, effect.conflict, task, world.mono));
+  }
+  if (effect.kind === 'submit') {
+    remember(world, uid, memories.callSent);
+    send(world, { kind: 'submit', boot, uid, attempt: task.status?.attempts ?? 1 });
+  }
+  if (effect.kind === 'poll') {
+    remember(world, uid, (memory) => memories.pollSent(memory, effect.final));
+    send(world, { kind: 'poll', boot, task, final: effect.final });
   }
 }
 
@@ -218,29 +207,37 @@ function* readSolutionSecret(world: World, task: CaptchaTask, moment: Moment): P
   const { source, attempt, captchaID = '', receivedTime } = solution;
   const held = {
     task: { namespace, name, uid },
-    ...{ source, attempt, captchaID, value, receivedTime: parseTime(receivedTime) ?? moment.now },
+    source,
+    attempt,
+    captchaID,
+    value,
+    receivedTime: parseTime(receivedTime) ?? moment.now,
   };
   remember(world, uid, (memory) => memories.resultHeld(memory, held));
 }
 
 /** The provider's answer to one call reaches the process that asked, if that still lives. */
 export function answerCall(world: World, call: Call): void {
-  const { operator } = world;
-  const reached = call.boot === operator.boot;
-  if (call.kind === 'poll') {
-    const outcome = pollOutcome(world, call.task.status?.submission?.captchaID);
-    note(world, `the provider answers a poll: ${outcome.kind}${reached ? '' : ', to nobody'}`);
-    const poll = { task: call.task, outcome, final: call.final };
-    if (!reached) return;
-    remember(world, call.task.metadata.uid, (memory) => pollAnswered(memory, poll, momentOf(world), DEFAULT_POLICY));
+  const reached = call.boot === world.operator.boot;
+  if (call.kind === 'submit') {
+    const outcome = submitOutcome(world, call.order?.id);
+    note(world, `the provider answers a submission: ${outcome.kind}${reached ? '' : ', to nobody'}`);
+    if (reached) remember(world, call.uid, (memory) => memories.callEnded(memory, outcome, world.mono));
     return;
   }
-  const lost = call.order === undefined || chance(world, world.outage);
-  const outcome = lost
-    ? ({ kind: 'unknown', cause: 'reset' } as const)
-    : ({ kind: 'accepted', captchaID: call.order?.id ?? '' } as const);
-  note(world, `the provider answers a submission: ${outcome.kind}${reached ? '' : ', to nobody'}`);
-  if (reached) remember(world, call.uid, (memory) => memories.callEnded(memory, outcome, world.mono));
+  const { task, final } = call;
+  const outcome = pollOutcome(world, task.status?.submission?.captchaID);
+  note(world, `the provider answers a poll: ${outcome.kind}${reached ? '' : ', to nobody'}`);
+  if (!reached) return;
+  const moment = momentOf(world);
+  remember(world, task.metadata.uid, (memory) =>
+    pollAnswered(memory, { task, outcome, final }, moment, DEFAULT_POLICY),
+  );
+}
+
+function submitOutcome(world: World, id: string | undefined): SubmitOutcome {
+  const lost = id === undefined || chance(world, world.outage);
+  return lost ? { kind: 'unknown', cause: 'reset' } : { kind: 'accepted', captchaID: id };
 }
 
 function pollOutcome(world: World, id: string | undefined): PollOutcome {
