@@ -59,8 +59,15 @@ export function startTaskController(options: TaskControllerOptions): TaskControl
       }),
     );
   }
-  const synced = Promise.all(reflectors.map((reflector) => reflector.synced)).then(() => lead(context, true));
-  const unsubscribe = options.leadership.onChange(() => void synced.then(() => lead(context)));
+  let isSynced = false;
+  const becomeSynced = async (): Promise<void> => {
+    await Promise.all(reflectors.map((reflector) => reflector.synced));
+    isSynced = true;
+    lead(context, true);
+  };
+  const synced = becomeSynced();
+  // In the same instant: a change of the Lease must not be seen later than what follows from it.
+  const unsubscribe = options.leadership.onChange(() => isSynced && lead(context));
   return {
     synced,
     wake: (namespace, name) => context.queue.add(`${namespace}/${name}`),

@@ -126,7 +126,8 @@ function msToPoll({ memory, facts, moment, policy, task }: Situation, open: Subm
   const { poll } = memory;
   if (poll.nextMono !== undefined && poll.after === open.pollAfterTime) return poll.nextMono - moment.mono;
   const dueInMs = (parseTime(open.pollAfterTime) ?? moment.now) - moment.now;
-  const overdueAtStart = -dueInMs > facts.actingMs;
+  // Status holds whole seconds, rounded down: a hint of just now looks up to a second older.
+  const overdueAtStart = -dueInMs > facts.actingMs + 1_000;
   if (!overdueAtStart) return dueInMs;
   // Everything that fell due while nobody acted is spread over one interval, each task at its own place.
   return fractionOf(task.metadata.uid) * pollIntervalMs(true, policy, 0.5) - facts.actingMs;

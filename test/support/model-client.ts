@@ -1,0 +1,98 @@
+/**
+ * A KubeClient over the model API, for tests of a controller's shell: lists, watches and requests in memory, with a
+ * place to lose, refuse or delay any request. What is written is told to the watches at once.
+ */
+import type { CallOptions } from '../../src/kube/sender.ts';
+import type { KubeClient, ListReply } from '../../src/kube/client.ts';
+import type { ApiReply, ApiRequest, KubeObject } from '../../src/kube/types.ts';
+import type { WatchOptions } from '../../src/kube/watch.ts';
+import type { ModelApi, StoredObject } from './model-api.ts';
+import { outage } from './model-api.ts';
+
+/** What becomes of a request: its reply is lost after it was carried out, it never arrives, or it waits first. */
+export type Fate = 'replyLost' | 'notSent' | Promise<void> | undefined;
+
+export interface ModelClient extends KubeClient {
+  /** Asked before each request. */
+  fate: (request: ApiRequest) => Fate;
+  /** While true the watches tell nothing, and never will of what happened meanwhile. */
+  deaf: boolean;
+  /** A change by somebody else, told to the watches. */
+  change(plural: string, name: string, act: () => void): void;
+}
+
+export function createModelClient(api: ModelApi): ModelClient {
+  const watches = new Set<WatchOptions & { plural: string }>();
+
+  function tell(plural: string, before: StoredObject | undefined, after: StoredObject | undefined): void {
+    if (before === after || client.deaf) return;
+    const gone = after === undefined || isFinished(after);
+    const object = (gone ? before : after) as unknown as KubeObject | undefined;
+    if (object === undefined) return;
+    for (const watch of watches) {
+      if (watch.plural === plural)
+        watch.onEvent(gone ? 'DELETED' : before === undefined ? 'ADDED' : 'MODIFIED', object);
+    }
+  }
+
+  function change(plural: string, name: string, act: () => void): void {
+    const before = api.read(plural, name);
+    act();
+    tell(plural, before, api.read(plural, name));
+  }
+
+  function carryOut(request: ApiRequest): ApiReply {
+    let reply: ApiReply = outage();
+    const name = 'name' in request ? request.name : ((request.object as StoredObject).metadata.name ?? '');
+    change(request.resource.plural, name, () => {
+      reply = api.handle(request as Parameters<ModelApi['handle']>[0]);
+    });
+    return reply;
+  }
+
+  const client: ModelClient = {
+    fate: () => undefined,
+    deaf: false,
+    change,
+    async execute(request: ApiRequest, _options?: CallOptions) {
+      const fate = client.fate(request);
+      await (fate instanceof Promise ? fate : Promise.resolve());
+      if (fate === 'notSent') return outage(false);
+      const reply = carryOut(request);
+      return fate === 'replyLost' ? outage(true) : reply;
+    },
+    async list(resource, options): Promise<ListReply> {
+      await Promise.resolve();
+      const finishedWanted = options?.fieldSelector?.includes('!=') !== true;
+      const items = api.all(resource.plural).filter((object) => isFinished(object) === finishedWanted);
+      const newest = Math.max(0, ...api.all(resource.plural).map((object) => Number(object.metadata.resourceVersion)));
+      return {
+        ok: true,
+        items: items as unknown as KubeObject[],
+        resourceVersion: String(newest),
+        continue: undefined,
+      };
+    },
+    watch(resource, options) {
+      const watch = { ...options, plural: resource.plural };
+      watches.add(watch);
+      options.onOpen?.();
+      return new Promise((resolve) => {
+        const stop = (): void => {
+          watches.delete(watch);
+          resolve({ kind: 'stopped' });
+        };
+        if (options.signal.aborted) stop();
+        else options.signal.addEventListener('abort', stop, { once: true });
+      });
+    },
+    load: () => ({ inFlight: 0, waiting: 0 }),
+    close: () => Promise.resolve(),
+  };
+  return client;
+}
+
+function isFinished(object: StoredObject): boolean {
+  const phase = (object.status as { phase?: string } | undefined)?.phase;
+  return phase === 'Solved' || phase === 'Failed';
+}

@@ -1,0 +1,237 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { ApiRequest } from '../../../../src/kube/types.ts';
+import type { Stage } from '../../../support/task-controller.ts';
+import { pollDue, waiting } from '../../../../src/core/task/transitions.ts';
+import { aTask } from '../../../support/builders.ts';
+import { startStage } from '../../../support/task-controller.ts';
+import { waitUntil } from '../../../support/wait-until.ts';
+
+let stage: Stage;
+afterEach(() => stage.controller.stop({ drainMs: 0 }));
+
+const isPut = (request: ApiRequest, phase: string) =>
+  request.verb === 'replaceStatus' && (request.object as { status: { phase: string } }).status.phase === phase;
+/** Does this to the first request that matches only. */
+const once = <Fate>(matches: (request: ApiRequest) => boolean, fate: Fate) => {
+  let done = false;
+  return (request: ApiRequest) => {
+    if (done || !matches(request)) return undefined;
+    done = true;
+    return fate;
+  };
+};
+const fresh = () => aTask().created(Date.now());
+
+describe('the happy path', () => {
+  test('costs the operator two writes and one call', async () => {
+    stage = await startStage();
+    stage.apply(fresh());
+    const task = await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(stage.phases()).toEqual(['Submitting', 'Submitted']);
+    expect(stage.submissions).toHaveLength(1);
+    expect(stage.submissions[0]?.pingback).toBe('https://callback.example/v1/callback/login.1');
+    expect(task.status).toMatchObject({ attempts: 1, submission: { captchaID: '1001', pingback: true } });
+  });
+  test('sends no pingback for tasks that are polled', async () => {
+    stage = await startStage();
+    stage.apply(fresh().spec({ delivery: 'Poll' }));
+    const task = await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(stage.submissions[0]).not.toHaveProperty('pingback');
+    expect(task.status?.submission?.pingback).toBe(false);
+  });
+});
+
+describe('an intent whose write is in doubt', () => {
+  test('is recognised by reading again when only its reply was lost', async () => {
+    stage = await startStage();
+    stage.client.fate = once((request) => isPut(request, 'Submitting'), 'replyLost');
+    stage.apply(fresh());
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(stage.phases()).toEqual(['Submitting', 'Submitted']);
+    expect(stage.submissions).toHaveLength(1);
+  });
+  test('is written again when it never arrived', async () => {
+    stage = await startStage();
+    stage.client.fate = once((request) => isPut(request, 'Submitting'), 'notSent');
+    stage.apply(fresh());
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(stage.submissions).toHaveLength(1);
+  });
+  test('allows no call while nobody can tell', async () => {
+    stage = await startStage();
+    let reads = 0;
+    stage.client.fate = (request) => {
+      if (isPut(request, 'Submitting')) {
+        stage.client.deaf = true;
+        return 'replyLost';
+      }
+      if (request.verb !== 'get') return undefined;
+      reads += 1;
+      return reads < 3 ? 'notSent' : undefined;
+    };
+    stage.apply(fresh());
+    await waitUntil('a second read', () => reads >= 2, { everyMs: 1 });
+    expect(stage.submissions).toHaveLength(0);
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(stage.submissions).toHaveLength(1);
+    expect(stage.task()?.status?.attempts).toBe(1);
+  });
+  test('loses against whoever wrote first, and is tried again from what they wrote', async () => {
+    stage = await startStage();
+    const gate = Promise.withResolvers<void>();
+    stage.client.fate = once((request) => isPut(request, 'Submitting'), gate.promise);
+    stage.apply(fresh());
+    await waitUntil('the intent to be on its way', () => stage.task(), { everyMs: 1 });
+    const task = stage.task();
+    if (task !== undefined) stage.write(waiting(task, 'ProviderBusy', Date.now()));
+    gate.resolve();
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(stage.submissions).toHaveLength(1);
+    expect(stage.task()?.status?.attempts).toBe(1);
+  });
+});
+
+describe('the record of an accepted id', () => {
+  test('outlives an outage of the API without a second call', async () => {
+    stage = await startStage();
+    let down = true;
+    stage.client.fate = (request) => (isPut(request, 'Submitted') && down ? 'notSent' : undefined);
+    stage.apply(fresh());
+    await waitUntil('the call', () => stage.submissions.length === 1, { everyMs: 1 });
+    await waitUntil('a failed record', () => stage.logged.some((line) => line.includes('it is repeated')));
+    down = false;
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(stage.submissions).toHaveLength(1);
+  });
+  test('is written by a process that lost the lead meanwhile', async () => {
+    stage = await startStage();
+    const reply = Promise.withResolvers<void>();
+    stage.answer = async () => {
+      await reply.promise;
+      return { kind: 'accepted', captchaID: '1001' };
+    };
+    stage.apply(fresh());
+    await waitUntil('the call', () => stage.submissions.length === 1, { everyMs: 1 });
+    stage.lead(false);
+    reply.resolve();
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+  });
+  test('is waited for when the controller stops', async () => {
+    stage = await startStage();
+    const reply = Promise.withResolvers<void>();
+    stage.answer = async () => {
+      await reply.promise;
+      return { kind: 'accepted', captchaID: '1001' };
+    };
+    stage.apply(fresh());
+    await waitUntil('the call', () => stage.submissions.length === 1, { everyMs: 1 });
+    const stopped = stage.controller.stop({ drainMs: 5_000 });
+    reply.resolve();
+    expect(await stopped).toBe(0);
+    expect(stage.task()?.status?.phase).toBe('Submitted');
+  });
+  test('is not written on a task that was recreated under the same name', async () => {
+    stage = await startStage();
+    const first = Promise.withResolvers<void>();
+    stage.answer = async () => {
+      if (stage.submissions.length === 1) await first.promise;
+      return { kind: 'accepted', captchaID: String(1_000 + stage.submissions.length) };
+    };
+    stage.apply(fresh());
+    await waitUntil('the call', () => stage.submissions.length === 1, { everyMs: 1 });
+    stage.remove('login');
+    stage.apply(fresh().uid('another-uid'));
+    first.resolve();
+    const task = await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(task.status?.submission?.captchaID).toBe('1002');
+    expect(stage.submissions).toHaveLength(2);
+  });
+});
+
+describe('leadership', () => {
+  test('a standby does nothing, and acts as soon as it leads', async () => {
+    stage = await startStage();
+    stage.lead(false);
+    stage.apply(fresh());
+    await waitUntil('the cache to know', () => stage.controller.task('default', 'login'), { everyMs: 1 });
+    expect(stage.phases()).toEqual([]);
+    stage.apply(fresh().named('other').uid('other-uid'));
+    stage.lead(true);
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted', 'other');
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+  });
+  test('lost between intent and call, the provider is not called', async () => {
+    stage = await startStage();
+    stage.client.fate = (request) => {
+      if (isPut(request, 'Submitting')) stage.lead(false);
+      return undefined;
+    };
+    stage.apply(fresh());
+    await stage.until('submitting', ({ status }) => status?.phase === 'Submitting');
+    await waitUntil('the pass to end', () => stage.logged.some((line) => line.startsWith('Stopped acting')));
+    expect(stage.submissions).toHaveLength(0);
+  });
+});
+
+describe('what the provider refuses', () => {
+  test('fails the task at once when it is permanent', async () => {
+    stage = await startStage();
+    stage.answer = () => ({ kind: 'refused', class: 'permanent', code: 'ERROR_PAGEURL' });
+    stage.apply(fresh());
+    const task = await stage.until('failed', ({ status }) => status?.phase === 'Failed');
+    expect(task.status?.failure).toMatchObject({ class: 'Permanent', code: 'ERROR_PAGEURL' });
+  });
+  test('goes back to Pending with the same attempt when it is busy', async () => {
+    stage = await startStage();
+    stage.answer = () => ({ kind: 'refused', class: 'busy', code: 'ERROR_ZERO_BALANCE' });
+    stage.apply(fresh());
+    const task = await stage.until('waiting', () => stage.reason() === 'ProviderBusy');
+    expect(task.status).toMatchObject({ phase: 'Pending', attempts: 1 });
+    expect(task.status).not.toHaveProperty('submission');
+  });
+  test('is followed by nothing when it is not known what became of it', async () => {
+    stage = await startStage();
+    stage.answer = () => ({ kind: 'unknown', cause: 'reset' });
+    stage.apply(fresh());
+    await stage.until('unknown', () => stage.reason() === 'SubmissionUnknown');
+    expect(stage.submissions).toHaveLength(1);
+    expect(stage.task()?.status?.phase).toBe('Submitting');
+  });
+});
+
+describe('polls', () => {
+  test('a hint makes the task due at once, and what the poll finds solves it', async () => {
+    stage = await startStage();
+    stage.pollAnswer = () => ({ kind: 'solved', value: 'the-solution' });
+    stage.apply(fresh());
+    const submitted = await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    stage.write(pollDue(submitted, Date.now()));
+    const task = await stage.until('solved', ({ status }) => status?.phase === 'Solved');
+    expect(task.status?.solution).toMatchObject({ source: 'Poll', value: 'the-solution', attempt: 1 });
+    expect(stage.controller.task('default', 'login')).toBeUndefined();
+  });
+  test('a retriable answer ends the attempt, and without retries the task', async () => {
+    stage = await startStage();
+    stage.pollAnswer = () => ({ kind: 'refused', class: 'retriable', code: 'ERROR_CAPTCHA_UNSOLVABLE' });
+    stage.apply(fresh().spec({ backoffLimit: 1 }));
+    for (const attempt of [1, 2]) {
+      const due = await stage.until('submitted', ({ status }) => {
+        return status?.phase === 'Submitted' && status.attempts === attempt;
+      });
+      stage.write(pollDue(due, Date.now()));
+    }
+    await stage.until('failed', () => stage.reason() === 'Unsolvable');
+    expect(stage.submissions).toHaveLength(2);
+  });
+});
+
+test('no secret reaches a log line', async () => {
+  stage = await startStage();
+  stage.pollAnswer = () => ({ kind: 'solved', value: 'canary-solution' });
+  stage.apply(fresh());
+  const submitted = await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+  stage.write(pollDue(submitted, Date.now()));
+  await stage.until('solved', ({ status }) => status?.phase === 'Solved');
+  const text = stage.logged.join('\n');
+  for (const secret of ['canary-solution', 'x'.repeat(32), 'callback.example']) expect(text).not.toContain(secret);
+});
