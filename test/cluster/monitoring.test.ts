@@ -1,0 +1,158 @@
+/**
+ * What people see: a real Prometheus scrapes the real processes, the shipped rules (with durations divided by 60 in a
+ * copy) fire at a real Alertmanager and reach a receiver, and the totals add up.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { DASHBOARD_ROWS } from '../../scripts/generate-dashboard.ts';
+import {
+  scrapeTargets,
+  shippedRules,
+  shortenRules,
+  startMonitoring,
+  type Monitoring,
+} from '../../src/dev/monitoring/index.ts';
+import { LEDGER } from '../support/ledger.ts';
+import { startAlertReceiver, type AlertReceiver } from '../support/alert-receiver.ts';
+import { PATH_COUNT, runEveryPath } from '../support/every-path.ts';
+import { startWorld, type World } from '../support/processes.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const SHORTENED = 60;
+let world: World;
+let receiver: AlertReceiver;
+let monitoring: Monitoring;
+
+beforeAll(async () => {
+  world = await startWorld({
+    operatorEnv: { DEAD_LETTER_RETRY_MIN_SECONDS: '1', DEAD_LETTER_RETRY_MAX_SECONDS: '1', POLL_INTERVAL_SECONDS: '1' },
+  });
+  receiver = await startAlertReceiver();
+  monitoring = await startMonitoring({
+    targets: scrapeTargets(world.fleet),
+    rules: shortenRules(await shippedRules(), SHORTENED),
+    webhookURL: receiver.url,
+    intervalMs: 1_000,
+    path: process.env['PATH'] ?? '',
+  });
+});
+afterAll(async () => {
+  await monitoring?.stop();
+  await receiver?.close();
+  await world?.stop();
+});
+
+async function total(expr: string): Promise<number> {
+  const samples = await monitoring.query(expr);
+  return samples.reduce((sum, { value }) => sum + value, 0);
+}
+
+/** Waits for an alert to reach the receiver in the given state. */
+function untilAlert(
+  name: string,
+  status: 'firing' | 'resolved',
+): Promise<NonNullable<ReturnType<AlertReceiver['latest']>>> {
+  return waitUntil(
+    `${name} to be ${status} at the receiver`,
+    () => {
+      const alert = receiver.latest(name);
+      return alert?.status === status ? alert : undefined;
+    },
+    { boundMs: 90_000, everyMs: 200 },
+  );
+}
+
+describe('after a run of all paths without kills', () => {
+  beforeAll(async () => {
+    await runEveryPath(world);
+    await waitUntil('Prometheus to have scraped the last ends', async () => {
+      return (await total(LEDGER.solved)) + (await total(LEDGER.failed)) >= PATH_COUNT;
+    });
+  }, 120_000);
+
+  it('what was taken on equals what was solved, failed or is open, exactly', async () => {
+    expect(await total(LEDGER.started)).toBe(PATH_COUNT);
+    expect(await total(`(${LEDGER.started}) - (${LEDGER.solved}) - (${LEDGER.failed}) - (${LEDGER.open})`)).toBe(0);
+  });
+
+  it('the provider was paid for what was accepted, and for nothing else', async () => {
+    const { submissions } = await world.simulator.control.ledger();
+    expect(await total(LEDGER.accepted)).toBe(submissions.filter((submission) => submission.paid).length);
+  });
+
+  it.each([
+    ['captcha_operator_results_total{source="Callback"}', 7],
+    ['captcha_operator_results_total{source="Poll"}', 2],
+    ['captcha_operator_results_total{source="DeadLetter"}', 1],
+    ['captcha_operator_failures_total{class="Permanent"}', 1],
+    ['captcha_operator_failures_total{class="Retriable"}', 1],
+    ['captcha_operator_failures_total{class="Deadline"}', 1],
+    ['captcha_operator_dead_letters_created_total{stage="WriteSecret"}', 1],
+    ['captcha_operator_dead_letter_retries_total{result="resolved"}', 1],
+    ['captcha_operator_callbacks_total{result="duplicate"}', 1],
+    ['captcha_operator_callbacks_total{result="conflict"}', 1],
+    ['captcha_operator_callbacks_total{result="dead_lettered"}', 1],
+    ['captcha_operator_callbacks_total{result="ignored"}', 1],
+    ['captcha_operator_callbacks_total{result="lost"}', 0],
+    ['captcha_operator_submissions_total{outcome="unknown"}', 1],
+    ['captcha_operator_poll_fallbacks_total{result="solved"}', 1],
+  ])('%s counts %d', async (series, count) => {
+    expect(await total(`sum(${series})`)).toBe(count);
+  });
+
+  const queries = DASHBOARD_ROWS.flatMap(([row, panels]) =>
+    panels.flatMap((panel) =>
+      panel.queries.map(([legend, expr]) => [`${row}, ${panel.title}, ${legend}`, expr] as const),
+    ),
+  );
+  it.each(queries)('the dashboard has data for %s', async (_name, expr) => {
+    const samples = await monitoring.query(expr.replaceAll('$__rate_interval', '5m').replaceAll('$__range', '1h'));
+    expect(samples.filter(({ value }) => Number.isFinite(value))).not.toEqual([]);
+  });
+});
+
+describe('alerts', () => {
+  it('a blocked Secret makes a dead letter, the alert fires, the fix resolves it', async () => {
+    await world.createSecret('not-ours', { value: 'somebody else wrote this' });
+    await world.apply('alerting', { spec: { solutionSecretName: 'not-ours' } });
+    const firing = await untilAlert('CaptchaDeadLetterOpen', 'firing');
+    expect(firing.labels).toMatchObject({ severity: 'warning', stage: 'WriteSecret' });
+    expect(firing.annotations['description']).toMatch(/^1 dead letters of stage WriteSecret /);
+    expect(firing.annotations['runbook_url']).toMatch(/\/runbooks\/CaptchaDeadLetterOpen$/);
+    expect((await world.task('alerting')).status?.phase).toBe('Submitted');
+
+    await world.deleteSecret('not-ours');
+    const task = await world.untilPhase('alerting', 'Solved');
+    expect(task.status?.solution?.source).toBe('DeadLetter');
+    await untilAlert('CaptchaDeadLetterOpen', 'resolved');
+  });
+
+  it('callbacks that stop coming while polls find results fire the silence alert, until they come again', async () => {
+    world.fleet.front.cut(true);
+    let count = 0;
+    const submitUntil = (status: 'firing' | 'resolved'): Promise<unknown> =>
+      waitUntil(
+        `CaptchaCallbacksSilent to be ${status} at the receiver`,
+        async () => {
+          const name = `silent-${count++}`;
+          await world.apply(name, { spec: { callbackTimeoutSeconds: 1 } });
+          await world.untilPhase(name, 'Solved');
+          return receiver.latest('CaptchaCallbacksSilent')?.status === status;
+        },
+        { boundMs: 90_000 },
+      );
+    await submitUntil('firing');
+    expect(receiver.latest('CaptchaCallbacksSilent')?.labels['severity']).toBe('critical');
+    world.fleet.front.cut(false);
+    await submitUntil('resolved');
+  });
+
+  it('no other alert was sent, and no text has a hole in it', () => {
+    const names = new Set(receiver.received.map(({ labels }) => labels['alertname']));
+    expect(names).toEqual(new Set(['CaptchaCallbacksSilent', 'CaptchaDeadLetterOpen']));
+    for (const { annotations } of receiver.received) {
+      expect(Object.keys(annotations).sort()).toEqual(['description', 'runbook_url', 'summary']);
+      for (const text of Object.values(annotations)) expect(text).not.toMatch(/<error|<no value>|\{\{/);
+    }
+  });
+});
