@@ -1,7 +1,7 @@
 /**
  * The Kubernetes client of both processes: execute one request, list, watch. Replies are values; nothing here throws
- * for HTTP or network trouble. It bounds what is in flight and leaves repeating to `sender.ts`. Used by everything that talks to
- * the API server, inside this room and outside.
+ * for HTTP or network trouble. It bounds what is in flight and leaves repeating to `sender.ts`. Used by everything that
+ * talks to the API server, inside this room and outside.
  */
 import type { Access } from './access.ts';
 import { createGate } from './gate.ts';
@@ -47,9 +47,16 @@ export interface KubeClientOptions {
   hooks?: { onRequest?(report: RequestReport): void };
   /** Requests in flight at once, watches aside. 8 to 16 keep a small API server busy without making watches lag. */
   maxInFlight?: number;
+  /** How long after an outage a 403 is not believed; 10 s. */
+  settlingMs?: number;
 }
 
 const LIST_TIMEOUT_MS = 60_000;
+/**
+ * A kube-apiserver that has just started refuses everybody, until its own copy of the RBAC rules is filled: 0.3 s of
+ * 403 were seen on an idle machine. A result must not become a dead letter by that.
+ */
+const SETTLING_MS = 10_000;
 /** Room for watches and urgent calls beside the bounded ones. */
 const EXTRA_CONNECTIONS = 256;
 
@@ -67,21 +74,41 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
     });
   };
   const send = createSender({ access, transport, gate, report });
+  const doubt = createDoubt(options.settlingMs ?? SETTLING_MS);
 
   return {
     async execute(request, options = {}) {
       const answer = await send(request.verb, wireRequestOf(request), options);
       const { resource, namespace } = request;
-      return replyFrom(answer, { name: nameOf(request), plural: resource.plural, namespace });
+      return doubt.about(replyFrom(answer, { name: nameOf(request), plural: resource.plural, namespace }));
     },
     async list(resource, options = {}) {
       const { signal, timeoutMs = LIST_TIMEOUT_MS, urgent, ...query } = options;
       const answer = await send('list', listRequestOf(resource, query), { signal, timeoutMs, urgent });
-      return pageOf(replyFrom(answer, { name: undefined, plural: resource.plural, namespace: query.namespace }));
+      const sought = { name: undefined, plural: resource.plural, namespace: query.namespace };
+      return pageOf(doubt.about(replyFrom(answer, sought)));
     },
-    watch: (resource, options) => openWatch({ transport, access, report }, resource, options),
+    async watch(resource, options) {
+      const end = await openWatch({ transport, access, report }, resource, options);
+      if (end.kind === 'failed') doubt.about(end.failure);
+      return end;
+    },
     load: () => ({ inFlight: gate.inFlight(), waiting: gate.waiting() }),
     close: () => transport.close(),
+  };
+}
+
+/** Remembers when the server was last away, and takes a 403 soon after that for transient. */
+function createDoubt(settlingMs: number): { about(reply: ApiReply): ApiReply } {
+  let awayMs = -Infinity;
+  return {
+    about(reply) {
+      if (reply.ok) return reply;
+      const nowMs = performance.now();
+      if (['Unreachable', 'Disconnected', 'Timeout'].includes(reply.reason)) awayMs = nowMs;
+      if (reply.status !== 403 || nowMs - awayMs > settlingMs) return reply;
+      return { ...reply, transient: true };
+    },
   };
 }
 

@@ -146,10 +146,9 @@ function repeat(state: State, series: Series): void {
   }, SERIES_WRITE_EVERY_MS).unref();
 }
 
-/** Tells the server of repetitions, and forgets what has not repeated for long. */
+/** Tells the server of repetitions. */
 function writeSeries(state: State): void {
-  for (const [key, series] of state.series) {
-    if (state.now() - series.lastMs >= SERIES_IDLE_MS) state.series.delete(key);
+  for (const series of state.series.values()) {
     if (series.count === series.toldCount) continue;
     series.toldCount = series.count;
     const patch = { series: { count: series.count, lastObservedTime: microTime(series.lastMs) } };

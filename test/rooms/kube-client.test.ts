@@ -93,6 +93,12 @@ test('answers a 429 at once when its Retry-After lies beyond the deadline', asyn
   expect(api.requests).toHaveLength(1);
 });
 
+test('does not wait for longer than a caller would, even where the deadline would allow it', async () => {
+  const api = await start((_request, response) => answer(response, 503, {}, { 'retry-after': '60' }));
+  const client = await connect(api);
+  expect(await client.execute(GET, { timeoutMs: 300_000 })).toMatchObject({ status: 503, transient: true });
+});
+
 test('comes back a bounded number of times', async () => {
   const api = await start((_request, response) => answer(response, 429, {}, { 'retry-after': '0' }));
   const client = await connect(api);
@@ -246,6 +252,21 @@ test('reads its token again when it is refused, and repeats once', async () => {
   token = 'bad';
   await access.refresh();
   expect(await client.execute(PUT)).toMatchObject({ status: 401, transient: true });
+});
+
+test('does not believe a 403 of a server that was away a moment ago', async () => {
+  const api = await start((_request, response) => answer(response, 403, { reason: 'Forbidden' }));
+  const client = await connect(api, { settlingMs: 1_500 });
+  expect(await client.execute(PUT)).toMatchObject({ status: 403, transient: false });
+  api.handle((_request, response) => response.destroy());
+  expect(await client.execute(PUT)).toMatchObject({ reason: 'Disconnected' });
+  api.handle((_request, response) => answer(response, 403, { reason: 'Forbidden' }));
+  expect(await client.execute(PUT)).toMatchObject({ status: 403, transient: true });
+  const final = await waitUntil('it to be believed', async () => {
+    const reply = await client.execute(PUT);
+    return !reply.ok && !reply.transient && reply;
+  });
+  expect(final).toMatchObject({ status: 403, reason: 'Forbidden' });
 });
 
 test('keeps tokens and bodies out of every error text', async () => {

@@ -76,6 +76,31 @@ describe('the queue', () => {
     expect(passes.started).toHaveLength(2);
   });
 
+  test('lets a pass answer for every time that was told before it began', async () => {
+    const passes = heldPasses();
+    const queue = queueOf(passes.process);
+    queue.add('a');
+    await settle();
+    queue.addAt('a', Date.now() + 500);
+    queue.add('a');
+    passes.end('a');
+    await settle();
+    passes.end('a');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(passes.started).toEqual(['a', 'a']);
+  });
+
+  test('keeps a time that is told during a pass', async () => {
+    const passes = heldPasses();
+    const queue = queueOf(passes.process);
+    queue.add('a');
+    await settle();
+    queue.addAt('a', Date.now() + 500);
+    passes.end('a');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(passes.started).toEqual(['a', 'a']);
+  });
+
   test('keeps its width', async () => {
     const passes = heldPasses();
     const queue = queueOf(passes.process);
@@ -195,6 +220,7 @@ describe('the queue', () => {
     const queue = queueOf(passes.process, { concurrency: 1 });
     queue.add('a');
     queue.add('b');
+    queue.addAt('d', Date.now() + 500);
     await settle();
     const stopped = queue.stop({ drainMs: 1_000 });
     passes.end('a');
