@@ -1,0 +1,104 @@
+/**
+ * Puts the parts of the task controller together: one context with cache, queue, key ring, lanes and time to live,
+ * and the pass that the queue runs. No decisions and no I/O of its own; `index` calls it once.
+ */
+import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { TaskEffect } from '../../core/task/effects.ts';
+import type { Moment } from '../../core/task/facts.ts';
+import type { KubeObject } from '../../kube/types.ts';
+import type { TaskClock, TaskControllerOptions } from './ports.ts';
+import { CAPTCHA_TASK } from '../../api/names.ts';
+import { decideTask } from '../../core/task/decide.ts';
+import { type PackedTask, packTask } from '../../core/task/packed.ts';
+import { createWorkQueue } from '../../kube/queue.ts';
+import type { Reflector } from '../../kube/reflector.ts';
+import { createStatusWriter } from '../../kube/status-writer.ts';
+import { createStore } from '../../kube/store.ts';
+import { createPass } from '../loop.ts';
+import type { TaskContext } from './context.ts';
+import { type GatheredFacts, gather } from './gather.ts';
+import { createKeyRing } from './keys.ts';
+import { createLanes } from './lanes.ts';
+import { queueHooks } from './meters.ts';
+import { createOwnKey } from './own-key.ts';
+import { perform } from './perform.ts';
+import { createTimeToLive } from './ttl.ts';
+
+/** As many writes as keep a small API server busy; more would only make its watches lag. */
+const WORKERS = 16;
+const REAL_CLOCK: TaskClock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  random: () => Math.random(),
+};
+
+/** `reflectors` may be filled afterwards. */
+export function createContext(options: TaskControllerOptions, reflectors: readonly Reflector[]): TaskContext {
+  const { client, log, leadership, clock = REAL_CLOCK } = options;
+  const stopping = new AbortController();
+  const moment = (): Moment => ({ now: clock.now(), mono: clock.monotonicMs(), random: clock.random() });
+  const mayAct = (): boolean =>
+    context.actingSinceMono !== undefined && !stopping.signal.aborted && leadership.isLeader();
+  const context: TaskContext = {
+    options,
+    store: createStore({ project: (raw: KubeObject): PackedTask => packTask(raw as unknown as CaptchaTask) }),
+    memories: new Map(),
+    writer: createStatusWriter({ client, resource: CAPTCHA_TASK }),
+    ...createRooms(options, { moment, mayAct, wake: (key) => context.queue.add(key) }),
+    queue: createWorkQueue({
+      name: 'captchatask',
+      concurrency: WORKERS,
+      process: (key, signal) => pass(key, signal),
+      now: clock.monotonicMs,
+      hooks: queueHooks(options.metrics, (key, error) => log.error('A pass over a task failed', { key, error })),
+    }),
+    calls: new Set(),
+    stopping,
+    actingSinceMono: undefined,
+    intents: 0,
+    waitingWrites: 0,
+    ownWrite: undefined,
+    moment,
+    mayAct,
+    watchedMs: () => Math.min(...reflectors.map((reflector) => watchedMs(reflector, clock.monotonicMs()))),
+  };
+  const pass = createTaskPass(context);
+  return context;
+}
+
+function createRooms(
+  options: TaskControllerOptions,
+  parts: { moment: () => Moment; mayAct: () => boolean; wake: (key: string) => void },
+): Pick<TaskContext, 'keys' | 'lanes' | 'ttl'> {
+  const { client, policy, provider, log, namespaces } = options;
+  const { moment, mayAct, wake } = parts;
+  const keys = createKeyRing({
+    client,
+    ownKey: createOwnKey(options.ownKey, log),
+    mono: () => moment().mono,
+    onChange: (oldKey) => lanes.wakeQueued(oldKey),
+  });
+  const lanes = createLanes({ policy, provider, moment, wake, onBlocked: (apiKeys) => void keys.reread(apiKeys) });
+  const { defaultTtlSeconds } = policy;
+  const ttl = createTimeToLive({ client, namespaces, defaultTtlSeconds, now: () => moment().now, mayAct, log });
+  return { keys, lanes, ttl };
+}
+
+function createTaskPass(context: TaskContext): (key: string, signal: AbortSignal) => Promise<{ retryAtMs?: number }> {
+  const { metrics, policy } = context.options;
+  const loop = createPass<GatheredFacts, TaskEffect>({
+    gather: (key) => gather(context, key),
+    decide: (facts) => decideTask(facts, facts.moment, policy),
+    perform: (order) => perform(context, order),
+    now: () => context.moment().mono,
+    retry: (key) => context.queue.addBackoff(key),
+    forget: (key) => context.queue.forget(key),
+    onPass: (result) => metrics.inc('controller_runtime_reconcile_total', { controller: 'captchatask', result }),
+  });
+  return loop;
+}
+
+function watchedMs(reflector: Reflector, mono: number): number {
+  const sinceMs = reflector.watchingSinceMs();
+  return sinceMs === undefined ? 0 : mono - sinceMs;
+}

@@ -1,0 +1,131 @@
+/**
+ * Recorded timelines of one task, replayed through fold and decide: what happened, and what must be decided next. Each
+ * fixed bug adds one.
+ */
+import { describe, expect, test } from 'vitest';
+import * as memories from '../../src/core/task/memory.ts';
+import { pollAnswered } from '../../src/core/task/polling.ts';
+import { DEFAULT_POLICY } from '../../src/core/task/policy.ts';
+import { CAPTCHA_ID, T0, aTask } from '../support/builders.ts';
+import { MONO0, at, decideAt } from '../support/facts.ts';
+
+const SECOND = 1_000;
+const uid = aTask().build().metadata.uid;
+const begun = (by = 'operator-a/1') =>
+  memories.intentWritten(memories.intentSent(memories.freshMemory(uid), { by, attempt: 1, sentMono: MONO0 }));
+
+describe('a crash between intent and id', () => {
+  const task = aTask().intended(T0);
+  test('the restarted operator waits for the callback, says so, and submits again only after the grace', () => {
+    const booted = memories.sighted(memories.freshMemory(uid), task.build(), MONO0 + 4 * SECOND);
+    expect(decideAt(task, 4 * SECOND, { memory: booted }).rule).toBe('an unknown submission says so');
+    const said = task.waiting('SubmissionUnknown', T0 + 4 * SECOND);
+    expect(decideAt(said, 63 * SECOND, { memory: booted })).toMatchObject({ effects: [], wakeInMs: SECOND });
+    expect(decideAt(said, 64 * SECOND, { memory: booted }).effects).toEqual([{ kind: 'joinLane' }]);
+  });
+  test('the callback adopts the id meanwhile: nothing is submitted again', () => {
+    const adopted = task.waiting('SubmissionUnknown', T0).submitted(T0 + 30 * SECOND, { pollAfter: T0 + 30 * SECOND });
+    const decision = decideAt(adopted, 70 * SECOND);
+    expect(decision.effects).toEqual([{ kind: 'poll', final: false }]);
+  });
+});
+
+describe('a process that was paused between its intent and its call', () => {
+  test('does not call when it wakes up: the intent is too old', () => {
+    const decision = decideAt(aTask().intended(T0), 40 * SECOND, { memory: begun() });
+    expect(decision.effects.map(({ kind }) => kind)).not.toContain('submit');
+  });
+  test('finds that another process has submitted a newer attempt, and leaves it alone', () => {
+    const newer = aTask()
+      .intended(T0)
+      .intended(T0 + 70 * SECOND, { by: 'operator-b/1' })
+      .submitted(T0 + 71 * SECOND);
+    const decision = decideAt(newer, 72 * SECOND, { memory: begun() });
+    expect(decision.effects).toEqual([]);
+  });
+});
+
+describe('a late reply', () => {
+  test('of a call whose task was given up and submitted anew changes nothing', () => {
+    const called = memories.callEnded(memories.callSent(begun()), { kind: 'accepted', captchaID: '7' }, MONO0);
+    const newer = aTask()
+      .intended(T0)
+      .intended(T0 + 70 * SECOND, { by: 'operator-b/1' });
+    expect(decideAt(newer, 71 * SECOND, { memory: called }).effects).toEqual([
+      { kind: 'settleReply', conflict: false },
+    ]);
+  });
+  test('after a hint had brought the id needs no write', () => {
+    const called = memories.callEnded(memories.callSent(begun()), { kind: 'accepted', captchaID: CAPTCHA_ID }, MONO0);
+    const hinted = aTask().intended(T0).submitted(T0, { pollAfter: T0 });
+    expect(decideAt(hinted, 0, { memory: called }).effects).toEqual([{ kind: 'settleReply', conflict: false }]);
+    expect(decideAt(hinted, 0, { memory: memories.replySettled(called) }).effects).toEqual([
+      { kind: 'poll', final: false },
+    ]);
+  });
+});
+
+describe('a lost callback', () => {
+  const task = aTask()
+    .intended(T0)
+    .submitted(T0, { pollAfter: T0 + 120 * SECOND });
+  test('is replaced by polls until one finds the result', () => {
+    expect(decideAt(task, 119 * SECOND).wakeInMs).toBe(SECOND);
+    expect(decideAt(task, 120 * SECOND).effects).toEqual([{ kind: 'poll', final: false }]);
+    const sent = memories.pollSent(memories.freshMemory(uid), false);
+    expect(decideAt(task, 120 * SECOND, { memory: sent }).effects).toEqual([]);
+    const pending = pollAnswered(
+      sent,
+      { task: task.build(), outcome: { kind: 'pending' }, final: false },
+      at(121 * SECOND),
+      DEFAULT_POLICY,
+    );
+    const polling = task.waiting('Polling', T0 + 121 * SECOND);
+    expect(decideAt(polling, 121 * SECOND, { memory: pending }).wakeInMs).toBe(10 * SECOND);
+    const solved = pollAnswered(
+      memories.pollSent(pending, false),
+      { task: polling.build(), outcome: { kind: 'solved', value: 'v' }, final: false },
+      at(131 * SECOND),
+      DEFAULT_POLICY,
+    );
+    expect(decideAt(polling, 131 * SECOND, { memory: solved }).effects).toEqual([{ kind: 'deliver' }]);
+  });
+  test('of a key that res.php refuses is waited out: the task does not fail', () => {
+    const refused = pollAnswered(
+      memories.pollSent(memories.freshMemory(uid), false),
+      {
+        task: task.build(),
+        outcome: { kind: 'refused', class: 'keyRejected', code: 'ERROR_KEY_DOES_NOT_EXIST' },
+        final: false,
+      },
+      at(120 * SECOND),
+      DEFAULT_POLICY,
+    );
+    expect(decideAt(task, 121 * SECOND, { memory: refused })).toMatchObject({ effects: [], wakeInMs: 9 * SECOND });
+  });
+});
+
+describe('a result that lies in a letter', () => {
+  test('survives deadline, restart and suspension of its task', () => {
+    const held = aTask()
+      .intended(T0)
+      .submitted(T0)
+      .marked('letter', T0 + SECOND)
+      .markConfirmed(T0 + SECOND);
+    const letter = { state: 'present', phase: 'Pending' } as const;
+    for (const task of [held, held.spec({ suspend: true }), held.spec({ activeDeadlineSeconds: 1 })]) {
+      expect(decideAt(task, 86_400 * SECOND, { letter }).effects).toEqual([]);
+    }
+  });
+});
+
+describe('a clock that is set back or forward', () => {
+  test('neither opens the fence of an intent nor ends a grace: both run on the monotonic clock', () => {
+    const task = aTask()
+      .intended(T0 + 3_600 * SECOND)
+      .waiting('SubmissionUnknown', T0);
+    const memory = memories.sighted(memories.freshMemory(uid), task.build(), MONO0);
+    expect(decideAt(task, 59 * SECOND, { memory }).effects).toEqual([]);
+    expect(decideAt(task, 60 * SECOND, { memory }).effects).toEqual([{ kind: 'joinLane' }]);
+  });
+});

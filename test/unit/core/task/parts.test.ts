@@ -1,0 +1,141 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { announce } from '../../../../src/core/task/announce.ts';
+import { createHeap } from '../../../../src/core/task/heap.ts';
+import * as memories from '../../../../src/core/task/memory.ts';
+import { packTask, unpackTask } from '../../../../src/core/task/packed.ts';
+import { BUSY_BACKOFF, backoffMs, createPacer } from '../../../../src/core/task/schedule.ts';
+import { formatTime, parseTime } from '../../../../src/core/task/times.ts';
+import { T0, aTask } from '../../../support/builders.ts';
+
+describe('the heap', () => {
+  test('gives back everything, smallest first', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer()), (numbers) => {
+        const heap = createHeap<number>((left, right) => left < right);
+        for (const number of numbers) heap.push(number);
+        const sorted = Array.from(numbers, () => heap.pop());
+        expect(sorted).toEqual([...numbers].sort((left, right) => left - right));
+        expect(heap.pop()).toBeUndefined();
+      }),
+    );
+  });
+});
+
+describe('times', () => {
+  test('are whole seconds, never later than what was asked for', () => {
+    expect(formatTime(T0 + 1_999)).toBe('2026-01-01T00:00:01Z');
+    expect(parseTime('2026-01-01T00:00:01Z')).toBe(T0 + 1_000);
+    expect(parseTime('soon')).toBeUndefined();
+  });
+});
+
+describe('backoff', () => {
+  test('doubles to its maximum, each step ±20 %', () => {
+    const steps = [1, 2, 3, 4, 5, 50].map((failures) => backoffMs(BUSY_BACKOFF, failures, 0.5));
+    expect(steps).toEqual([5_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
+    expect(backoffMs(BUSY_BACKOFF, 1, 0)).toBe(4_000);
+    expect(backoffMs(BUSY_BACKOFF, 1, 1)).toBe(6_000);
+  });
+});
+
+describe('the pace of polls', () => {
+  test('is never faster than allowed, after a burst of one second', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(300), { minLength: 1, maxLength: 200 }), (gaps) => {
+        const pacer = createPacer(20);
+        let mono = 0;
+        const instants = gaps.map((gap) => {
+          mono += gap;
+          return mono + pacer.book(mono);
+        });
+        const within = instants.map((from) => instants.filter((one) => one >= from && one < from + 1_000).length);
+        // One second's worth, and what was saved up before it.
+        expect(Math.max(...within)).toBeLessThanOrEqual(40);
+        const lastMono = instants.at(-1) ?? 0;
+        expect(gaps.length).toBeLessThanOrEqual(20 + (lastMono / 1_000) * 20 + 1);
+      }),
+    );
+  });
+});
+
+describe('a packed task', () => {
+  test.each([
+    ['new', aTask()],
+    ['waiting', aTask().waiting('ProviderBusy')],
+    ['submitted', aTask().intended().submitted()],
+    ['marked', aTask().intended().submitted().marked()],
+    ['with a message of its own', aTask().status({ conditions: [] }).waiting('MissingAPIKey')],
+  ])('%s unpacks to the same', (_name, builder) => {
+    const task = builder.build();
+    expect(unpackTask(packTask(task))).toEqual(task);
+  });
+  test('leaves out what no rule reads', () => {
+    const task = aTask().intended().submitted().build();
+    const raw = { ...task, metadata: { ...task.metadata, managedFields: ['x'.repeat(5_000)], labels: { a: 'b' } } };
+    expect(packTask(raw).text.length).toBeLessThan(1_000);
+  });
+});
+
+describe('memory', () => {
+  const task = aTask().intended().build();
+  test('recognises an own intent in a copy, even if the reply of its write was lost', () => {
+    const sent = memories.intentSent(memories.freshMemory('u'), { by: 'operator-a/1', attempt: 1, sentMono: 5 });
+    expect(memories.sighted(sent, task, 9).intent?.written).toBe(true);
+    const other = memories.intentSent(memories.freshMemory('u'), { by: 'operator-a/2', attempt: 1, sentMono: 5 });
+    expect(memories.sighted(other, task, 9)).toMatchObject({ intent: { written: false }, sighted: { atMono: 9 } });
+  });
+  test('keeps the first sight of a foreign intent', () => {
+    const first = memories.sighted(memories.freshMemory('u'), task, 5);
+    expect(memories.sighted(first, task, 9).sighted?.atMono).toBe(5);
+  });
+  test('of a task that only waits for its callback is blank', () => {
+    const done = memories.replySettled(
+      memories.callEnded(
+        memories.callSent(memories.intentSent(memories.freshMemory('u'), { by: 'a/1', attempt: 1, sentMono: 0 })),
+        { kind: 'accepted', captchaID: '1' },
+        1,
+      ),
+    );
+    expect(memories.isBlank(done)).toBe(true);
+  });
+});
+
+const metrics = (before: ReturnType<typeof aTask>, after: ReturnType<typeof aTask>) =>
+  announce(before.build(), after.build()).metrics.map((step) => [step.metric, ...Object.values(step.labels)]);
+const reasons = (before: ReturnType<typeof aTask>, after: ReturnType<typeof aTask>) =>
+  announce(before.build(), after.build()).events.map((event) => event.reason);
+
+describe('announcing', () => {
+  const submitted = aTask().intended().submitted();
+
+  test('tells nobody about the happy path', () => {
+    expect(reasons(aTask(), aTask().intended())).toEqual([]);
+    expect(reasons(aTask().intended(), submitted)).toEqual([]);
+    expect(reasons(submitted, submitted.solved())).toEqual([]);
+  });
+  test('counts each task once when it starts and once when it ends', () => {
+    expect(metrics(aTask(), aTask().intended())).toEqual([['captcha_operator_tasks_started_total']]);
+    expect(metrics(submitted, submitted.solved(T0, { source: 'Poll' }))).toEqual([
+      ['captcha_operator_results_total', 'Poll'],
+      ['captcha_operator_task_duration_seconds', 'RecaptchaV2', 'Solved', 'Poll'],
+    ]);
+    expect(metrics(submitted, submitted.failed()).map(([name]) => name)).toContain('captcha_operator_failures_total');
+    expect(metrics(submitted.solved(), submitted.solved())).toEqual([]);
+  });
+  test('says that a result had to be polled, that a task failed, and that a letter holds it', () => {
+    expect(reasons(submitted, submitted.solved(T0, { source: 'Poll' }))).toEqual(['SolvedByPoll']);
+    expect(reasons(submitted, submitted.failed())).toEqual(['ProviderRejected']);
+    expect(reasons(submitted, submitted.marked())).toEqual(['DeadLettered']);
+    expect(reasons(submitted, submitted.attemptEnded())).toEqual(['AttemptEnded']);
+  });
+  test.each([
+    ['adopted', aTask().intended().waiting('SubmissionUnknown').submitted()],
+    ['adopted', aTask().intended().waiting('SubmissionUnknown').solved()],
+    ['resubmitted', aTask().intended().waiting('SubmissionUnknown').intended()],
+    ['failed', aTask().intended().waiting('SubmissionUnknown').failed()],
+  ])('counts an unknown submission as %s', (resolution, after) => {
+    const unknown = aTask().intended().waiting('SubmissionUnknown');
+    expect(metrics(unknown, after)).toContainEqual(['captcha_operator_ambiguous_submissions_total', resolution]);
+  });
+});
