@@ -209,7 +209,7 @@ describe('when the API refuses the letter itself', () => {
         return admin.create(`${pathOf('deadletters', world.namespace)}?dryRun=All`, manifest);
       },
     });
-    await applyBlocked('unwritten', { spec: { activeDeadlineSeconds: 2 } });
+    await applyBlocked('unwritten');
     await waitUntil('the callback to be answered', async () => {
       const [submission] = await world.submissions('unwritten');
       return submission?.pingbacks[0]?.status === 200;
