@@ -8,13 +8,16 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface LedgerOptions {
-  port(): number;
+  /** Where to deliver: 0, and for the second of two at once, 1. */
+  port(which: 0 | 1): number;
   /** Target of the n-th callback. */
   target(n: number): string;
   callbacks: number;
   connections: number;
   /** One in this many is delivered twice at once. */
   duplicateEvery: number;
+  /** Each connection rests this long between two callbacks. */
+  pauseMs?: number;
 }
 
 export interface Ledger {
@@ -56,11 +59,12 @@ export function startLedger(options: LedgerOptions): Ledger {
     }
   };
   const work = async (): Promise<void> => {
-    const lanes = [createLane(options.port), createLane(options.port)];
+    const lanes = [createLane(() => options.port(0)), createLane(() => options.port(1))];
     while (!over.aborted && next < options.callbacks) {
       const n = next++;
       const twice = n % options.duplicateEvery === 0;
       await Promise.all((twice ? lanes : lanes.slice(0, 1)).map((lane) => deliver(lane, n)));
+      if (options.pauseMs !== undefined) await delay(options.pauseMs);
     }
     for (const lane of lanes) lane.close();
   };

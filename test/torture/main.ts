@@ -4,14 +4,13 @@
  * TORTURE_KILLS and TORTURE_ANSWERED (level 1: 1,000 and 1,000,000), TORTURE_CLUSTER_KILLS and TORTURE_CLUSTER_TASKS
  * (level 2: 200 and 20,000), TORTURE_SEED.
  */
+import { tortureCluster } from './cluster-level.ts';
 import { tortureSpool } from './spool-level.ts';
 import type { TortureReport } from './spool-level.ts';
 
 const number = (name: string, fallback: number): number => Number(process.env[name] ?? fallback);
 const seed = number('TORTURE_SEED', 1);
-const progress = (kills: number, answered: number): void => {
-  process.stderr.write(`  ${kills} kills, ${answered} answered\n`);
-};
+const progress = (text: string): void => void process.stderr.write(`  ${text}\n`);
 const HEADER = ['run', 'kills', 'outages', 'answered 200', 'lost', 'twice', 'slowest', 'verdict'];
 
 function row(name: string, report: TortureReport, expected: boolean): boolean {
@@ -45,7 +44,13 @@ async function mutantRuns(): Promise<boolean> {
   return row('no test', unchecked, unchecked.twice > 0) && caughtEarly;
 }
 
-const RUNS: Record<string, () => Promise<boolean>> = { spool: spoolRun, mutants: mutantRuns };
+async function clusterRun(): Promise<boolean> {
+  const sizes = { kills: number('TORTURE_CLUSTER_KILLS', 200), tasks: number('TORTURE_CLUSTER_TASKS', 20_000) };
+  const report = await tortureCluster({ ...sizes, seed, onProgress: progress });
+  return row('control plane', report, report.lost === 0 && report.twice === 0 && report.wrong.length === 0);
+}
+
+const RUNS: Record<string, () => Promise<boolean>> = { spool: spoolRun, mutants: mutantRuns, cluster: clusterRun };
 const asked = process.argv.slice(2);
 console.log(HEADER.map((cell) => cell.padEnd(15)).join(''));
 let sound = true;

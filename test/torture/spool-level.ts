@@ -31,7 +31,7 @@ export interface SpoolLevelOptions {
   answered: number;
   seed: number;
   mutant?: Mutant;
-  onProgress?(kills: number, answered: number): void;
+  onProgress?(text: string): void;
 }
 
 export interface TortureReport {
@@ -121,7 +121,7 @@ async function kill(arena: Arena): Promise<void> {
       child.kill('SIGKILL');
       await once(child, 'exit');
       arena.kills++;
-      if (arena.kills % 50 === 0) options.onProgress?.(arena.kills, ledger.answered());
+      if (arena.kills % 50 === 0) options.onProgress?.(`${arena.kills} kills, ${ledger.answered()} answered`);
     }
   } finally {
     over.abort();

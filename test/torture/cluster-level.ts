@@ -1,0 +1,268 @@
+/**
+ * Level 2: two real sidecars under the shipped RBAC against a real kube-apiserver, each killed with SIGKILL again and
+ * again, while the API server is killed and started again now and then. Every callback answered 200 has to be its
+ * task's solution at the end. A watch counts how often each task was given a solution; no task may be given two.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CaptchaTask } from '../../src/api/captchatask.ts';
+import { API_VERSION, CAPTCHA_TASK } from '../../src/api/names.ts';
+import { intended, submitted } from '../../src/core/task/transitions.ts';
+import { startChild } from '../../src/dev/child.ts';
+import type { Child } from '../../src/dev/child.ts';
+import {
+  ADMINISTRATOR,
+  OPERATOR,
+  createAdmin,
+  ensureAssets,
+  installOperator,
+  objectOf,
+  startControlPlane,
+} from '../../src/dev/control-plane/index.ts';
+import type { Admin, ControlPlane } from '../../src/dev/control-plane/index.ts';
+import { loadAccess } from '../../src/kube/access.ts';
+import { createKubeClient } from '../../src/kube/client.ts';
+import type { KubeClient } from '../../src/kube/client.ts';
+import { createBenchNamespace, createTasks, tasksPath } from '../bench/seed-tasks.ts';
+import { seededRandom } from '../bench/open-loop.ts';
+import { CAPTCHA_ID } from '../support/builders.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { TORTURE_SECRET, torturePath } from './keys.ts';
+import { startLedger } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
+import type { TortureReport } from './spool-level.ts';
+
+export interface ClusterLevelOptions {
+  kills: number;
+  tasks: number;
+  seed: number;
+  onProgress?(text: string): void;
+}
+
+interface SidecarProcess {
+  env: Record<string, string>;
+  child: Child | undefined;
+  port: number;
+}
+
+interface Arena {
+  options: ClusterLevelOptions;
+  random: () => number;
+  controlPlane: ControlPlane;
+  sidecars: [SidecarProcess, SidecarProcess];
+  ledger: Ledger;
+  kills: number;
+  outages: number;
+}
+
+const NAMESPACE = 'torture';
+const KILLS_PER_OUTAGE = 20;
+/** A port where nobody listens. */
+const NOBODY = 1;
+const codeOf = (n: number): string => `solution-of-${n}`;
+
+export async function tortureCluster(options: ClusterLevelOptions): Promise<TortureReport> {
+  const say = options.onProgress ?? (() => undefined);
+  const home = await mkdtemp(join(tmpdir(), 'torture-'));
+  const controlPlane = await startControlPlane({
+    assets: await ensureAssets({ log: say, env: process.env }),
+    log: say,
+  });
+  const { serverURL, caFile } = controlPlane;
+  const admin = createAdmin({ serverURL, caFile, token: controlPlane.tokenOf(ADMINISTRATOR) });
+  const client = await watcherClient(controlPlane);
+  try {
+    await installOperator(admin);
+    await createBenchNamespace(admin, NAMESPACE);
+    say(`creating ${options.tasks} submitted tasks`);
+    const tasks = await seedSubmitted(admin, options.tasks);
+    const sightings = countSolutions(client, tasks.at(-1)!.metadata.resourceVersion);
+    const sidecars = await prepareSidecars(controlPlane, home);
+    const ledger = startLedger({
+      port: (which) => sidecars[which].port,
+      target: (n) => `${torturePath(tasks[n]!.metadata)}?id=${CAPTCHA_ID}&code=${codeOf(n)}`,
+      callbacks: options.tasks,
+      connections: 8,
+      duplicateEvery: 5,
+      pauseMs: Math.max(1, Math.round((options.kills * 300 * 8) / options.tasks)),
+    });
+    const arena: Arena = {
+      options,
+      random: seededRandom(options.seed),
+      controlPlane,
+      sidecars,
+      ledger,
+      kills: 0,
+      outages: 0,
+    };
+    await killOften(arena);
+    await ledger.finished;
+    await drain(arena);
+    const found = await listAll(admin);
+    const solved = [...found.values()].filter(({ status }) => status?.solution !== undefined).length;
+    await waitUntil('the watch to have seen every solution', () => sightings.counts.size === solved, {
+      boundMs: 120_000,
+    });
+    await sightings.stop();
+    return report(arena, found, sightings.counts);
+  } finally {
+    await client.close();
+    await admin.close();
+    await controlPlane.stop();
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function watcherClient(controlPlane: ControlPlane): Promise<KubeClient> {
+  const kubeconfigPath = controlPlane.adminKubeconfig;
+  return createKubeClient({ access: await loadAccess({ kubeconfigPath }), userAgent: 'torture' });
+}
+
+async function seedSubmitted(admin: Admin, count: number): Promise<CaptchaTask[]> {
+  const tasks = await createTasks(admin, NAMESPACE, count);
+  const now = Date.now();
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let n = next++; n < count; n = next++) {
+      const task = tasks[n]!;
+      const begun = { ...task, status: intended(task, { by: 'torture/1', pingback: true, sameAttempt: false }, now) };
+      const status = submitted(begun, CAPTCHA_ID, now + 3_600_000, now);
+      const path = `${tasksPath(NAMESPACE)}/${task.metadata.name}/status`;
+      tasks[n] = objectOf<CaptchaTask>(await admin.replace(path, { ...task, status }));
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, worker));
+  return tasks;
+}
+
+/** Counts, for each task, the versions that brought a solution it did not have before. */
+function countSolutions(client: KubeClient, since: string) {
+  const counts = new Map<string, number>();
+  const seen = new Map<string, string>();
+  const stopping = new AbortController();
+  let resourceVersion = since;
+  const watch = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      await client.watch(CAPTCHA_TASK, {
+        namespace: NAMESPACE,
+        resourceVersion,
+        signal: stopping.signal,
+        silenceMs: 90_000,
+        onEvent(_, object) {
+          resourceVersion = object.metadata.resourceVersion ?? resourceVersion;
+          const { metadata, status } = object as unknown as CaptchaTask;
+          const solution = JSON.stringify(status?.solution);
+          if (solution === undefined || seen.get(metadata.name) === solution) return;
+          seen.set(metadata.name, solution);
+          counts.set(metadata.name, (counts.get(metadata.name) ?? 0) + 1);
+        },
+      });
+      if (!stopping.signal.aborted) await delay(200);
+    }
+  };
+  const watching = watch();
+  return {
+    counts,
+    async stop(): Promise<void> {
+      stopping.abort();
+      await watching;
+    },
+  };
+}
+
+async function prepareSidecars(controlPlane: ControlPlane, home: string): Promise<[SidecarProcess, SidecarProcess]> {
+  await writeFile(join(home, 'keys'), `k1:${TORTURE_SECRET.toString('base64')}\n`, { mode: 0o600 });
+  const kubeconfig = await controlPlane.kubeconfigFor(OPERATOR);
+  const prepare = async (name: string): Promise<SidecarProcess> => {
+    await mkdir(join(home, name));
+    const env = {
+      KUBECONFIG: kubeconfig,
+      CALLBACK_KEYS_FILE: join(home, 'keys'),
+      SPOOL_DIR: join(home, name),
+      METRICS_BIND_ADDRESS: '127.0.0.1:0',
+      HEALTH_BIND_ADDRESS: '127.0.0.1:0',
+    };
+    return { env, child: undefined, port: NOBODY };
+  };
+  return [await prepare('a'), await prepare('b')];
+}
+
+async function startSidecar(sidecar: SidecarProcess): Promise<void> {
+  const bind = `127.0.0.1:${sidecar.port === NOBODY ? 0 : sidecar.port}`;
+  sidecar.child = startChild({ entry: 'callback', env: { ...sidecar.env, CALLBACK_BIND_ADDRESS: bind } });
+  sidecar.port = await portOf(sidecar.child, 'callback');
+}
+
+async function portOf(child: Child, listener: string): Promise<number> {
+  const line = await child.waitForLine(`its ${listener} listener`, (each) => each['listener'] === listener, 120_000);
+  return Number(line['port']);
+}
+
+async function killOften(arena: Arena): Promise<void> {
+  const { options, random, sidecars, controlPlane, ledger } = arena;
+  const all = ledger.finished.then(() => true);
+  const lives = sidecars.map(async (sidecar) => {
+    while (arena.kills < options.kills || !(await Promise.race([all, Promise.resolve(false)]))) {
+      await startSidecar(sidecar);
+      await delay(50 + random() * 1_000);
+      sidecar.child!.kill('SIGKILL');
+      await sidecar.child!.exited;
+      arena.kills++;
+      if (arena.kills % 20 === 0) options.onProgress?.(`${arena.kills} kills, ${ledger.answered()} answered`);
+    }
+  });
+  const killing = Promise.all(lives).then(() => true);
+  while (!(await Promise.race([killing, delay(1_000, false)]))) {
+    if (arena.kills < (arena.outages + 1) * KILLS_PER_OUTAGE) continue;
+    arena.outages++;
+    await controlPlane.stopApiServer();
+    await delay(1_000 + random() * 3_000);
+    await controlPlane.startApiServer();
+  }
+}
+
+async function drain({ sidecars }: Arena): Promise<void> {
+  for (const sidecar of sidecars) {
+    await startSidecar(sidecar);
+    const port = await portOf(sidecar.child!, 'metrics');
+    await waitUntil(
+      'the spool to be empty',
+      async () => {
+        const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+        return /^captcha_operator_spool_records 0$/m.test(text);
+      },
+      { boundMs: 300_000, everyMs: 200 },
+    );
+    await sidecar.child!.stop();
+  }
+}
+
+async function listAll(admin: Admin): Promise<Map<string, CaptchaTask>> {
+  const found = new Map<string, CaptchaTask>();
+  let next = '';
+  do {
+    const page = objectOf<{ metadata: { continue?: string }; items: CaptchaTask[] }>(
+      await admin.get(`/apis/${API_VERSION}/namespaces/${NAMESPACE}/captchatasks?limit=500&continue=${next}`),
+    );
+    for (const task of page.items) found.set(task.metadata.name, task);
+    next = page.metadata.continue ?? '';
+  } while (next !== '');
+  return found;
+}
+
+function report(arena: Arena, found: Map<string, CaptchaTask>, counts: Map<string, number>): TortureReport {
+  const { ledger, kills, outages, options } = arena;
+  const wrong: string[] = [];
+  let lost = 0;
+  for (let n = 0; n < options.tasks; n++) {
+    const value = found.get(`t-${n}`)?.status?.solution?.value;
+    if (ledger.acknowledged[n] === 1 && value === undefined) lost++;
+    if (value !== undefined && value !== codeOf(n)) wrong.push(`task ${n} has another task's solution`);
+  }
+  const twice = [...counts.values()].filter((count) => count > 1).length;
+  const answered = ledger.acknowledged.reduce((sum, one) => sum + one, 0);
+  const refused = [...ledger.refused].map(([status, count]) => `${status}: ${count}`).join(', ');
+  return { kills, outages, answered, lost, twice, wrong, refused, slowestMs: ledger.slowestMs() };
+}
