@@ -34,7 +34,7 @@ process.exitCode = await main();
 async function main(): Promise<number> {
   let world: DemoWorld | undefined;
   try {
-    world = await startDemoWorld(output);
+    world = await startDemoWorld(output, process.env);
     return await play(world);
   } catch (error) {
     process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`);

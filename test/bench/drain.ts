@@ -33,7 +33,7 @@ export interface DrainOptions {
 }
 
 export async function benchDrain(options: DrainOptions): Promise<boolean> {
-  const assets = await ensureAssets({ log: say });
+  const assets = await ensureAssets({ log: say, env: process.env });
   const controlPlane = await startControlPlane({ assets, log: say });
   const admin = adminOf(controlPlane);
   const simulator = startChild({ entry: 'simulator', env: { ANSWER_AFTER_MS: '100' } });

@@ -30,7 +30,7 @@ type Write = (task: CaptchaTask, status: object) => Promise<string>;
 
 const [count = 1_000, rounds = 3] = process.argv.slice(2).map(Number);
 const log = (line: string): void => console.log(line);
-const controlPlane = await startControlPlane({ assets: await ensureAssets({ log }), log });
+const controlPlane = await startControlPlane({ assets: await ensureAssets({ log, env: process.env }), log });
 try {
   await measure(controlPlane);
 } finally {

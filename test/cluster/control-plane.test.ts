@@ -41,7 +41,7 @@ describe('a control plane', () => {
   let first: ControlPlane;
   let second: ControlPlane;
   beforeAll(async () => {
-    const assets = await ensureAssets({ log });
+    const assets = await ensureAssets({ log, env: process.env });
     [first, second] = await Promise.all([startControlPlane({ assets, log }), startControlPlane({ assets, log })]);
   });
   afterAll(() => Promise.all([first.stop(), second.stop()]));

@@ -240,7 +240,7 @@ test('an Event and its repetitions are one object that the core API shows, too',
 });
 
 test('a reflector lives through a killed API server, and hears what happened after it', async () => {
-  const plane = await startControlPlane({ assets: await ensureAssets({ log: silent }), log: silent });
+  const plane = await startControlPlane({ assets: await ensureAssets({ log: silent, env: process.env }), log: silent });
   const tooling = createAdmin({ ...plane, token: plane.tokenOf(ADMINISTRATOR) });
   await installOperator(tooling);
   const client = await clientOf(await plane.kubeconfigFor(OPERATOR));

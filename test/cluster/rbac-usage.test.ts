@@ -45,7 +45,7 @@ async function stopFleet(): Promise<void> {
 }
 
 beforeAll(async () => {
-  controlPlane = await startControlPlane({ assets: await ensureAssets({ log }), log, audit: true });
+  controlPlane = await startControlPlane({ assets: await ensureAssets({ log, env: process.env }), log, audit: true });
   admin = createAdmin({ ...controlPlane, token: controlPlane.tokenOf(ADMINISTRATOR) });
   await installOperator(admin);
   objectOf(await admin.create('/api/v1/namespaces', { metadata: { name: TENANT } }));

@@ -40,7 +40,7 @@ function log(line: string): void {
 }
 
 export async function setup(project: TestProject): Promise<void> {
-  const assets = await ensureAssets({ log });
+  const assets = await ensureAssets({ log, env: process.env });
   controlPlane = await startControlPlane({ assets, log });
   const { serverURL, caFile, adminKubeconfig } = controlPlane;
   const adminToken = controlPlane.tokenOf(ADMINISTRATOR);

@@ -2,5 +2,5 @@
 import { ensureAssets, startControlPlane } from '../../src/dev/control-plane/index.ts';
 
 const log = (line: string): void => console.error(line);
-const controlPlane = await startControlPlane({ assets: await ensureAssets({ log }), log });
+const controlPlane = await startControlPlane({ assets: await ensureAssets({ log, env: process.env }), log });
 console.log(JSON.stringify({ ...controlPlane.pids(), kubeconfig: controlPlane.adminKubeconfig }));

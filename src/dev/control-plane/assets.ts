@@ -23,12 +23,12 @@ export interface ControlPlaneAssets {
 
 export interface AssetOptions {
   log: Log;
-  /** Default: the process's environment. Read: KUBEBUILDER_ASSETS, CAPTCHA_OPERATOR_CACHE, CAPTCHA_OPERATOR_ENVTEST_INDEX, XDG_CACHE_HOME, HOME. */
-  env?: NodeJS.ProcessEnv;
+  /** The process's environment. Read: KUBEBUILDER_ASSETS, CAPTCHA_OPERATOR_CACHE, CAPTCHA_OPERATOR_ENVTEST_INDEX, XDG_CACHE_HOME, HOME. */
+  env: NodeJS.ProcessEnv;
 }
 
 /** Throws when nothing works; the error lists what was tried, why each failed, and the ways out. */
-export async function ensureAssets({ log, env = process.env }: AssetOptions): Promise<ControlPlaneAssets> {
+export async function ensureAssets({ log, env }: AssetOptions): Promise<ControlPlaneAssets> {
   const given = env['KUBEBUILDER_ASSETS'];
   if (given) return fromDirectory(given);
   const cache = cacheDirectory(env);

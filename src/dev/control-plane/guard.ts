@@ -12,18 +12,20 @@ import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 // `$$` is the shell's pid also inside the parentheses, and the program's pid after exec. The watcher is a member of
 // the group that it kills last, so the group's number cannot have gone to somebody else meanwhile.
 const GUARD = `
+scratch=$1
+shift
 (
   if read -r _ <&3; then exit 0; fi
   kill -9 $$
-  if [ -n "$GUARDED_SCRATCH" ]; then sleep 1; rm -rf -- "$GUARDED_SCRATCH"; fi
+  if [ -n "$scratch" ]; then sleep 1; rm -rf -- "$scratch"; fi
   kill -9 -- -$$
 ) </dev/null >/dev/null 2>&1 &
 exec 3<&-
-unset GUARDED_SCRATCH
 exec "$@"
 `;
 
 export interface GuardedOptions {
+  /** Default: that of this process. */
   env?: NodeJS.ProcessEnv;
   cwd?: string;
   /** Where stdout and stderr go: a file descriptor, or `pipe` to read them. */
@@ -46,11 +48,11 @@ export interface GuardedProcess {
 /** Starts `[program, ...args]` in a process group of its own. Throws only when not even `/bin/sh` can be started. */
 export function spawnGuarded(name: string, command: readonly string[], options: GuardedOptions): GuardedProcess {
   const stdio: StdioOptions = ['ignore', options.output, options.output, 'pipe'];
-  const child = spawn('/bin/sh', ['-c', GUARD, name, ...command], {
+  const child = spawn('/bin/sh', ['-c', GUARD, name, options.scratch ?? '', ...command], {
     stdio,
     detached: true,
     cwd: options.cwd,
-    env: { ...(options.env ?? process.env), GUARDED_SCRATCH: options.scratch ?? '' },
+    env: options.env,
   });
   const { pid } = child;
   if (pid === undefined) throw new Error(`cannot start /bin/sh for ${name}`);

@@ -62,14 +62,14 @@ const DEFAULT_BOUND_MS = 90_000;
 const LATE_KEY_AFTER_MS = 3_000;
 
 /** Starts everything; throws with the reason when a part does not come up, after ending the others. */
-export async function startDemoWorld(output: TableOutput): Promise<DemoWorld> {
+export async function startDemoWorld(output: TableOutput, env: NodeJS.ProcessEnv): Promise<DemoWorld> {
   const log = (line: string): void => output.write(`${line}\n`);
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (let release = stops.pop(); release !== undefined; release = stops.pop()) await release();
   };
   try {
-    const assets = await ensureAssets({ log });
+    const assets = await ensureAssets({ log, env });
     const controlPlane = await startControlPlane({ assets, log });
     stops.push(() => controlPlane.stop());
     const admin = adminOf(controlPlane);
