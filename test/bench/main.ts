@@ -2,10 +2,20 @@
  * `npm run bench [-- <name> …]`: the figures of the project, each with its target where there is one. Machines differ,
  * so throughput is a ratio to the raw API server measured in the same run. Without a name all are run.
  */
+import { tmpdir } from 'node:os';
+
 import { benchDrain } from './drain.ts';
+import { benchSpool } from './spool.ts';
 
 const BENCHES: Record<string, () => Promise<boolean>> = {
   drain: () => benchDrain({ tasks: number('BENCH_TASKS', 2_000), rawTasks: 700 }),
+  // BENCH_DIR: on the disk that is to be measured, not in memory.
+  spool: () =>
+    benchSpool({
+      seconds: number('BENCH_SECONDS', 60),
+      rates: [2_000, 5_000],
+      directory: process.env['BENCH_DIR'] ?? tmpdir(),
+    }),
 };
 
 function number(name: string, fallback: number): number {
