@@ -11,8 +11,8 @@ import type { Logger } from '../../ops/log.ts';
 import type { LetterMetrics } from './metrics.ts';
 import type { Pace } from './pace.ts';
 import type { Performed, Performer } from './perform.ts';
-import { API_VERSION, DEAD_LETTER } from '../../api/names.ts';
-import { announceLetter } from '../../core/deadletter/announce.ts';
+import { API_VERSION, CAPTCHA_TASK, DEAD_LETTER } from '../../api/names.ts';
+import { announceHold, announceLetter } from '../../core/deadletter/announce.ts';
 import { decideLetter } from '../../core/deadletter/decide.ts';
 import { countPass } from './metrics.ts';
 import { perform } from './perform.ts';
@@ -20,7 +20,14 @@ import { perform } from './perform.ts';
 /** As `kube/events` records them. */
 export interface LetterEvents {
   record(event: {
-    object: { apiVersion: string; kind: string; namespace: string; name: string; uid: string; resourceVersion: string };
+    object: {
+      apiVersion: string;
+      kind: string;
+      namespace: string;
+      name: string;
+      uid: string;
+      resourceVersion?: string;
+    };
     type: 'Normal' | 'Warning';
     reason: string;
     action: string;
@@ -98,7 +105,8 @@ async function performAlone(
 /** Metrics, log and events of what was done; never the content. */
 function tell(letter: Letter, decision: LetterDecision, performed: Performed, context: PassContext): void {
   const { namespace, name } = letter.metadata;
-  const fields = { namespace, letter: name, task: letter.spec.taskRef.name, stage: letter.spec.stage };
+  const { stage, taskRef } = letter.spec;
+  const fields = { namespace, letter: name, task: taskRef.name, uid: taskRef.uid, stage };
   const { retry } = performed;
   if (retry?.kind === 'recorded') {
     const abandoned = retry.letter.status?.phase === 'Abandoned';
@@ -120,9 +128,14 @@ function tell(letter: Letter, decision: LetterDecision, performed: Performed, co
 
 function recordEvent(letter: Letter, performed: Performed, { events }: PassContext): void {
   if (performed.kind !== 'done' || performed.status === undefined) return;
+  const { namespace, name, uid, resourceVersion } = letter.metadata;
+  const hold = announceHold(performed.status, letter);
+  if (hold !== undefined) {
+    const task = { apiVersion: API_VERSION, kind: CAPTCHA_TASK.kind, namespace, ...letter.spec.taskRef };
+    events?.record({ object: task, ...hold });
+  }
   const event = announceLetter(performed.status, letter.status);
   if (event === undefined) return;
-  const { namespace, name, uid, resourceVersion } = letter.metadata;
   const object = { apiVersion: API_VERSION, kind: DEAD_LETTER.kind, namespace, name, uid, resourceVersion };
   events?.record({ object, ...event });
 }

@@ -4,6 +4,15 @@
  * shows it, and thirty of them would hide what matters.
  */
 import type { DeadLetterStatus } from '../../api/deadletter.ts';
+import type { Letter } from './facts.ts';
+import { REASON_MESSAGES } from '../task/conditions.ts';
+
+export interface HoldEvent {
+  type: 'Warning';
+  reason: 'DeadLettered';
+  action: 'Hold';
+  note: string;
+}
 
 export interface LetterEvent {
   type: 'Normal' | 'Warning';
@@ -11,6 +20,16 @@ export interface LetterEvent {
   action: 'Retry' | 'Redrive';
   /** The condition's own stable words. */
   note: string;
+}
+
+/**
+ * An event on the task, once: the sidecar holds tasks too, but cannot write events, so the first status of its letters
+ * tells for it. The task controller tells for the letters of polls.
+ */
+export function announceHold(after: DeadLetterStatus, letter: Letter): HoldEvent | undefined {
+  const isFirst = letter.status?.phase === undefined && after.phase === 'Pending';
+  if (!isFirst || letter.spec.source !== 'Callback') return undefined;
+  return { type: 'Warning', reason: 'DeadLettered', action: 'Hold', note: REASON_MESSAGES.DeadLettered };
 }
 
 export function announceLetter(after: DeadLetterStatus, before: DeadLetterStatus = {}): LetterEvent | undefined {

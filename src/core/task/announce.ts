@@ -5,6 +5,7 @@
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { CaptchaType, FailureClass, ResultSource, SolvedReason } from '../../api/names.ts';
+import { isHintType } from '../solution.ts';
 import { summaryOf } from './conditions.ts';
 import { parseTime } from './times.ts';
 import { isFinished } from './transitions.ts';
@@ -81,18 +82,24 @@ function endedWith({ status }: CaptchaTask): string | undefined {
   return status?.submission?.endTime === undefined ? undefined : (status.submission.code ?? 'no code');
 }
 
-function finishEvents({ status }: CaptchaTask): TaskEvent[] {
+function finishEvents(task: CaptchaTask): TaskEvent[] {
+  const { status } = task;
   if (status?.failure !== undefined) {
     const reason = summaryOf(status)?.reason ?? 'ProviderRejected';
     return [{ type: 'Warning', reason, action: 'Finish', note: status.failure.message }];
   }
-  if (status?.solution?.source !== 'Poll' || status.submission?.pingback !== true) return [];
+  if (!wasFallback(task)) return [];
   const note = 'No callback came in time; the result was found by polling.';
   return [{ type: 'Normal', reason: 'SolvedByPoll', action: 'Poll', note }];
 }
 
-/** The steps that follow from a finished task alone. */
-export function finishMetrics(after: CaptchaTask): TaskMetricStep[] {
+/** Polling is the normal way without a pingback, and where a callback cannot carry the result. */
+function wasFallback({ spec, status }: CaptchaTask): boolean {
+  const pinged = status?.submission?.pingback === true && !isHintType(spec.captcha.type);
+  return pinged && status.solution?.source === 'Poll';
+}
+
+function finishMetrics(after: CaptchaTask): TaskMetricStep[] {
   const source = after.status?.solution?.source;
   const { type } = after.spec.captcha;
   const duration = { metric: 'captcha_operator_task_duration_seconds' as const, seconds: secondsTaken(after) };

@@ -123,6 +123,12 @@ describe('announcing', () => {
     expect(metrics(submitted, submitted.failed()).map(([name]) => name)).toContain('captcha_operator_failures_total');
     expect(metrics(submitted.solved(), submitted.solved())).toEqual([]);
   });
+  test('says nothing of a poll that is the normal way to the result', () => {
+    const challenge = aTask().spec({
+      captcha: { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL: 'https://a.example' } },
+    });
+    expect(reasons(challenge.submitted(), challenge.submitted().solved(T0, { source: 'Poll' }))).toEqual([]);
+  });
   test('says that a result had to be polled, that a task failed, and that a letter holds it', () => {
     expect(reasons(submitted, submitted.solved(T0, { source: 'Poll' }))).toEqual(['SolvedByPoll']);
     expect(reasons(submitted, submitted.failed())).toEqual(['ProviderRejected']);
