@@ -36,7 +36,10 @@ const HORIZON_MS = 3_600_000;
 const MIN_SWEEP_GAP_MS = 5 * 60_000;
 /** A safety net for what was finished while nobody looked. */
 const MAX_SWEEP_GAP_MS = 6 * 3_600_000;
+/** The first sweep lets a start settle, and pages come slowly: deleting late costs nothing, load does. */
+const FIRST_SWEEP_MS = 10_000;
 const PAGE_SIZE = 500;
+const PAGE_PAUSE_MS = 250;
 const TICK_MS = 1_000;
 const RETRY_MS = 30_000;
 
@@ -73,7 +76,7 @@ export function createTimeToLive(options: TimeToLiveOptions): TimeToLive {
       note(state, task, seconds === undefined ? undefined : options.now() + seconds * 1_000);
     },
     start() {
-      state.nextSweepAt = -Infinity;
+      state.nextSweepAt = options.now() + FIRST_SWEEP_MS;
       state.ticker ??= setInterval(() => tick(state), TICK_MS).unref();
     },
     async stop() {
@@ -183,6 +186,7 @@ async function sweepOne(state: State, namespace: string | undefined, phase: stri
       note(state, task, dueTime(task, defaultTtlSeconds));
     }
     next = page.continue;
+    if (next !== undefined) await new Promise((resolve) => setTimeout(resolve, PAGE_PAUSE_MS));
   } while (next !== undefined);
   return true;
 }

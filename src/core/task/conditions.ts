@@ -38,7 +38,7 @@ export const REASON_MESSAGES: Readonly<Record<SolvedReason, string>> = {
   InvalidTask: 'The task cannot be submitted as it is written.',
 };
 
-type SubmittedFields = Pick<CaptchaTaskStatus, 'phase' | 'submission' | 'conditions'>;
+type SubmittedFields = Pick<CaptchaTaskStatus, 'phase' | 'submission' | 'failure' | 'conditions'>;
 
 /** The conditions that belong to a status with these fields; times move only where a condition's status does. */
 export function deriveConditions(
@@ -81,6 +81,14 @@ function submittedCondition(fields: SubmittedFields): Omit<Condition, 'lastTrans
   const type = 'Submitted';
   if (fields.submission.captchaID !== undefined) {
     return { type, status: 'True', reason: 'Accepted', message: 'The provider accepted the current attempt.' };
+  }
+  if (fields.failure?.class === 'Permanent') {
+    return {
+      type,
+      status: 'False',
+      reason: 'NotAccepted',
+      message: 'The provider did not accept the current attempt.',
+    };
   }
   return {
     type,

@@ -41,6 +41,8 @@ export interface Lane {
   serial: number;
   threads: number | undefined;
   accepted: boolean;
+  /** Calls allowed at once: one after a fault, doubling with each acceptance, so that a recovery is no stampede. */
+  window: number;
   breaker: Breaker | undefined;
   lastTurnMono: number;
   pollsPausedUntil: number;
@@ -56,6 +58,7 @@ export function createLane(around: Surroundings): Lane {
     serial: 0,
     threads: undefined,
     accepted: false,
+    window: around.maxCalls,
     breaker: undefined,
     lastTurnMono: -Infinity,
     pollsPausedUntil: -Infinity,
@@ -107,6 +110,7 @@ export function turnCalled(
     lane.accepted = true;
     lane.permits.set(key, moment.mono + PERMIT_MS);
   }
+  lane.window = call.fault === undefined ? Math.min(lane.around.maxCalls, accepted ? lane.window * 2 : lane.window) : 1;
   lane.breaker =
     call.fault === undefined
       ? relieved(lane.breaker, accepted)
@@ -159,7 +163,7 @@ function turnsLeft(lane: Lane, mono: number): number {
   const gates = [gate(lane.breaker, mono), lane.around.address(mono)];
   if (gates.includes('shut')) return 0;
   if (!lane.accepted && lane.around.distrusted(mono)) return 0;
-  const atOnce = gates.includes('probe') || !lane.accepted ? 1 : lane.around.maxCalls;
+  const atOnce = gates.includes('probe') || !lane.accepted ? 1 : lane.window;
   return Math.min(atOnce - lane.granted.size, threadsLeft(lane, mono));
 }
 

@@ -9,7 +9,7 @@ import type { TaskEffect } from './effects.ts';
 import type { Moment, TaskFacts } from './facts.ts';
 import type { TaskMemory } from './memory.ts';
 import type { TaskPolicy } from './policy.ts';
-import { REASON_MESSAGES, summaryOf } from './conditions.ts';
+import { summaryOf } from './conditions.ts';
 import { MAX_WATCHED_MS, WAITING_WRITE_MS } from './policy.ts';
 import { parseTime } from './times.ts';
 import { type WaitingDetail, isUnresolved, waiting } from './transitions.ts';
@@ -95,8 +95,9 @@ export function sayWaiting(
   return { ...rest, ...write(waiting(task, reason, moment.now, detail)) };
 }
 
+/** Another sentence for the same reason is worth a write only where a person has to act on it. */
 function saysSo({ status }: Situation, reason: UnknownReason, detail: WaitingDetail): boolean {
   const said = summaryOf(status);
-  const message = detail.message ?? REASON_MESSAGES[reason];
-  return said?.reason === reason && said.message === message && status?.startTime !== undefined;
+  if (said?.reason !== reason || status?.startTime === undefined) return false;
+  return detail.stalled !== true || (said.stalled === true && said.message === detail.message);
 }

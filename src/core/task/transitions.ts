@@ -70,7 +70,14 @@ export function submitted(task: CaptchaTask, captchaID: string, pollAfter: Milli
     captchaID,
     pollAfterTime: formatTime(pollAfter),
   };
-  return restate(task, { attempts: submission.attempt, submission }, unknownBecause(openReason(task, submission)), now);
+  const summary = { ...unknownBecause(openReason(task, submission)), ...withoutURL(task, submission) };
+  return restate(task, { attempts: submission.attempt, submission }, summary, now);
+}
+
+/** A task that wanted a callback and gets none says so: no `CALLBACK_URL`, or the URL would have been too long. */
+function withoutURL({ spec, status }: CaptchaTask, { pingback }: Submission): { message?: string } {
+  if (pingback || spec.delivery !== 'Callback' || spec.suspend || status?.deadLetter !== undefined) return {};
+  return { message: 'The provider accepted the task without a callback URL; asking it for the result.' };
 }
 
 /** The last try was provably not accepted: nothing of it remains but the attempt's number. */

@@ -89,6 +89,17 @@ describe('a busy provider', () => {
     expect(admit.blockage(all, 'k', 5_000)).toBeUndefined();
     expect(admit.pump(all, 5_000).length).toBeGreaterThan(1);
   });
+  test('is approached again step by step, not by everybody at once', () => {
+    const all = admission();
+    joinMany(all, 50);
+    callOnce(all, ACCEPTED, 0);
+    for (const key of admit.pump(all, 0)) admit.called(all, key, BUSY, moment(0));
+    callOnce(all, ACCEPTED, 5_000);
+    const second = admit.pump(all, 5_000);
+    expect(second).toHaveLength(2);
+    for (const key of second) admit.called(all, key, ACCEPTED, moment(5_000));
+    expect(admit.pump(all, 5_000).length).toBeGreaterThan(2);
+  });
   test('says so to those who wait', () => {
     const all = admission();
     joinMany(all, 2);
