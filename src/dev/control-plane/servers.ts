@@ -71,23 +71,29 @@ export async function startEtcd(program: string, layout: Layout): Promise<Guarde
 /** Starts kube-apiserver on the layout's port and waits until it is ready to serve `token`'s owner. */
 export async function startApiServer(program: string, layout: Layout, token: string): Promise<GuardedProcess> {
   const apiServer = startServer('kube-apiserver', [program, ...apiServerFlags(layout)], layout);
-  let agent: Agent | undefined;
-  try {
-    await waitReady(apiServer, layout, async () => {
-      agent ??= new Agent({ connect: { ca: await readFile(caFile(layout), 'utf8') } });
-      const headers = { authorization: `Bearer ${token}` };
-      const ready = await request(`${serverURL(layout)}/readyz?verbose`, { dispatcher: agent, headers });
-      if (ready.statusCode !== 200) return unreadyChecks(await ready.body.text(), ready.statusCode);
-      await ready.body.dump();
-      // Made a moment after readiness; without it the first namespaced request would be refused.
-      const home = await request(`${serverURL(layout)}/api/v1/namespaces/default`, { dispatcher: agent, headers });
-      await home.body.dump();
-      return home.statusCode === 200 ? undefined : 'the namespace "default" does not exist yet';
-    });
-  } finally {
-    await agent?.destroy();
-  }
+  await waitReady(apiServer, layout, async () => {
+    // Read anew at every look: the first one may find it half written, with the certificate and without its issuer.
+    const dispatcher = new Agent({ connect: { ca: await readFile(caFile(layout), 'utf8') } });
+    try {
+      return await unreadyReason(serverURL(layout), { dispatcher, headers: { authorization: `Bearer ${token}` } });
+    } finally {
+      await dispatcher.destroy();
+    }
+  });
   return apiServer;
+}
+
+async function unreadyReason(
+  url: string,
+  options: { dispatcher: Agent; headers: { authorization: string } },
+): Promise<string | undefined> {
+  const ready = await request(`${url}/readyz?verbose`, options);
+  if (ready.statusCode !== 200) return unreadyChecks(await ready.body.text(), ready.statusCode);
+  await ready.body.dump();
+  // Made a moment after readiness; without it the first namespaced request would be refused.
+  const home = await request(`${url}/api/v1/namespaces/default`, options);
+  await home.body.dump();
+  return home.statusCode === 200 ? undefined : 'the namespace "default" does not exist yet';
 }
 
 function apiServerFlags(layout: Layout): string[] {
