@@ -99,7 +99,8 @@ function wasFallback({ spec, status }: CaptchaTask): boolean {
   return pinged && status.solution?.source === 'Poll';
 }
 
-function finishMetrics(after: CaptchaTask): TaskMetricStep[] {
+/** The steps that follow from a finished task alone. */
+export function finishMetrics(after: CaptchaTask): TaskMetricStep[] {
   const source = after.status?.solution?.source;
   const { type } = after.spec.captcha;
   const duration = { metric: 'captcha_operator_task_duration_seconds' as const, seconds: secondsTaken(after) };
