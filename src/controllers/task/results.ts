@@ -5,8 +5,8 @@
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import type { Performed } from '../loop.ts';
-import { SECRET, SOLUTION_SECRET_USER_AGENT, SOLUTION_SECRET_VALUE } from '../../api/names.ts';
 import { deliverResult } from '../../core/delivery.ts';
+import { findInSecret } from '../../core/delivery/solution-secret.ts';
 import { resultDelivered, resultHeld } from '../../core/task/memory.ts';
 import { runProtocol } from '../../kube/run.ts';
 import { type TaskContext, about, keyOfTask, remember } from './context.ts';
@@ -37,36 +37,15 @@ export async function deliver(context: TaskContext, task: CaptchaTask, signal: A
   return (await readAgain(context, task, signal)) ? 'changed' : 'failed';
 }
 
-interface SolutionSecret {
-  metadata: { ownerReferences?: { uid: string }[] };
-  data?: Record<string, string>;
-}
-
 /** Looks once for a Secret that this task owns; its content is the result. */
 export async function readSolutionSecret(
   context: TaskContext,
   task: CaptchaTask,
   signal: AbortSignal,
 ): Promise<Performed> {
-  const { namespace, name, uid } = task.metadata;
-  const secretName = task.spec.solutionSecretName ?? '';
-  const request = { verb: 'get', resource: SECRET, namespace, name: secretName, read: 'quorum' } as const;
-  const reply = await context.options.client.execute(request, { signal });
-  if (!reply.ok && reply.transient) return 'failed';
+  const found = await runProtocol(context.options.client, findInSecret(task), { signal });
+  if (found.kind === 'unavailable') return 'failed';
   remember(context, task, (memory) => ({ ...memory, solutionSecretRead: true }));
-  const content = reply.ok ? contentOf(reply.object as SolutionSecret, uid) : undefined;
-  if (content === undefined) return 'changed';
-  const { attempt = 1, captchaID = '' } = task.status?.submission ?? {};
-  const receivedTime = context.moment().now;
-  const result = { task: { namespace, name, uid }, attempt, captchaID, source: 'Poll', receivedTime } as const;
-  remember(context, task, (memory) => resultHeld(memory, { ...result, ...content }));
+  if (found.kind === 'found') remember(context, task, (memory) => resultHeld(memory, found.result));
   return 'changed';
-}
-
-function contentOf(secret: SolutionSecret, uid: string): { value: string; userAgent?: string } | undefined {
-  if (secret.metadata.ownerReferences?.some((owner) => owner.uid === uid) !== true) return undefined;
-  const text = (field: string): string => Buffer.from(secret.data?.[field] ?? '', 'base64').toString('utf8');
-  const value = text(SOLUTION_SECRET_VALUE);
-  const userAgent = text(SOLUTION_SECRET_USER_AGENT);
-  return value === '' ? undefined : { value, ...(userAgent === '' ? {} : { userAgent }) };
 }

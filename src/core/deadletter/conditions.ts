@@ -6,7 +6,7 @@
 import type { Condition } from '../../api/conditions.ts';
 import type { LetterError } from '../../api/deadletter.ts';
 import type { LetterErrorClass, LetterStage } from '../../api/names.ts';
-import type { Letter, RetryOutcome, SupersededWhy } from './facts.ts';
+import type { Letter, SupersededWhy } from './facts.ts';
 import type { Millis } from './schedule.ts';
 import { RETRY_ANNOTATION } from '../../api/names.ts';
 import { formatTime } from '../task/times.ts';
@@ -50,8 +50,8 @@ export function pendingBecause(error: LetterError, stage: LetterStage): Cause {
   return { status: 'Unknown', reason: error.class, message };
 }
 
-export function abandonedBecause(outcome: Extract<RetryOutcome, { kind: 'failed' }>, stage: LetterStage): Cause {
-  const { error, hopeless } = outcome;
+export function abandonedBecause(failed: { error: LetterError; hopeless: boolean }, stage: LetterStage): Cause {
+  const { error, hopeless } = failed;
   const why = hopeless ? 'It can never be stored' : 'All retries failed';
   const message = `${why}: ${error.message} ${advice(error, stage)} The task waits. Then retry: ${REDRIVE} or give up: delete this letter.`;
   return { status: 'False', reason: 'Abandoned', message };

@@ -56,7 +56,7 @@ const RULES: readonly Rule[] = [
     choose: ({ letter }, _now, policy) => ({ wakeAt: deleteAt(letter, policy) }),
   },
   {
-    name: 'a new letter says when it will be retried and what to do',
+    name: 'a new letter says when it will be retried and what to do, or that no retry can help',
     when: ({ letter }) => letter.status?.phase === undefined,
     choose: ({ letter }, now, policy) => write(introduced(letter, now, policy)),
   },

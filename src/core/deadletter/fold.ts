@@ -5,6 +5,7 @@
 import type { DeadLetterStatus } from '../../api/deadletter.ts';
 import type { Letter, RetryOutcome } from './facts.ts';
 import type { LetterPolicy, Millis } from './schedule.ts';
+import { cureOf } from '../delivery/trouble.ts';
 import { formatTime, parseTime } from '../task/times.ts';
 import { abandonedBecause, pendingBecause, resolvedCondition, supersededBecause } from './conditions.ts';
 import { nextRetryAt, triesInBudget } from './schedule.ts';
@@ -15,14 +16,17 @@ export function firstRetryAt(letter: Letter, policy: LetterPolicy): Millis {
   return nextRetryAt({ tries: 0, from, expiresAt: expiryOf(letter), random: 0.5 }, policy);
 }
 
-/** The first status: people see at once what failed, when it is retried and what to do. */
+/** The first status: people see at once what failed, when it is retried and what to do, or that no retry can help. */
 export function introduced(letter: Letter, now: Millis, policy: LetterPolicy): DeadLetterStatus {
+  const { error, stage } = letter.spec;
+  const status: DeadLetterStatus = { ...letter.status, phase: 'Pending', attempts: letter.status?.attempts ?? 0 };
+  if (cureOf(error.class) === 'hopeless') {
+    return ended(letter, { ...status, phase: 'Abandoned' }, abandonedBecause({ error, hopeless: true }, stage), now);
+  }
   return {
-    ...letter.status,
-    phase: 'Pending',
-    attempts: letter.status?.attempts ?? 0,
+    ...status,
     nextRetryTime: formatTime(firstRetryAt(letter, policy)),
-    conditions: [resolvedCondition(letter, pendingBecause(letter.spec.error, letter.spec.stage), now)],
+    conditions: [resolvedCondition(letter, pendingBecause(error, stage), now)],
   };
 }
 

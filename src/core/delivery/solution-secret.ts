@@ -9,7 +9,7 @@ import type { CaptchaTask, Solution } from '../../api/captchatask.ts';
 import type { ObjectRef, OwnerReference } from '../../api/conditions.ts';
 import type { LetterError } from '../../api/deadletter.ts';
 import type { ResultSource } from '../../api/names.ts';
-import type { ApiReply, Protocol } from '../protocol.ts';
+import type { Protocol } from '../protocol.ts';
 import type { Failure, ReceivedResult } from './types.ts';
 import type { Deed, Refused } from './trouble.ts';
 import {
@@ -41,7 +41,7 @@ interface Secret {
 }
 
 /** What the Secret holds, as `solution` in status shall show it, and the value itself for comparing. */
-export interface SecretContent {
+interface SecretContent {
   solution: Solution;
   value: string;
 }
@@ -56,7 +56,7 @@ export function* keepInSecret(task: CaptchaTask, name: string, result: ReceivedR
   const { namespace } = task.metadata;
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const created = yield { verb: 'create', resource: SECRET, namespace, object: secretFor(task, name, result) };
-    if (created.ok) return { kind: 'kept', ...contentOf(task, name, created.object as Secret, result) };
+    if (created.ok) return { kind: 'kept', ...contentOf(task, name, created.object as Secret) };
     if (created.status !== 409) return trouble(created, 'creating the solution Secret');
     const found = yield { verb: 'get', resource: SECRET, namespace, name, read: 'quorum' };
     if (found.ok) return judgeFound(task, name, found.object as Secret, result);
@@ -66,21 +66,34 @@ export function* keepInSecret(task: CaptchaTask, name: string, result: ReceivedR
 }
 
 /**
- * What the task's own Secret holds, if it has one (quorum read): before `DeadlineExceeded` the task controller asks,
- * because a result that a crash left there wins. Undefined: none, someone else's, or not readable for us for good.
+ * What the task's own Secret holds, if it has one (quorum read), as it was received: before `DeadlineExceeded` the task
+ * controller asks, because a result that a crash left there wins. None: also someone else's, or not readable for good.
  */
 export function* findInSecret(
   task: CaptchaTask,
 ): Protocol<
-  { kind: 'found'; content: SecretContent } | { kind: 'none' } | { kind: 'unavailable'; error: LetterError }
+  { kind: 'found'; result: ReceivedResult } | { kind: 'none' } | { kind: 'unavailable'; error: LetterError }
 > {
-  const name = task.spec.solutionSecretName;
-  if (name === undefined) return { kind: 'none' };
-  const found = yield { verb: 'get', resource: SECRET, namespace: task.metadata.namespace, name, read: 'quorum' };
-  const kept = readBack(task, name, found);
-  if (kept !== undefined) return { kind: 'found', content: kept };
-  if (found.ok || !found.transient) return { kind: 'none' };
-  return { kind: 'unavailable', error: troubleOf(found, 'reading the solution Secret').error };
+  const secretName = task.spec.solutionSecretName;
+  if (secretName === undefined) return { kind: 'none' };
+  const { namespace } = task.metadata;
+  const found = yield { verb: 'get', resource: SECRET, namespace, name: secretName, read: 'quorum' };
+  if (!found.ok && found.transient) {
+    return { kind: 'unavailable', error: troubleOf(found, 'reading the solution Secret').error };
+  }
+  const result = found.ok ? resultIn(task, found.object as Secret) : undefined;
+  return result === undefined ? { kind: 'none' } : { kind: 'found', result };
+}
+
+/** A Secret's content as the result it was, if the Secret is the task's own. */
+function resultIn(task: CaptchaTask, secret: Secret): ReceivedResult | undefined {
+  const { namespace, name, uid } = task.metadata;
+  const value = decoded(secret.data?.[SOLUTION_SECRET_VALUE]);
+  if (value === undefined || !owned(secret, uid)) return undefined;
+  const userAgent = decoded(secret.data?.[SOLUTION_SECRET_USER_AGENT]);
+  const { captchaID = '', ...origin } = originOf(task, secret);
+  const agent = userAgent === undefined ? {} : { userAgent };
+  return { task: { namespace, name, uid }, captchaID, value, ...agent, ...origin };
 }
 
 /** The value that a finished task's Secret holds, where it can be read; only to tell a repeat from a conflict. */
@@ -90,12 +103,6 @@ export function* valueInSecret(ref: ObjectRef, name: string): Protocol<string | 
   return decoded((found.object as Secret).data?.[SOLUTION_SECRET_VALUE]);
 }
 
-function readBack(task: CaptchaTask, name: string, reply: ApiReply): SecretContent | undefined {
-  if (!reply.ok || !owned(reply.object as Secret, task.metadata.uid)) return undefined;
-  const secret = reply.object as Secret;
-  return decoded(secret.data?.[SOLUTION_SECRET_VALUE]) === undefined ? undefined : contentOf(task, name, secret);
-}
-
 function judgeFound(task: CaptchaTask, name: string, secret: Secret, result: ReceivedResult): SecretKept {
   if (!owned(secret, task.metadata.uid)) {
     return conflict('The solution Secret exists already and is not owned by this task.');
@@ -103,9 +110,9 @@ function judgeFound(task: CaptchaTask, name: string, secret: Secret, result: Rec
   const value = decoded(secret.data?.[SOLUTION_SECRET_VALUE]);
   if (value === undefined) return conflict("The task's solution Secret exists already but holds no value.");
   const { solution } = contentOf(task, name, secret);
-  // The same content: whoever brings it into status is its source, for example a letter that holds it.
-  const { source } = value === result.value ? result : solution;
-  return { kind: 'kept', value, solution: { ...solution, source } };
+  // A letter that finds the content it holds is what brought it to the task, whoever left it there.
+  const byLetter = value === result.value && result.source === 'DeadLetter';
+  return { kind: 'kept', value, solution: byLetter ? { ...solution, source: result.source } : solution };
 }
 
 function conflict(message: string): SecretKept {
@@ -122,10 +129,9 @@ function owned(secret: Secret, uid: string): boolean {
   return secret.metadata.ownerReferences?.some((owner) => owner.uid === uid) === true;
 }
 
-/** `solution` as the Secret's annotations tell it; what they do not tell is taken from the result at hand or the task. */
-function contentOf(task: CaptchaTask, name: string, secret: Secret, result?: ReceivedResult): SecretContent {
-  const origin = { ...originByTask(task), ...result, ...originByNotes(secret.metadata.annotations ?? {}) };
-  const { source, attempt, captchaID, receivedTime } = origin;
+/** `solution` as status shall show it. */
+function contentOf(task: CaptchaTask, name: string, secret: Secret): SecretContent {
+  const { source, attempt, captchaID, receivedTime } = originOf(task, secret);
   const lifetime = lifetimeSeconds(task.spec.captcha.type);
   return {
     value: decoded(secret.data?.[SOLUTION_SECRET_VALUE]) ?? '',
@@ -138,6 +144,11 @@ function contentOf(task: CaptchaTask, name: string, secret: Secret, result?: Rec
       ...(lifetime === undefined ? {} : { expiresTime: formatTime(receivedTime + lifetime * 1_000) }),
     },
   };
+}
+
+/** As the Secret's annotations tell it; what they do not tell (somebody took them away) as the task does. */
+function originOf(task: CaptchaTask, secret: Secret): Origin {
+  return { ...originByTask(task), ...originByNotes(secret.metadata.annotations ?? {}) };
 }
 
 interface Origin {

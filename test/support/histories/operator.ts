@@ -21,7 +21,6 @@ import { decideTask } from '../../../src/core/task/decide.ts';
 import * as memories from '../../../src/core/task/memory.ts';
 import { DEFAULT_POLICY } from '../../../src/core/task/policy.ts';
 import { pollAnswered } from '../../../src/core/task/polling.ts';
-import { parseTime } from '../../../src/core/task/times.ts';
 import { isFinished } from '../../../src/core/task/transitions.ts';
 import { TASK, bootedOperator, chance, note } from './world.ts';
 
@@ -100,7 +99,7 @@ function* perform(world: World, task: CaptchaTask, effect: TaskEffect, moment: M
   else if (effect.kind === 'writeIntent') yield* writeIntent(world, task, effect);
   else if (effect.kind === 'deliver') yield* deliver(world, task, moment);
   else if (effect.kind === 'readLetter') yield* readLetter(world, task);
-  else if (effect.kind === 'readSolutionSecret') yield* readSolutionSecret(world, task, moment);
+  else if (effect.kind === 'readSolutionSecret') yield* readSolutionSecret(world, task);
   else yield* speak(world, task, effect);
 }
 
@@ -195,25 +194,12 @@ function* readLetter(world: World, task: CaptchaTask): Protocol<void> {
   remember(world, uid, (memory) => memories.letterRead(memory, mark, state, world.mono));
 }
 
-function* readSolutionSecret(world: World, task: CaptchaTask, moment: Moment): Protocol<void> {
+function* readSolutionSecret(world: World, task: CaptchaTask): Protocol<void> {
   const found = yield* findInSecret(task);
   if (found.kind === 'unavailable') return;
-  const { namespace, name, uid } = task.metadata;
-  if (found.kind === 'none') {
-    remember(world, uid, (memory) => ({ ...memory, solutionSecretRead: true }));
-    return;
-  }
-  const { solution, value } = found.content;
-  const { source, attempt, captchaID = '', receivedTime } = solution;
-  const held = {
-    task: { namespace, name, uid },
-    source,
-    attempt,
-    captchaID,
-    value,
-    receivedTime: parseTime(receivedTime) ?? moment.now,
-  };
-  remember(world, uid, (memory) => memories.resultHeld(memory, held));
+  const { uid } = task.metadata;
+  remember(world, uid, (memory) => ({ ...memory, solutionSecretRead: true }));
+  if (found.kind === 'found') remember(world, uid, (memory) => memories.resultHeld(memory, found.result));
 }
 
 /** The provider's answer to one call reaches the process that asked, if that still lives. */

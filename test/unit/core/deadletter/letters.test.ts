@@ -42,6 +42,12 @@ describe('a letter that was just created', () => {
       status: { phase: 'Pending', attempts: 0, nextRetryTime: '2026-01-01T00:00:10Z' },
     });
   });
+  it('is abandoned at once where no retry can help, and still says what to do', () => {
+    const letter = aLetter({ error: { class: 'TooLarge', message: 'Too large.' } });
+    const { effect } = decide(letter.build(), T0 + 200);
+    expect(effect).toMatchObject({ kind: 'writeStatus', status: { phase: 'Abandoned', attempts: 0 } });
+    expect(condition(letter.introduced().build())).toMatchObject({ status: 'False', reason: 'Abandoned' });
+  });
   it('waits for its time and is then retried', () => {
     const letter = aLetter().introduced().build();
     expect(decide(letter, T0 + 9_000)).toMatchObject({ wakeAt: T0 + 10_000 });
