@@ -13,12 +13,13 @@
 import type { CaptchaTask, CaptchaTaskStatus } from '../api/captchatask.ts';
 import type { LetterError } from '../api/deadletter.ts';
 import type { LetterStage } from '../api/names.ts';
-import { CAPTCHA_TASK } from '../api/names.ts';
 import type { Callback } from './callback/parse.ts';
 import type { Delivery, ReceivedResult } from './delivery.ts';
 import { deliverResult } from './delivery.ts';
+import { readTask, writeTaskStatus } from './delivery/task-status.ts';
+import type { Step, TaskCopy } from './delivery/task-status.ts';
 import type { Refusal } from './outcome.ts';
-import type { ApiReply, Protocol } from './protocol.ts';
+import type { Protocol } from './protocol.ts';
 import { classifyCode } from './provider-codes.ts';
 import { isHintType, plusIsSpace, solutionOf } from './solution.ts';
 import { parseTime } from './task/times.ts';
@@ -46,7 +47,6 @@ export type CallbackVerdict =
 
 /** A hint repeated within this time asks for the poll that is already due. */
 const DUE_WINDOW_MS = 10_000;
-const MAX_ROUNDS = 5;
 
 /** What a look at the task says: the verdict, and the status to write before it is true. */
 interface Judgement {
@@ -66,11 +66,9 @@ export function* receiveCallback(
 ): Protocol<CallbackVerdict> {
   const word = classifyCode(callback.code, 'callback');
   if (word?.kind === 'pending') return { kind: 'ignored', why: 'notReady' };
-  let reading = yield* readTask(claims, 'cached');
-  // A copy of another object of that name, or none, proves nothing yet.
-  if (reading.kind === 'unseen') reading = yield* readTask(claims, 'quorum');
-  if (reading.kind !== 'found') return reading.verdict;
-  const { task } = reading;
+  const found = yield* findTask(claims);
+  if ('verdict' in found) return found.verdict;
+  const { task } = found;
   const received: Received = { claims, callback, now: options.now };
   if (word !== undefined) return yield* settle(claims, task, (copy) => judgeWord(copy, received, word));
   if (isHintType(task.spec.captcha.type)) return yield* settle(claims, task, (copy) => judgeHint(copy, received));
@@ -106,20 +104,23 @@ function* receiveResult(task: CaptchaTask, received: Received, receivedTime: num
     source: 'Callback',
     receivedTime,
   };
-  const delivery = yield* deliverResult(result, { now, known: task, onFailure: 'letter' });
-  if (delivery.kind !== 'conflict') return verdictOf(delivery, task);
-  // Not applied because the id is another one: only the provider can say what is right.
-  const due = yield* makePollDue(claims, now);
-  return due.kind === 'retry' ? due : { kind: 'conflict' };
+  return verdictOf(yield* deliverResult(result, { now, known: task, onFailure: 'letter' }), task);
 }
 
-function verdictOf(delivery: Exclude<Delivery, { kind: 'conflict' }>, before: CaptchaTask): CallbackVerdict {
-  if (delivery.kind === 'applied') return { kind: 'accepted', effect: 'solved', before, after: delivery.task };
-  if (delivery.kind === 'duplicate') return { kind: 'duplicate' };
-  if (delivery.kind === 'late') return { kind: 'late', why: delivery.why };
-  if (delivery.kind === 'deadLettered') {
-    const { letter, stage, created } = delivery;
-    return { kind: 'deadLettered', letter, stage, created };
+function verdictOf(delivery: Delivery, before: CaptchaTask): CallbackVerdict {
+  switch (delivery.kind) {
+    case 'applied':
+      return { kind: 'accepted', effect: 'solved', before, after: delivery.task };
+    case 'duplicate':
+    case 'conflict':
+      return { kind: delivery.kind };
+    case 'late':
+      return { kind: 'late', why: delivery.why };
+    case 'deadLettered':
+      return { kind: 'deadLettered', letter: delivery.letter, stage: delivery.stage, created: delivery.created };
+    case 'failed':
+    case 'retry':
+      break;
   }
   return { kind: 'retry', error: delivery.error };
 }
@@ -176,71 +177,55 @@ function isDue(task: CaptchaTask, now: number): boolean {
 
 /**
  * Judges the task and writes what the judgement asks for, against the resourceVersion it was judged by; when that was
- * overtaken, reads again (quorum). `judge` sees unfinished tasks of this uid at this very attempt only.
+ * overtaken, judges again by a quorum read. `judge` sees unfinished tasks of this uid at this very attempt only.
  */
 function* settle(
   claims: TokenClaims,
   known: CaptchaTask | undefined,
   judge: (task: CaptchaTask) => Judgement,
 ): Protocol<CallbackVerdict> {
-  // A copy from before the attempt began says nothing about it.
-  let task = attemptsOf(known) >= claims.attempt ? known : undefined;
-  let overtaken: LetterError = { class: 'Unavailable', message: 'the task kept changing' };
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    if (task === undefined) {
-      const reading = yield* readTask(claims, 'quorum');
-      if (reading.kind !== 'found') return reading.verdict;
-      task = reading.task;
-    }
-    const { verdict, write } = lateness(task, claims) ?? judge(task);
-    if (write === undefined) return completed(verdict, task, task);
-    const reply: ApiReply = yield { ...address(claims), verb: 'replaceStatus', object: { ...task, status: write } };
-    if (reply.ok) return completed(verdict, task, reply.object as CaptchaTask);
-    overtaken = errorOf(reply);
-    if (reply.transient) break;
-    task = undefined;
-  }
-  return { kind: 'retry', error: overtaken };
+  const last: { judgement?: Judgement; task?: CaptchaTask } = {};
+  const decide = (copy: TaskCopy): Step<Judgement> => {
+    const judgement = judgementFromCopy(copy, claims, judge);
+    if (judgement === 'unproven') return { kind: 'reread' };
+    if (judgement.write === undefined) return { kind: 'stop', verdict: judgement };
+    Object.assign(last, { judgement, task: copy.task });
+    return { kind: 'write', status: judgement.write };
+  };
+  const written = yield* writeTaskStatus(claims, { task: known, quorum: false }, decide, 'put');
+  if (written.kind === 'refused' || written.kind === 'unavailable') return { kind: 'retry', error: written.error };
+  const [{ verdict }, after] = written.kind === 'stopped' ? [written.verdict] : [last.judgement!, written.task];
+  if (verdict.kind !== 'accepted') return verdict;
+  return { ...verdict, before: last.task!, after: after! };
 }
 
-function completed(verdict: Judgement['verdict'], before: CaptchaTask, after: CaptchaTask): CallbackVerdict {
-  return verdict.kind === 'accepted' ? { ...verdict, before, after } : verdict;
-}
-
-/** Hints and error words concern the current attempt only. */
-function lateness(task: CaptchaTask, claims: TokenClaims): Judgement | undefined {
+/** Hints and error words concern the current attempt only; whose task it is comes first. */
+function judgementFromCopy(
+  { task, quorum }: TaskCopy,
+  claims: TokenClaims,
+  judge: (task: CaptchaTask) => Judgement,
+): Judgement | 'unproven' {
+  if (task?.metadata.uid !== claims.uid) return quorum ? absence(task) : 'unproven';
   if (isFinished(task)) return { verdict: { kind: 'late', why: 'finished' } };
-  if (attemptsOf(task) > claims.attempt) return { verdict: { kind: 'late', why: 'earlierAttempt' } };
+  const attempts = task.status?.attempts ?? 0;
+  if (attempts > claims.attempt) return { verdict: { kind: 'late', why: 'earlierAttempt' } };
+  if (attempts === claims.attempt) return judge(task);
   // Our own token for an attempt that status never had: status was restored from a backup. Nothing to hold it against.
-  if (attemptsOf(task) < claims.attempt) return { verdict: { kind: 'ignored', why: 'unknownAttempt' } };
-  return undefined;
+  return quorum ? { verdict: { kind: 'ignored', why: 'unknownAttempt' } } : 'unproven';
 }
 
-function attemptsOf(task: CaptchaTask | undefined): number {
-  return task?.status?.attempts ?? 0;
+/** What a quorum read proves when it shows another object of that name, or none. */
+function absence(other: CaptchaTask | undefined): { verdict: Extract<CallbackVerdict, { kind: 'late' }> } {
+  return { verdict: { kind: 'late', why: other === undefined ? 'gone' : 'recreated' } };
 }
 
-function address({ namespace, name }: TokenClaims) {
-  return { resource: CAPTCHA_TASK, namespace, name };
-}
-
-type Reading = { kind: 'found'; task: CaptchaTask } | { kind: 'unseen' | 'failed'; verdict: CallbackVerdict };
-
-/** Reads the task this token names. `unseen`, with its verdict of late, proves something only in a quorum read. */
-function* readTask(claims: TokenClaims, read: 'cached' | 'quorum'): Protocol<Reading> {
-  const reply = yield { ...address(claims), verb: 'get', read };
-  if (reply.ok) {
-    const task = reply.object as CaptchaTask;
-    if (task.metadata.uid === claims.uid) return { kind: 'found', task };
-    return { kind: 'unseen', verdict: { kind: 'late', why: 'recreated' } };
-  }
-  if (reply.status === 404 && !reply.transient) return { kind: 'unseen', verdict: { kind: 'late', why: 'gone' } };
-  return { kind: 'failed', verdict: { kind: 'retry', error: errorOf(reply) } };
-}
-
-/** The message is the API's own word for the failure: stable, and never with content of ours in it. */
-function errorOf(reply: Extract<ApiReply, { ok: false }>): LetterError {
-  const classes: Record<number, LetterError['class']> = { 403: 'Forbidden', 400: 'Invalid', 422: 'Invalid' };
-  const known = reply.transient ? undefined : classes[reply.status];
-  return { class: known ?? 'Unavailable', message: reply.reason };
+/** The task this token names, whose type says how to read the code; or the proof that there is none. */
+function* findTask(claims: TokenClaims): Protocol<{ task: CaptchaTask } | { verdict: CallbackVerdict }> {
+  let reading = yield* readTask(claims, 'cached');
+  // A copy of another object of that name, or none, proves nothing yet.
+  const isOurs = reading.kind === 'read' && reading.copy.task?.metadata.uid === claims.uid;
+  if (reading.kind === 'read' && !isOurs) reading = yield* readTask(claims, 'quorum');
+  if (reading.kind === 'unavailable') return { verdict: { kind: 'retry', error: reading.error } };
+  const { task } = reading.copy;
+  return task?.metadata.uid === claims.uid ? { task } : absence(task);
 }

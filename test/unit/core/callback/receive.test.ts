@@ -223,7 +223,7 @@ describe('a hint: a callback whose code cannot carry the whole result', () => {
   test('stays with the caller while writes fail', () => {
     const task = seed(challenge().intended(T0).submitted(T0));
     api.faults.push(({ verb }) => (verb === 'replaceStatus' ? refusal(403, 'Forbidden') : undefined));
-    expect(receive(task)).toEqual({ kind: 'retry', error: { class: 'Forbidden', message: 'Forbidden' } });
+    expect(receive(task)).toMatchObject({ kind: 'retry', error: { class: 'Forbidden' } });
   });
 });
 
