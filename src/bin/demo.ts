@@ -3,6 +3,7 @@
  * 1 with the reasons when one did not. `-- --keep` leaves all of it running until Ctrl-C and prints what to use
  * kubectl with; `-- --monitoring` starts Prometheus and Alertmanager beside it.
  */
+import { scrapeTargets, shippedRules, startMonitoring, type Monitoring } from '../dev/monitoring/index.ts';
 import { startDemoWorld, runSamples, type DemoWorld } from '../dev/demo/run.ts';
 import { DEMO_NAMESPACE } from '../dev/demo/seed.ts';
 
@@ -33,15 +34,26 @@ process.exitCode = await main();
 
 async function main(): Promise<number> {
   let world: DemoWorld | undefined;
+  let monitoring: Monitoring | undefined;
   try {
     world = await startDemoWorld(output, process.env);
+    if (args.includes('--monitoring')) monitoring = await monitor(world);
     return await play(world);
   } catch (error) {
     process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   } finally {
+    await monitoring?.stop();
     await world?.stop();
   }
+}
+
+/** Prometheus and Alertmanager with the shipped rules, as they are. */
+async function monitor(world: DemoWorld): Promise<Monitoring> {
+  const targets = scrapeTargets(world.fleet);
+  const monitoring = await startMonitoring({ targets, rules: await shippedRules(), path: process.env['PATH'] ?? '' });
+  output.write(`Prometheus at ${monitoring.prometheusURL}, Alertmanager at ${monitoring.alertmanagerURL}\n`);
+  return monitoring;
 }
 
 async function play(world: DemoWorld): Promise<number> {
