@@ -4,6 +4,7 @@ import type { DeadLetter } from '../../../../src/api/deadletter.ts';
 import type { Delivery, DeliveryOptions, ReceivedResult } from '../../../../src/core/delivery.ts';
 import type { ModelApi } from '../../../support/model-api.ts';
 import { deliverResult } from '../../../../src/core/delivery.ts';
+import { findInSecret } from '../../../../src/core/delivery/solution-secret.ts';
 import { CAPTCHA_ID, T0, aTask } from '../../../support/builders.ts';
 import { createModelApi, outage, refusal, runModel } from '../../../support/model-api.ts';
 
@@ -215,5 +216,36 @@ describe('a solution Secret', () => {
       return undefined;
     });
     expect(deliver(api).kind).toBe('applied');
+  });
+});
+
+describe('what a task’s own Secret holds', () => {
+  const start = withSecret.intended().submitted().build();
+  const left = (): ModelApi => {
+    const api = world(start);
+    runModel(api, deliverResult(received({ userAgent: 'UA' }), { now: NOW, onFailure: 'letter' }), 3);
+    return api;
+  };
+  it('is read back as it was received', () => {
+    expect(runModel(left(), findInSecret(start))).toEqual({ kind: 'found', result: received({ userAgent: 'UA' }) });
+  });
+  it('is nothing where there is none, or where it is somebody else’s', () => {
+    expect(runModel(world(start), findInSecret(start))).toEqual({ kind: 'none' });
+    expect(runModel(left(), findInSecret(withSecret.uid('another').build()))).toEqual({ kind: 'none' });
+  });
+  it('is not taken for absent while the API cannot be asked', () => {
+    const api = left();
+    api.faults.push(() => outage());
+    expect(runModel(api, findInSecret(start))).toMatchObject({ kind: 'unavailable' });
+  });
+  it('keeps its source, unless a letter brings it', () => {
+    for (const [source, expected] of [
+      ['Poll', 'Callback'],
+      ['DeadLetter', 'DeadLetter'],
+    ] as const) {
+      const api = left();
+      expect(deliver(api, received({ source })).kind).toBe('applied');
+      expect(task(api).status?.solution?.source).toBe(expected);
+    }
   });
 });
