@@ -13,7 +13,7 @@ import type { Protocol } from '../core/protocol.ts';
 import type { TokenClaims } from '../core/token.ts';
 import { isUnavailable } from './api-health.ts';
 import type { ApiHealth } from './api-health.ts';
-import { resultOf } from './hooks.ts';
+import { nameOfError, resultOf } from './hooks.ts';
 import type { CallbackHooks, CallbackResult } from './hooks.ts';
 import type { Limits } from './limits.ts';
 import { createPlaces } from './places.ts';
@@ -59,6 +59,10 @@ export function createIntake(options: IntakeOptions): Intake {
       if (verdict.kind !== 'retry') health.succeeded();
       else if (isUnavailable(verdict)) health.failed();
       return verdict;
+    } catch (error) {
+      // A bug on the way to the API must not cost the result: it is kept on disk, for a build without the bug.
+      hooks.onCrash('intake', nameOfError(error));
+      return undefined;
     } finally {
       places.leave();
     }
