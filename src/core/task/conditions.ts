@@ -38,6 +38,15 @@ export const REASON_MESSAGES: Readonly<Record<SolvedReason, string>> = {
   InvalidTask: 'The task cannot be submitted as it is written.',
 };
 
+/** The sentence of every reason, those of `Submitted` and `Reconciling` included. */
+export const IMPLIED_MESSAGES = {
+  ...REASON_MESSAGES,
+  Accepted: 'The provider accepted the current attempt.',
+  NotAccepted: 'The provider did not accept the current attempt.',
+  Unconfirmed: 'The provider has not confirmed the current attempt.',
+  InProgress: 'Not finished yet.',
+} as const;
+
 type SubmittedFields = Pick<CaptchaTaskStatus, 'phase' | 'submission' | 'failure' | 'conditions'>;
 
 /** The conditions that belong to a status with these fields; times move only where a condition's status does. */
@@ -59,7 +68,7 @@ export function deriveConditions(
     derived.push({ type: 'Stalled', status: 'True', reason, message });
   }
   if (!finished)
-    derived.push({ type: 'Reconciling', status: 'True', reason: 'InProgress', message: 'Not finished yet.' });
+    derived.push({ type: 'Reconciling', status: 'True', reason: 'InProgress', message: IMPLIED_MESSAGES.InProgress });
   return derived.map((condition) => dated(condition, before, at));
 }
 
@@ -78,24 +87,13 @@ export function summaryOf(status: CaptchaTaskStatus | undefined): Summary | unde
 
 function submittedCondition(fields: SubmittedFields): Omit<Condition, 'lastTransitionTime'> | undefined {
   if (fields.submission === undefined) return undefined;
-  const type = 'Submitted';
-  if (fields.submission.captchaID !== undefined) {
-    return { type, status: 'True', reason: 'Accepted', message: 'The provider accepted the current attempt.' };
-  }
-  if (fields.failure?.class === 'Permanent') {
-    return {
-      type,
-      status: 'False',
-      reason: 'NotAccepted',
-      message: 'The provider did not accept the current attempt.',
-    };
-  }
-  return {
-    type,
-    status: 'Unknown',
-    reason: 'Submitting',
-    message: 'The provider has not confirmed the current attempt.',
-  };
+  const [status, reason] = submittedVerdict(fields);
+  return { type: 'Submitted', status, reason, message: IMPLIED_MESSAGES[reason] };
+}
+
+function submittedVerdict({ submission, failure }: SubmittedFields): [ConditionStatus, keyof typeof IMPLIED_MESSAGES] {
+  if (submission?.captchaID !== undefined) return ['True', 'Accepted'];
+  return failure?.class === 'Permanent' ? ['False', 'NotAccepted'] : ['Unknown', 'Unconfirmed'];
 }
 
 function dated(

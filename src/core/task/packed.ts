@@ -1,14 +1,14 @@
 /**
  * A CaptchaTask as the cache keeps it: the few fields that are looked at by the thousand, and the rest as one JSON
- * text, which takes a third of the memory of the parsed object. What no rule reads is left out (managedFields, labels,
- * annotations), and so is every condition's message that its reason implies. The store's projection; unpacked for one
- * pass at a time.
+ * text, a sixth of the memory of the parsed object. What no rule reads is left out (managedFields, labels,
+ * annotations), and so is what can be told without being kept: defaults of the schema, names of fields, the sentence
+ * that a reason implies. The store's projection; unpacked for one pass at a time.
  */
-import type { CaptchaTask, CaptchaTaskSpec, CaptchaTaskStatus } from '../../api/captchatask.ts';
-import type { Condition } from '../../api/conditions.ts';
-import type { CaptchaType, SolvedReason, TaskPhase } from '../../api/names.ts';
+import type { CaptchaTask, CaptchaTaskSpec, CaptchaTaskStatus, Submission } from '../../api/captchatask.ts';
+import type { Condition, ConditionStatus } from '../../api/conditions.ts';
+import type { CaptchaType, TaskPhase } from '../../api/names.ts';
 import { API_VERSION } from '../../api/names.ts';
-import { REASON_MESSAGES } from './conditions.ts';
+import { IMPLIED_MESSAGES } from './conditions.ts';
 
 export interface PackedTask {
   readonly resourceVersion: string;
@@ -19,37 +19,49 @@ export interface PackedTask {
   readonly text: string;
 }
 
+/** Values of the fields of a list, in its order; null where one is absent. */
+type Values = unknown[];
 type PackedCondition = [
   type: string,
-  status: string,
+  status: ConditionStatus,
   time: string,
   reason: string,
-  message: string,
   generation: number,
+  message?: string,
 ];
-type PackedText = [
-  name: string,
-  namespace: string,
-  uid: string,
-  generation: number,
-  creationTimestamp: string,
-  deletionTimestamp: string,
-  spec: CaptchaTaskSpec,
-  status: (Omit<CaptchaTaskStatus, 'conditions'> & { conditions?: PackedCondition[] }) | null,
-];
+type RareStatus = Pick<CaptchaTaskStatus, 'solution' | 'failure' | 'deadLetter'>;
+type PackedStatus = [status: Values, submission: Values | null, conditions: PackedCondition[], rare: RareStatus | null];
+type PackedText = [metadata: Values, spec: Partial<CaptchaTaskSpec>, status: PackedStatus | null];
+
+const METADATA = ['name', 'namespace', 'uid', 'creationTimestamp', 'generation', 'deletionTimestamp'] as const;
+const STATUS = ['attempts', 'unknownSubmissions', 'observedGeneration', 'startTime', 'completionTime'] as const;
+const SUBMISSION = [
+  'attempt',
+  'intentBy',
+  'intentTime',
+  'pingback',
+  'submittedTime',
+  'captchaID',
+  'pollAfterTime',
+  'endTime',
+  'code',
+] as const satisfies (keyof Submission)[];
+/** As the schema sets them. */
+const DEFAULTS = {
+  delivery: 'Callback',
+  callbackTimeoutSeconds: 120,
+  activeDeadlineSeconds: 600,
+  backoffLimit: 0,
+  suspend: false,
+} as const;
 
 /** From an object of the API (a frozen or a raw one; nothing of it is kept). */
 export function packTask(task: CaptchaTask): PackedTask {
   const { metadata, spec, status } = task;
   const packed: PackedText = [
-    metadata.name,
-    metadata.namespace,
-    metadata.uid,
-    metadata.generation ?? 0,
-    metadata.creationTimestamp,
-    metadata.deletionTimestamp ?? '',
-    spec,
-    status === undefined ? null : { ...status, conditions: (status.conditions ?? []).map(packCondition) },
+    valuesOf(metadata, METADATA),
+    withoutDefaults(spec),
+    status === undefined ? null : packStatus(status),
   ];
   return {
     resourceVersion: metadata.resourceVersion,
@@ -60,45 +72,76 @@ export function packTask(task: CaptchaTask): PackedTask {
   };
 }
 
+export function unpackTask(packed: PackedTask): CaptchaTask {
+  const [metadata, spec, status] = JSON.parse(packed.text) as PackedText;
+  const { resourceVersion, phase } = packed;
+  return {
+    apiVersion: API_VERSION,
+    kind: 'CaptchaTask',
+    metadata: { ...fieldsOf<CaptchaTask['metadata']>(METADATA, metadata), resourceVersion },
+    spec: { ...DEFAULTS, ...(spec as Pick<CaptchaTaskSpec, 'captcha'>) },
+    ...(status === null ? {} : { status: { ...unpackStatus(status), phase } }),
+  };
+}
+
 function sinceTimeOf({ metadata, spec, status }: CaptchaTask): number {
   if (spec.suspend || status?.deadLetter !== undefined) return Infinity;
   return Date.parse(status?.startTime ?? metadata.creationTimestamp);
 }
 
-export function unpackTask(packed: PackedTask): CaptchaTask {
-  const [name, namespace, uid, generation, creationTimestamp, deletionTimestamp, spec, status] = JSON.parse(
-    packed.text,
-  ) as PackedText;
+function packStatus(status: CaptchaTaskStatus): PackedStatus {
+  const { solution, failure, deadLetter, submission, conditions = [] } = status;
+  const rare = { ...(solution && { solution }), ...(failure && { failure }), ...(deadLetter && { deadLetter }) };
+  return [
+    valuesOf(status, STATUS),
+    submission === undefined ? null : valuesOf(submission, SUBMISSION),
+    conditions.map(packCondition),
+    Object.keys(rare).length === 0 ? null : rare,
+  ];
+}
+
+function unpackStatus([values, submission, conditions, rare]: PackedStatus): CaptchaTaskStatus {
   return {
-    apiVersion: API_VERSION,
-    kind: 'CaptchaTask',
-    metadata: {
-      name,
-      namespace,
-      uid,
-      resourceVersion: packed.resourceVersion,
-      ...(generation === 0 ? {} : { generation }),
-      creationTimestamp,
-      ...(deletionTimestamp === '' ? {} : { deletionTimestamp }),
-    },
-    spec,
-    ...(status === null ? {} : { status: { ...status, conditions: (status.conditions ?? []).map(unpackCondition) } }),
+    ...fieldsOf<CaptchaTaskStatus>(STATUS, values),
+    ...(submission === null ? {} : { submission: fieldsOf<Submission>(SUBMISSION, submission) }),
+    conditions: conditions.map(unpackCondition),
+    ...rare,
   };
 }
 
 function packCondition(condition: Condition): PackedCondition {
-  const implied = REASON_MESSAGES[condition.reason as SolvedReason] === condition.message;
   const { type, status, lastTransitionTime, reason, message, observedGeneration = 0 } = condition;
-  return [type, status, lastTransitionTime, reason, implied ? '' : message, observedGeneration];
+  if (impliedMessage(reason) === message) return [type, status, lastTransitionTime, reason, observedGeneration];
+  return [type, status, lastTransitionTime, reason, observedGeneration, message];
 }
 
-function unpackCondition([type, status, lastTransitionTime, reason, message, generation]: PackedCondition): Condition {
-  return {
-    type,
-    status: status as Condition['status'],
-    ...(generation === 0 ? {} : { observedGeneration: generation }),
-    lastTransitionTime,
-    reason,
-    message: message === '' ? (REASON_MESSAGES[reason as SolvedReason] ?? '') : message,
-  };
+function unpackCondition([type, status, lastTransitionTime, reason, generation, message]: PackedCondition): Condition {
+  const observed = generation === 0 ? {} : { observedGeneration: generation };
+  return { type, status, ...observed, lastTransitionTime, reason, message: message ?? impliedMessage(reason) ?? '' };
+}
+
+function impliedMessage(reason: string): string | undefined {
+  return (IMPLIED_MESSAGES as Readonly<Record<string, string>>)[reason];
+}
+
+function withoutDefaults(spec: CaptchaTaskSpec): Partial<CaptchaTaskSpec> {
+  const defaults: Partial<CaptchaTaskSpec> = DEFAULTS;
+  return Object.fromEntries(
+    Object.entries(spec).filter(([field, value]) => defaults[field as keyof CaptchaTaskSpec] !== value),
+  );
+}
+
+function valuesOf<Of extends object>(object: Of, fields: readonly (keyof Of)[]): Values {
+  const values: Values = fields.map((field) => object[field] ?? null);
+  while (values.at(-1) === null) values.pop();
+  return values;
+}
+
+function fieldsOf<Of extends object>(fields: readonly (keyof Of)[], values: Values): Of {
+  const object: Partial<Record<keyof Of, unknown>> = {};
+  for (const [index, value] of values.entries()) {
+    const field = fields[index];
+    if (field !== undefined && value !== null) object[field] = value;
+  }
+  return object as Of;
 }
