@@ -64,7 +64,9 @@ export function createModelClient(api: ModelApi): ModelClient {
     async list(resource, options): Promise<ListReply> {
       await Promise.resolve();
       const finishedWanted = options?.fieldSelector?.includes('!=') !== true;
-      const items = api.all(resource.plural).filter((object) => isFinished(object) === finishedWanted);
+      const all = api.all(resource.plural);
+      const items =
+        resource.plural === 'captchatasks' ? all.filter((object) => isFinished(object) === finishedWanted) : all;
       const newest = Math.max(0, ...api.all(resource.plural).map((object) => Number(object.metadata.resourceVersion)));
       return {
         ok: true,

@@ -1,0 +1,143 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { DeadLetter } from '../../../../src/api/deadletter.ts';
+import type { DeadLetterController } from '../../../../src/controllers/deadletter/index.ts';
+import type { ApiRequest, KubeObject } from '../../../../src/kube/types.ts';
+import { createLetterStore, startDeadLetterController } from '../../../../src/controllers/deadletter/index.ts';
+import { DEFAULT_LETTER_POLICY } from '../../../../src/core/deadletter/schedule.ts';
+import { T0, aTask } from '../../../support/builders.ts';
+import { aLetter } from '../../../support/letters.ts';
+import { createModelApi, outage } from '../../../support/model-api.ts';
+import { createModelClient } from '../../../support/model-client.ts';
+import { waitUntil } from '../../../support/wait-until.ts';
+
+const uid = aTask().build().metadata.uid;
+const opened: DeadLetterController[] = [];
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((controller) => controller.stop({ drainMs: 1_000 })));
+});
+
+interface Setting {
+  mayAct?: () => boolean;
+  nowMs?: number;
+  letters: DeadLetter[];
+}
+
+function start({ mayAct = () => true, nowMs = T0 + 60_000, letters }: Setting) {
+  const now = (): number => nowMs + performance.now();
+  const api = createModelApi(now);
+  const client = createModelClient(api);
+  const store = createLetterStore();
+  const told: string[] = [];
+  for (const letter of letters) {
+    api.seed('deadletters', letter);
+    store.feed.upsert(api.read<KubeObject>('deadletters', letter.metadata.name)!);
+  }
+  const controller = startDeadLetterController({
+    client,
+    store,
+    policy: DEFAULT_LETTER_POLICY,
+    mayAct,
+    clock: { now, monotonicMs: () => performance.now(), random: () => 0.5 },
+    metrics: { inc: () => {}, observe: () => {}, gauge: () => {} },
+    log: {
+      info: () => {},
+      warn: () => {},
+      error: (message, fields) => told.push(`${message} ${JSON.stringify(fields)}`),
+    },
+    onLetter: (taskKey) => told.push(taskKey),
+  });
+  opened.push(controller);
+  const phaseOf = (name: string) => api.read<DeadLetter>('deadletters', name)?.status?.phase;
+  return { api, client, store, controller, told, phaseOf };
+}
+
+function named(name: string, change: Partial<DeadLetter['spec']> = {}): DeadLetter {
+  const letter = aLetter(change).introduced().build();
+  return { ...letter, metadata: { ...letter.metadata, name, uid: `uid-of-${name}` } };
+}
+const readsLetter = (request: ApiRequest): boolean =>
+  request.verb === 'get' && request.resource.plural === 'deadletters';
+
+describe('the dead-letter controller', () => {
+  it('retries letters of different tasks side by side, but never two of one task', async () => {
+    const other = { taskRef: { name: 'other', uid: 'other-uid' } };
+    const { client, phaseOf } = start({ letters: [named('a'), named('b'), named('c', other)] });
+    const gates = new Map<string, () => void>();
+    client.fate = (request) => {
+      if (!readsLetter(request) || !('name' in request)) return undefined;
+      return new Promise<void>((resolve) => gates.set(request.name, resolve));
+    };
+    await waitUntil('two retries to be in flight', () => gates.size === 2);
+    expect([...gates.keys()]).toEqual(['a', 'c']);
+    gates.get('a')?.();
+    await waitUntil('the second letter of the task to have its turn', () => gates.has('b'));
+    expect(phaseOf('a')).toBe('Superseded');
+    for (const open of gates.values()) open();
+    await waitUntil('all to end', () => ['a', 'b', 'c'].every((name) => phaseOf(name) === 'Superseded'));
+  });
+
+  it('does nothing while another process leads, and everything when it becomes the leader', async () => {
+    let leader = false;
+    const { api, controller, phaseOf } = start({ mayAct: () => leader, letters: [named('a')] });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(api.writes).toEqual([]);
+    leader = true;
+    controller.actingChanged();
+    await waitUntil('the letter to end', () => phaseOf('a') === 'Superseded');
+  });
+
+  it('comes back to a letter that could not be read or written', async () => {
+    const { client, phaseOf } = start({ letters: [named('a')] });
+    let failures = 0;
+    client.fate = (request) => {
+      const hit = failures < 2 && (failures === 0 ? readsLetter(request) : request.verb === 'replaceStatus');
+      failures += hit ? 1 : 0;
+      return hit ? 'notSent' : undefined;
+    };
+    await waitUntil('the letter to end', () => phaseOf('a') === 'Superseded');
+    expect(failures).toBe(2);
+  });
+
+  it('keeps no payload in its cache', () => {
+    const { store } = start({ mayAct: () => false, letters: [named('a')] });
+    expect(JSON.stringify([...store.values()])).not.toContain('solution-a');
+  });
+
+  it('wakes the task of a letter that changed or went', () => {
+    const { store, told, api } = start({ mayAct: () => false, letters: [named('a')] });
+    store.feed.remove({
+      ...api.read('deadletters', 'a'),
+      metadata: { name: 'a', namespace: 'default', resourceVersion: '999' },
+    });
+    expect(told).toEqual(['default/login']);
+  });
+});
+
+describe('whether a letter holds a task', () => {
+  const task = { namespace: 'default', name: 'login', uid };
+  const abandoned = (name: string): DeadLetter => ({ ...named(name), status: { phase: 'Abandoned' } });
+  it.each([
+    ['the named letter is there', [named('a')], 'present'],
+    ['another pending or abandoned one of this task is there', [abandoned('b')], 'present'],
+    ['another one has ended', [{ ...named('b'), status: { phase: 'Superseded' } }], 'absent'],
+    [
+      'the one of this name belongs to a former task',
+      [named('a', { taskRef: { name: 'login', uid: 'former' } })],
+      'absent',
+    ],
+    ['there is none', [], 'absent'],
+  ] as const)('when %s it is known', async (_when, letters, expected) => {
+    const { controller } = start({ mayAct: () => false, letters: [...letters] as DeadLetter[] });
+    expect(await controller.find(task, 'a')).toBe(expected);
+  });
+  it('is unknown, not absent, while the API server cannot be asked', async () => {
+    const { controller, api } = start({ mayAct: () => false, letters: [] });
+    api.faults.push(() => outage());
+    expect(await controller.find(task, 'a')).toBe('unknown');
+  });
+  it('by the cache is a hint', () => {
+    const { controller } = start({ mayAct: () => false, letters: [abandoned('a')] });
+    expect(controller.lookup('default', 'a')).toEqual({ state: 'present', phase: 'Abandoned' });
+    expect(controller.lookup('default', 'b')).toEqual({ state: 'absent' });
+  });
+});
