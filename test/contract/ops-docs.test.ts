@@ -1,5 +1,5 @@
 /** The pages about configuration and metrics say what the tables say. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 
 import { GENERATED_DOCS } from '../../scripts/generate-docs.ts';
@@ -69,6 +69,18 @@ describe('the table of variables', () => {
       ].sort(),
     );
   });
+});
+
+test('manifests set no variable that nobody reads', () => {
+  const names = readdirSync(new URL('deploy/', ROOT), { recursive: true, encoding: 'utf8' });
+  const texts = names.filter((name) => /\.(?:yaml|env)$/.test(name)).map((name) => read(`deploy/${name}`));
+  const set = texts.flatMap((text) => [
+    ...[...text.matchAll(/^\s*- name: ([A-Z][A-Z0-9_]+)$/gm)].map(([, name = '']) => name),
+    ...[...text.matchAll(/^(?:\s*- )?([A-Z][A-Z0-9_]+)=/gm)].map(([, name = '']) => name),
+  ]);
+  const known = Object.values(VARIABLES).map((row): string => row.name);
+  expect(set.length).toBeGreaterThan(3);
+  expect(set.filter((name) => !known.includes(name))).toEqual([]);
 });
 
 test('the table of metrics has the names of the contract', () => {

@@ -8,5 +8,6 @@ export const LEDGER = {
   failed: 'sum(captcha_operator_failures_total)',
   open: 'sum(max by (phase, type) (captcha_operator_tasks))',
   /** Calls of in.php that were or may have been accepted: what the provider can have charged. */
-  accepted: 'sum(captcha_operator_submissions_total{outcome=~"accepted|unknown"})',
+  accepted:
+    'sum(captcha_operator_submissions_total{outcome="accepted"}) + sum(captcha_operator_submissions_total{outcome="unknown"})',
 } as const;
