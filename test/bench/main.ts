@@ -5,10 +5,12 @@
 import { tmpdir } from 'node:os';
 
 import { benchDrain } from './drain.ts';
+import { benchOutage } from './outage.ts';
 import { benchSpool } from './spool.ts';
 
 const BENCHES: Record<string, () => Promise<boolean>> = {
   drain: () => benchDrain({ tasks: number('BENCH_TASKS', 2_000), rawTasks: 700 }),
+  outage: () => benchOutage({ seconds: number('BENCH_SECONDS', 60), rate: 100 }),
   // BENCH_DIR: on the disk that is to be measured, not in memory.
   spool: () =>
     benchSpool({

@@ -8,8 +8,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
-import { API_VERSION, CAPTCHA_TASK } from '../../src/api/names.ts';
-import { intended, submitted } from '../../src/core/task/transitions.ts';
+import { CAPTCHA_TASK } from '../../src/api/names.ts';
 import { startChild } from '../../src/dev/child.ts';
 import type { Child } from '../../src/dev/child.ts';
 import {
@@ -18,14 +17,14 @@ import {
   createAdmin,
   ensureAssets,
   installOperator,
-  objectOf,
   startControlPlane,
 } from '../../src/dev/control-plane/index.ts';
-import type { Admin, ControlPlane } from '../../src/dev/control-plane/index.ts';
+import type { ControlPlane } from '../../src/dev/control-plane/index.ts';
 import { loadAccess } from '../../src/kube/access.ts';
 import { createKubeClient } from '../../src/kube/client.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
-import { createBenchNamespace, createTasks, tasksPath } from '../bench/seed-tasks.ts';
+import { createSubmittedTasks, listTasks } from '../bench/seed-submitted.ts';
+import { createBenchNamespace } from '../bench/seed-tasks.ts';
 import { seededRandom } from '../bench/open-loop.ts';
 import { CAPTCHA_ID } from '../support/builders.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -77,7 +76,7 @@ export async function tortureCluster(options: ClusterLevelOptions): Promise<Tort
     await installOperator(admin);
     await createBenchNamespace(admin, NAMESPACE);
     say(`creating ${options.tasks} submitted tasks`);
-    const tasks = await seedSubmitted(admin, options.tasks);
+    const tasks = await createSubmittedTasks(admin, NAMESPACE, options.tasks);
     const sightings = countSolutions(client, tasks.at(-1)!.metadata.resourceVersion);
     const sidecars = await prepareSidecars(controlPlane, home);
     const ledger = startLedger({
@@ -100,7 +99,7 @@ export async function tortureCluster(options: ClusterLevelOptions): Promise<Tort
     await killOften(arena);
     await ledger.finished;
     await drain(arena);
-    const found = await listAll(admin);
+    const found = await listTasks(admin, NAMESPACE);
     const solved = [...found.values()].filter(({ status }) => status?.solution !== undefined).length;
     await waitUntil('the watch to have seen every solution', () => sightings.counts.size === solved, {
       boundMs: 120_000,
@@ -118,23 +117,6 @@ export async function tortureCluster(options: ClusterLevelOptions): Promise<Tort
 async function watcherClient(controlPlane: ControlPlane): Promise<KubeClient> {
   const kubeconfigPath = controlPlane.adminKubeconfig;
   return createKubeClient({ access: await loadAccess({ kubeconfigPath }), userAgent: 'torture' });
-}
-
-async function seedSubmitted(admin: Admin, count: number): Promise<CaptchaTask[]> {
-  const tasks = await createTasks(admin, NAMESPACE, count);
-  const now = Date.now();
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let n = next++; n < count; n = next++) {
-      const task = tasks[n]!;
-      const begun = { ...task, status: intended(task, { by: 'torture/1', pingback: true, sameAttempt: false }, now) };
-      const status = submitted(begun, CAPTCHA_ID, now + 3_600_000, now);
-      const path = `${tasksPath(NAMESPACE)}/${task.metadata.name}/status`;
-      tasks[n] = objectOf<CaptchaTask>(await admin.replace(path, { ...task, status }));
-    }
-  };
-  await Promise.all(Array.from({ length: 16 }, worker));
-  return tasks;
 }
 
 /** Counts, for each task, the versions that brought a solution it did not have before. */
@@ -237,19 +219,6 @@ async function drain({ sidecars }: Arena): Promise<void> {
     );
     await sidecar.child!.stop();
   }
-}
-
-async function listAll(admin: Admin): Promise<Map<string, CaptchaTask>> {
-  const found = new Map<string, CaptchaTask>();
-  let next = '';
-  do {
-    const page = objectOf<{ metadata: { continue?: string }; items: CaptchaTask[] }>(
-      await admin.get(`/apis/${API_VERSION}/namespaces/${NAMESPACE}/captchatasks?limit=500&continue=${next}`),
-    );
-    for (const task of page.items) found.set(task.metadata.name, task);
-    next = page.metadata.continue ?? '';
-  } while (next !== '');
-  return found;
 }
 
 function report(arena: Arena, found: Map<string, CaptchaTask>, counts: Map<string, number>): TortureReport {
