@@ -1,6 +1,6 @@
 /**
  * The dead-letter controller: its own queue, its own pace, its own metrics, so that a storm of letters cannot starve
- * new tasks. One pass looks at one letter: facts from the cache, `decideLetter`, one effect. Nothing lives in memory
+ * new tasks. One pass looks at one letter: facts from the cache, `decideLetter`, its effects. Nothing lives in memory
  * that status does not say, but two things: which task has a retry in flight (never more than one), and who waits for
  * it. Started by `bin/operator`, which also feeds the store by a reflector.
  */
@@ -19,7 +19,7 @@ import { createStatusWriter } from '../../kube/status-writer.ts';
 import { findLetter, lookupLetter } from './lookup.ts';
 import { CONTROLLER, countFinished, countWrite, queueHooks, registerGauges } from './metrics.ts';
 import { createPace } from './pace.ts';
-import { lookAt } from './pass.ts';
+import { createLetterPass } from './pass.ts';
 import { taskKeyOf } from './store.ts';
 
 export { createLetterStore } from './store.ts';
@@ -52,8 +52,6 @@ export interface DeadLetterController {
   ): Promise<'present' | 'absent' | 'unknown'>;
   /** Leadership came or went. */
   actingChanged(): void;
-  /** Letters that are ready to be looked at, for `workqueue_depth{name="deadletter"}`. */
-  depth(): number;
   /** Ends within `drainMs` plus a moment; resolves with the number of passes that did not end. */
   stop(options: { drainMs: number }): Promise<number>;
 }
@@ -84,11 +82,12 @@ export function startDeadLetterController(options: DeadLetterControllerOptions):
   const queue: WorkQueue = createWorkQueue({
     name: CONTROLLER,
     concurrency: CONCURRENCY,
-    process: (key, signal) => lookAt(key, { ...context, queue }, signal),
+    process: (key, signal) => pass(key, signal),
     now: () => clock.now(),
     hooks: queueHooks(metrics, (key, error) => log.error('Looking at a dead letter failed', { letter: key, error })),
   });
-  registerGauges(metrics, store, () => clock.now());
+  const pass = createLetterPass({ ...context, queue });
+  registerGauges(metrics, store, { now: () => clock.now(), depth: () => queue.depth() });
   const unsubscribe = store.subscribe((key, change, current, previous) => {
     if (change === 'deleted') queue.forget(key);
     else queue.add(key);
@@ -103,7 +102,6 @@ export function startDeadLetterController(options: DeadLetterControllerOptions):
     lookup: (namespace, letter) => lookupLetter(store, namespace, letter),
     find: (task, letter) => findLetter(client, task, letter),
     actingChanged: lookAtAll,
-    depth: () => queue.depth(),
     stop: (limits) => {
       unsubscribe();
       return queue.stop(limits);

@@ -1,7 +1,6 @@
 /**
  * The dead-letter controller's own metrics: gauges computed from its cache at the scrape, its queue under
- * controller-runtime's names, and the results of passes, retries and writes. Names are in `ops/metrics`. The depth of
- * the queues is one gauge of both controllers, so whoever starts both registers it.
+ * controller-runtime's names, and the results of passes, retries and writes. Names are in `ops/metrics`.
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { LetterPhase, LetterStage } from '../../api/names.ts';
@@ -10,6 +9,7 @@ import type { QueueHooks } from '../../kube/queue.ts';
 import type { WriteResult } from '../../kube/status-writer.ts';
 import type { StoreReader } from '../../kube/store.ts';
 import type { Metrics } from '../../ops/metrics.ts';
+import type { PassResult } from '../loop.ts';
 import { phaseOf } from '../../core/deadletter/facts.ts';
 import { finishMetrics } from '../../core/task/announce.ts';
 import { isFinished } from '../../core/task/transitions.ts';
@@ -18,7 +18,12 @@ export const CONTROLLER = 'deadletter';
 
 export type LetterMetrics = Pick<Metrics, 'inc' | 'observe' | 'gauge'>;
 
-export function registerGauges(metrics: LetterMetrics, store: StoreReader<Letter>, now: () => number): void {
+export function registerGauges(
+  metrics: LetterMetrics,
+  store: StoreReader<Letter>,
+  { now, depth }: { now: () => number; depth: () => number },
+): void {
+  metrics.gauge('workqueue_depth', (set) => set({ name: CONTROLLER }, depth()));
   metrics.gauge('captcha_operator_dead_letters', (set) => {
     const counts = new Map<string, { phase: LetterPhase; stage: LetterStage; count: number }>();
     for (const letter of store.values()) {
@@ -50,12 +55,13 @@ export function queueHooks(metrics: LetterMetrics, onError: (key: string, error:
     onRetry: () => metrics.inc('workqueue_retries_total', { name }),
     onError(key, error) {
       metrics.inc('controller_runtime_reconcile_errors_total', { controller: name });
+      metrics.inc('controller_runtime_reconcile_total', { controller: name, result: 'error' });
       onError(key, error);
     },
   };
 }
 
-export function countPass(metrics: LetterMetrics, result: 'success' | 'requeue' | 'requeue_after' | 'error'): void {
+export function countPass(metrics: LetterMetrics, result: PassResult): void {
   metrics.inc('controller_runtime_reconcile_total', { controller: CONTROLLER, result });
 }
 

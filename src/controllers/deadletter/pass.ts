@@ -1,9 +1,9 @@
 /**
- * One pass over one letter: facts from the cache, `decideLetter`, one effect, and what is told of it. Passes are short;
- * nothing waits in them but the API. Called by the queue that `index.ts` makes.
+ * What the main loop (`controllers/loop`) does with letters: facts from the cache, `decideLetter` at the controller's
+ * own pace, one effect at a time, and what is told of it. Nothing waits in a pass but the API. Used by `index.ts`.
  */
-import type { LetterDecision, LetterEffect } from '../../core/deadletter/decide.ts';
-import type { Letter } from '../../core/deadletter/facts.ts';
+import type { LetterEffect } from '../../core/deadletter/decide.ts';
+import type { Letter, LetterFacts } from '../../core/deadletter/facts.ts';
 import type { LetterPolicy } from '../../core/deadletter/schedule.ts';
 import type { WorkQueue } from '../../kube/queue.ts';
 import type { Store } from '../../kube/store.ts';
@@ -14,6 +14,8 @@ import type { Performed, Performer } from './perform.ts';
 import { API_VERSION, CAPTCHA_TASK, DEAD_LETTER } from '../../api/names.ts';
 import { announceHold, announceLetter } from '../../core/deadletter/announce.ts';
 import { decideLetter } from '../../core/deadletter/decide.ts';
+import { keyOf } from '../../kube/types.ts';
+import { createPass } from '../loop.ts';
 import { countPass } from './metrics.ts';
 import { perform } from './perform.ts';
 
@@ -52,33 +54,43 @@ export interface PassContext {
   waiting: Map<string, Set<string>>;
 }
 
-export async function lookAt(
-  key: string,
-  context: PassContext,
-  signal: AbortSignal,
-): Promise<void | { retryAtMs?: number | undefined }> {
-  const { store, clock, policy, metrics, busy } = context;
-  const letter = store.get(key);
-  if (letter === undefined) {
-    context.queue.forget(key);
-    context.pace.forget(key);
-    return countPass(metrics, 'success');
-  }
+/** The loop over one letter, as the queue runs it. */
+export function createLetterPass(context: PassContext): ReturnType<typeof createPass> {
+  const { store, clock, mayAct, busy, metrics, queue, pace } = context;
+  return createPass<LetterFacts, LetterEffect>({
+    gather(key) {
+      const letter = store.get(key);
+      return letter && { letter, mayAct: mayAct(), taskBusy: busy.has(letter.spec.taskRef.uid) };
+    },
+    decide: (facts) => decideAtPace(facts, context),
+    async perform({ facts, effect, signal }) {
+      const performed = await performAlone(effect, facts.letter, context, signal);
+      tell(facts.letter, effect, performed, context);
+      return performed.kind === 'again' ? 'failed' : 'changed';
+    },
+    now: () => clock.now(),
+    retry: (key) => queue.addBackoff(key),
+    forget(key) {
+      queue.forget(key);
+      pace.forget(key);
+    },
+    onPass: (result) => countPass(metrics, result),
+  });
+}
+
+/** What `decideLetter` says, at the time that the controller's pace and the task's other letters allow. */
+function decideAtPace(facts: LetterFacts, context: PassContext): { effects: LetterEffect[]; wakeInMs?: number } {
+  const { clock, policy, pace, waiting } = context;
+  const { letter, taskBusy } = facts;
   const now = clock.now();
-  const { uid } = letter.spec.taskRef;
-  const taskBusy = busy.has(uid);
-  const decision = decideLetter({ letter, mayAct: context.mayAct(), taskBusy }, now, policy);
-  if (decision.effect === undefined) {
-    if (taskBusy) context.waiting.set(uid, (context.waiting.get(uid) ?? new Set()).add(key));
-    countPass(metrics, decision.wakeAt === undefined ? 'success' : 'requeue_after');
-    return { retryAtMs: decision.wakeAt };
+  const { effect, wakeAt } = decideLetter(facts, now, policy);
+  if (effect !== undefined) {
+    const waitMs = pace.waitMs(keyOf(letter.metadata), clock.monotonicMs());
+    return waitMs > 0 ? { effects: [], wakeInMs: waitMs } : { effects: [effect] };
   }
-  const waitMs = context.pace.waitMs(key, clock.monotonicMs());
-  if (waitMs > 0) return { retryAtMs: now + waitMs };
-  const performed = await performAlone(decision.effect, letter, context, signal);
-  tell(letter, decision, performed, context);
-  if (performed.kind === 'again') context.queue.addBackoff(key);
-  return countPass(metrics, performed.kind === 'again' ? 'requeue' : 'success');
+  const { uid } = letter.spec.taskRef;
+  if (taskBusy) waiting.set(uid, (waiting.get(uid) ?? new Set()).add(keyOf(letter.metadata)));
+  return { effects: [], ...(wakeAt === undefined ? {} : { wakeInMs: wakeAt - now }) };
 }
 
 /** Never more than one retry of a task at a time: its other letters wait for the end of this one. */
@@ -103,7 +115,7 @@ async function performAlone(
 }
 
 /** Metrics, log and events of what was done; never the content. */
-function tell(letter: Letter, decision: LetterDecision, performed: Performed, context: PassContext): void {
+function tell(letter: Letter, effect: LetterEffect, performed: Performed, context: PassContext): void {
   const { namespace, name } = letter.metadata;
   const { stage, taskRef } = letter.spec;
   const fields = { namespace, letter: name, task: taskRef.name, uid: taskRef.uid, stage };
@@ -118,7 +130,7 @@ function tell(letter: Letter, decision: LetterDecision, performed: Performed, co
     const error = retry !== undefined && 'error' in retry ? retry.error : undefined;
     context.log.warn('A dead letter could not be worked on', {
       ...fields,
-      rule: decision.rule,
+      effect: effect.kind,
       why: performed.why,
       error,
     });

@@ -15,6 +15,7 @@ import type { KubeObject } from '../../kube/types.ts';
 import { CAPTCHA_TASK, DEAD_LETTER } from '../../api/names.ts';
 import { retryLetter } from '../../core/deadletter/retry.ts';
 import { runProtocol } from '../../kube/run.ts';
+import { keyOf } from '../../kube/types.ts';
 
 export interface Performer {
   client: Pick<KubeClient, 'execute'>;
@@ -57,7 +58,7 @@ export async function perform(
 async function writeStatus(
   letter: Letter,
   status: DeadLetterStatus,
-  { writer, onWrite }: Performer,
+  { writer, store, onWrite }: Performer,
   signal: AbortSignal,
 ): Promise<Performed> {
   const result = await writer.write(letter, status, { signal, timeoutMs: REQUEST_TIMEOUT_MS });
@@ -65,8 +66,10 @@ async function writeStatus(
   switch (result.kind) {
     case 'written':
       return { kind: 'done', status };
-    case 'unchanged':
     case 'gone':
+      forget(letter, store);
+      return { kind: 'done' };
+    case 'unchanged':
       return { kind: 'done' };
     case 'conflict':
     case 'invalid':
@@ -94,6 +97,8 @@ async function retry(letter: Letter, context: Performer, signal: AbortSignal): P
       context.onWrite('written');
       return { kind: 'done', status: made.letter.status, retry: made };
     case 'gone':
+      forget(letter, store);
+      return { kind: 'done', retry: made };
     case 'changed':
       return { kind: 'done', retry: made };
     case 'unrecorded':
@@ -116,6 +121,11 @@ async function remove(letter: Letter, { client, store }: Performer, signal: Abor
     { signal, timeoutMs: REQUEST_TIMEOUT_MS },
   );
   if (!reply.ok && reply.status !== 404) return { kind: 'again', why: 'delete' };
-  if (reply.ok) store.drop(`${namespace}/${name}`, resourceVersion);
+  forget(letter, store);
   return { kind: 'done' };
+}
+
+/** The letter of this version is no more; whatever has its name now is newer, and the watch tells of it. */
+function forget({ metadata }: Letter, store: Store<Letter>): void {
+  store.drop(keyOf(metadata), metadata.resourceVersion);
 }
