@@ -87,6 +87,16 @@ describe('the documentation', () => {
   });
 });
 
+describe('ARCHITECTURE.md', () => {
+  test('names only files and folders that exist', () => {
+    const table = readFileSync(join(ROOT, 'ARCHITECTURE.md'), 'utf8').split('## To change X, open Y')[1] ?? '';
+    const named = [...table.matchAll(/`([\w-]+\/[\w./-]*)`/g)].map((match) => match[1] ?? '');
+    expect(named.length).toBeGreaterThan(15);
+    const isThere = (name: string): boolean => existsSync(join(ROOT, 'src', name)) || existsSync(join(ROOT, name));
+    expect(named.filter((name) => !isThere(name))).toEqual([]);
+  });
+});
+
 describe('the link check itself', () => {
   test('finds links in prose and not in code', () => {
     const markdown = 'a [b](c.md#d) `[e](f)`\n```\n[g](h)\n```\n![i](j.png "k")\n[l]: m.md\n';
