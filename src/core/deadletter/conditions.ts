@@ -21,7 +21,7 @@ const ADVICE: Readonly<Record<LetterErrorClass, string>> = {
   Conflict: "Delete or rename the Secret that the task's spec.solutionSecretName names.",
   Invalid: 'Find what refuses the result (a policy, a webhook, an older CRD) and change it.',
   Quota: 'Raise the quota, or delete what uses it up.',
-  TooLarge: 'No retry can help. Take the result from spec.payload if it is needed.',
+  TooLarge: 'No retry can help: take the result from spec.payload. A task with spec.solutionSecretName could hold it.',
   Unavailable: 'The API server, or a webhook it asks, has to recover.',
 };
 
