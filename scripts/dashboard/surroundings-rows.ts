@@ -37,7 +37,7 @@ export const SURROUNDINGS_ROWS: readonly (readonly [title: string, panels: reado
         'Time to submit',
         's',
         [['95 %', quantile(0.95, '', `${P}submission_duration_seconds`)]],
-        'From the first try of an attempt to its outcome.',
+        'From the intent being written to the answer of in.php.',
       ),
       series(
         'Open breakers',

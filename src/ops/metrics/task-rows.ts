@@ -73,7 +73,7 @@ export const PROVIDER = {
   },
   captcha_operator_submission_duration_seconds: {
     ...histogram,
-    help: 'Time from the first try to submit an attempt being sent to its outcome being known.',
+    help: 'Time from the intent of a submission being sent to the Kubernetes API to the answer of `in.php`.',
     labels: none,
     in: 'operator',
     buckets: PROVIDER_SECONDS,
