@@ -1,6 +1,7 @@
 /** The health and metrics listeners on real sockets. */
-import { connect } from 'node:net';
 import { once } from 'node:events';
+import { connect } from 'node:net';
+import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { checkWatches, createCallRecord, startHealthServer, startMetricsServer } from '../../src/ops/health.ts';
@@ -61,6 +62,38 @@ describe('the health listener', () => {
     await listener.close();
     await ended;
   });
+});
+
+/** Serves health in a thread of its own, whose event loop is blocked while the shared number is 1. */
+const BLOCKABLE = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  import(workerData.module).then(async ({ startHealthServer }) => {
+    const bind = { host: '127.0.0.1', port: 0 };
+    const listener = await startHealthServer({ bind, live: () => [], ready: () => [] });
+    parentPort.on('message', () => {
+      Atomics.store(workerData.blocked, 0, 1);
+      Atomics.notify(workerData.blocked, 0);
+      Atomics.wait(workerData.blocked, 0, 1);
+    });
+    parentPort.postMessage(listener.port);
+  });
+`;
+
+test('a blocked event loop fails the liveness probe by not answering', async () => {
+  const blocked = new Int32Array(new SharedArrayBuffer(4));
+  const module = new URL('../../src/ops/health.ts', import.meta.url).href;
+  const worker = new Worker(BLOCKABLE, { eval: true, workerData: { blocked, module } });
+  const [port] = (await once(worker, 'message')) as [number];
+  const probe = (): Promise<Response> =>
+    fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(500), headers: { connection: 'close' } });
+  expect((await probe()).status).toBe(200);
+  worker.postMessage('block', []);
+  Atomics.wait(blocked, 0, 0);
+  await expect(probe()).rejects.toThrow(/timeout/);
+  Atomics.store(blocked, 0, 0);
+  Atomics.notify(blocked, 0);
+  expect((await probe()).status).toBe(200);
+  await worker.terminate();
 });
 
 describe('the metrics listener', () => {
