@@ -9,6 +9,8 @@ export interface FileFaults {
   create?: string;
   write?: string;
   sync?: string;
+  /** How many more fsyncs fail; all of them when unset. */
+  syncTimes?: number;
   read?: string;
   list?: string;
   remove?: string;
@@ -34,6 +36,8 @@ export function failingFiles(): FailingFiles {
       await file.write(bytes, position);
     },
     async sync() {
+      if (files.faults.syncTimes === 0) delete files.faults.sync;
+      else if (files.faults.syncTimes !== undefined) files.faults.syncTimes--;
       failWith(files.faults.sync);
       await file.sync();
       files.syncs++;

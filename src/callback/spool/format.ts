@@ -114,10 +114,13 @@ export function scanSegment(segment: Buffer): Scan {
   return scan;
 }
 
-/** Whether the last bytes are the beginning of a frame that never was written whole. */
+/**
+ * Whether the last bytes are the beginning of a frame that never was written whole: its end lies behind the file's, or
+ * in blocks that were only reserved. The payload of a whole frame ends with a bracket, never with a zero.
+ */
 function isCutOff(segment: Buffer, offset: number): boolean {
   const end = frameEnd(segment, offset);
-  return end === undefined || end > segment.length;
+  return end === undefined || end > segment.length || segment[end - 1] === 0;
 }
 
 function isZero(segment: Buffer, { start, end }: Range): boolean {

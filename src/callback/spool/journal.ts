@@ -1,6 +1,6 @@
 /**
  * Writes frames to the active segment, one batch after another: what arrives during one fsync goes with the next
- * (group commit). Opens segments, and retires them when they are full or a write on them failed; a failed batch is
+ * (group commit). Opens segments, the next one ahead of time, and retires them when they are full or a write on them failed; a failed batch is
  * tried once more on a new segment, because the old one may never be written again.
  *
  * Notes of released records ride along with the next batch, or are written alone after a moment, without an fsync.
@@ -91,7 +91,7 @@ export function createJournal(options: JournalOptions): Journal {
       notes.cancelTimer();
       startWriting();
       await writing;
-      active.retire();
+      await active.close();
     },
   };
 }
@@ -166,8 +166,12 @@ function takeBatch(pending: readonly Pending[]): Pending[] {
 
 /** The segment that is appended to now, replaced when it is full or sealed by a failure. */
 function activeSegment(options: JournalOptions) {
+  const { files, directory, segmentBytes } = options;
   let number = options.nextNumber;
   let segment: Segment | undefined;
+  const create = (reserveBytes?: number): Promise<Segment> => createSegment(files, directory, number++, reserveBytes);
+  const spare = spareSegment(() => create(segmentBytes));
+  spare.prepare();
   const retire = (): void => {
     if (segment === undefined) return;
     const retired = segment;
@@ -178,11 +182,49 @@ function activeSegment(options: JournalOptions) {
   return {
     retire,
     async writable(): Promise<Segment> {
-      if (segment !== undefined && !segment.sealed && segment.size < options.segmentBytes) return segment;
+      if (segment !== undefined && !segment.sealed && segment.size < segmentBytes) return segment;
       retire();
-      segment = await createSegment(options.files, options.directory, number++);
+      segment = spare.take() ?? (await create());
       options.onCreated(segment);
+      spare.prepare();
       return segment;
+    },
+    async close(): Promise<void> {
+      retire();
+      const unused = await spare.close();
+      if (unused === undefined) return;
+      await unused.file.close();
+      // What stays is empty, and removed at the next start.
+      await files.remove(unused.path).catch(() => undefined);
+    },
+  };
+}
+
+/**
+ * One segment prepared in the background, so that no callback waits for its blocks. There may be none: the disk is
+ * full or slow, and then segments are created without.
+ */
+function spareSegment(create: () => Promise<Segment>) {
+  let ready: Segment | undefined;
+  let preparing: Promise<void> | undefined;
+  let closed = false;
+  return {
+    prepare(): void {
+      if (closed || ready !== undefined || preparing !== undefined) return;
+      preparing = create()
+        .then((segment) => void (ready = segment))
+        .catch(() => undefined)
+        .finally(() => (preparing = undefined));
+    },
+    take(): Segment | undefined {
+      const taken = ready;
+      ready = undefined;
+      return taken;
+    },
+    async close(): Promise<Segment | undefined> {
+      closed = true;
+      await preparing;
+      return ready;
     },
   };
 }

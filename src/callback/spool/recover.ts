@@ -100,6 +100,8 @@ function takeFrame(walk: Walk, segment: Segment, frame: Frame): void {
 function withoutReleased({ result, released }: Walk): Recovery {
   const records = result.records.filter(({ segment, offset }) => !released.has(`${segment.number}:${offset}`));
   for (const { segment } of records) segment.live++;
+  // Not by place: a segment prepared ahead may be used after a later one.
+  records.sort((left, right) => left.receivedTime - right.receivedTime);
   return { ...result, records };
 }
 

@@ -22,6 +22,7 @@ export interface Segment {
   kept: boolean;
 }
 
+const ZEROS = Buffer.alloc(1024 * 1024);
 const NAME = /^segment-(\d{8})\.spool$/;
 
 export function segmentName(number: number): string {
@@ -34,12 +35,24 @@ export function segmentNumber(name: string): number | undefined {
   return match === null ? undefined : Number(match[1]);
 }
 
-/** Creates a segment and makes its name durable. Leaves no file behind when it fails. */
-export async function createSegment(files: SpoolFiles, directory: string, number: number): Promise<Segment> {
+/**
+ * Creates a segment and makes its name durable. With `reserveBytes` its blocks are written ahead, as zeros, so that
+ * later fsyncs have no file size to record and do not wait for what others write to the same file system. Leaves no
+ * file behind when it fails.
+ */
+export async function createSegment(
+  files: SpoolFiles,
+  directory: string,
+  number: number,
+  reserveBytes = 0,
+): Promise<Segment> {
   const path = `${directory}/${segmentName(number)}`;
   const file = await files.create(path);
   try {
     await file.write(encodeHeader(), 0);
+    for (let at = HEADER_BYTES; at < reserveBytes; at += ZEROS.length) {
+      await file.write(ZEROS.subarray(0, Math.min(ZEROS.length, reserveBytes - at)), at);
+    }
     await file.sync();
     await files.syncDirectory(directory);
     return { number, path, file, size: HEADER_BYTES, live: 0, sealed: false, notes: new Set(), kept: false };
