@@ -7,10 +7,10 @@ import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { PollOutcome, SubmitOutcome } from '../../core/outcome.ts';
 import type { Sources } from '../../core/task/memory.ts';
 import type { SubmitRequest } from '../../provider/client.ts';
-import { ownsFreshIntent } from '../../core/task/decide.ts';
 import { callEnded, callSent, pollDropped, pollSent } from '../../core/task/memory.ts';
 import { pollAnswered } from '../../core/task/polling.ts';
 import { SUBMIT_TIMEOUT_MS } from '../../core/task/policy.ts';
+import { ownsFreshIntent } from '../../core/task/situation.ts';
 import { type TaskContext, about, keyOfTask, remember } from './context.ts';
 
 const POLL_TIMEOUT_MS = 15_000;
@@ -22,19 +22,24 @@ export function startSubmission(context: TaskContext, task: CaptchaTask): void {
   const moment = context.moment();
   if (memory === undefined || !context.mayAct() || !ownsFreshIntent({ memory, open, moment })) return;
   const apiKey = context.keys.value(task);
-  const request =
-    apiKey === undefined ? undefined : requestOf(task, apiKey, memory.sources, memory.intent?.pingbackURL);
+  if (apiKey === undefined) {
+    // The key was taken away between intent and call.
+    forgoCall(context, task);
+    return;
+  }
+  const request = requestOf(task, apiKey, memory.sources, memory.intent?.pingbackURL);
   const sentMono = memory.intent?.sentMono ?? moment.mono;
   remember(context, task, callSent);
   context.lanes.started(keyOfTask(task));
-  track(context, async () => {
-    const outcome = request === undefined ? KEY_VANISHED : await submit(context, task, request);
-    submissionAnswered(context, task, outcome, sentMono);
-  });
+  track(context, async () => submissionAnswered(context, task, await submit(context, task, request), sentMono));
 }
 
-/** The key was taken away between intent and call: nothing was sent, so nothing was accepted. */
-const KEY_VANISHED: SubmitOutcome = { kind: 'unreachable', cause: 'network' };
+/** The call of the intent in memory will never be made by anybody: only its own process could have made it. */
+export function forgoCall(context: TaskContext, task: CaptchaTask): void {
+  const { mono } = context.moment();
+  remember(context, task, (memory) => callEnded(callSent(memory), { kind: 'notSent' }, mono));
+  context.lanes.leave(keyOfTask(task));
+}
 
 function requestOf(
   task: CaptchaTask,

@@ -42,7 +42,7 @@ export async function drain(context: TaskContext, drainMs: number): Promise<numb
   for (;;) {
     const keys = unrecorded();
     const open = context.calls.size + keys.length;
-    if (open === 0 || context.moment().mono >= untilMono) return open;
+    if ((open === 0 && context.queue.active() === 0) || context.moment().mono >= untilMono) return open;
     for (const key of keys) context.queue.add(key);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

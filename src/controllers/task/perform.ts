@@ -9,7 +9,7 @@ import type { TaskMemory } from '../../core/task/memory.ts';
 import type { Performed } from '../loop.ts';
 import * as memories from '../../core/task/memory.ts';
 import { summaryOf } from '../../core/task/conditions.ts';
-import { startPoll, startSubmission } from './calls.ts';
+import { forgoCall, startPoll, startSubmission } from './calls.ts';
 import { type TaskContext, keyOfTask, remember } from './context.ts';
 import type { GatheredFacts } from './gather.ts';
 import { readSources } from './sources.ts';
@@ -41,6 +41,10 @@ const CARRIERS: { [Kind in TaskEffect['kind']]: Carrier<Kind> } = {
   writeIntent: (context, { task, effect, signal }) => writeIntent(context, task, effect, signal),
   submit(context, { task }) {
     startSubmission(context, task);
+    return 'changed';
+  },
+  forgoCall(context, { task }) {
+    forgoCall(context, task);
     return 'changed';
   },
   poll(context, { task, effect }) {

@@ -12,10 +12,19 @@ import type { Moment, TaskFacts } from './facts.ts';
 import type { TaskPolicy } from './policy.ts';
 import { DEADLINE_RULES, RETRY_RULES, UNRESOLVED_RULES } from './ending.ts';
 import { LETTER_RULES, SUSPEND_RULES } from './holding.ts';
-import { INTENT_FRESH_MS } from './policy.ts';
 import { ADMISSION_RULES, POLL_RULES } from './progress.ts';
 import { POLL_REFUSAL_RULES, REFUSAL_RULES, REPLY_RULES } from './replies.ts';
-import { IDLE, type Rule, type Situation, msToDeadline, order, situationOf, wakeIn } from './situation.ts';
+import {
+  IDLE,
+  type Rule,
+  type Situation,
+  msToDeadline,
+  msToWatch,
+  order,
+  ownsFreshIntent,
+  situationOf,
+  wakeIn,
+} from './situation.ts';
 import { isFinished } from './transitions.ts';
 
 export interface Decision {
@@ -28,11 +37,6 @@ export interface Decision {
 
 export const TASK_RULES: readonly Rule[] = [
   { name: 'a finished task needs nothing', when: ({ task }) => isFinished(task), choose: () => IDLE },
-  {
-    name: 'a task being deleted starts nothing',
-    when: ({ task }) => task.metadata.deletionTimestamp !== undefined,
-    choose: () => IDLE,
-  },
   ...REPLY_RULES,
   {
     name: 'a received result is delivered',
@@ -40,6 +44,11 @@ export const TASK_RULES: readonly Rule[] = [
     choose: () => order({ kind: 'deliver' }),
   },
   ...REFUSAL_RULES,
+  {
+    name: 'a task being deleted starts nothing',
+    when: ({ task }) => task.metadata.deletionTimestamp !== undefined,
+    choose: () => IDLE,
+  },
   { name: 'a standby starts nothing', when: ({ facts }) => !facts.mayAct, choose: () => IDLE },
   {
     name: 'a call under way is waited for',
@@ -48,7 +57,7 @@ export const TASK_RULES: readonly Rule[] = [
   },
   {
     name: 'the provider is called once for an own intent while it is fresh',
-    when: (situation) => ownsFreshIntent(situation),
+    when: ownsFreshIntent,
     choose: () => order({ kind: 'submit' }),
   },
   ...LETTER_RULES,
@@ -72,19 +81,14 @@ export function decideTask(facts: TaskFacts, moment: Moment, policy: TaskPolicy)
   throw new Error('the last rule of the table matches everything');
 }
 
-/** Ours, written, never used, and young enough that nobody can have taken it for unknown. */
-export function ownsFreshIntent({ memory, open, moment }: Pick<Situation, 'memory' | 'open' | 'moment'>): boolean {
-  const { intent } = memory;
-  if (intent === undefined || !intent.written || intent.call !== 'notSent') return false;
-  if (open?.intentBy !== intent.by || open.captchaID !== undefined) return false;
-  return moment.mono - intent.sentMono < INTENT_FRESH_MS;
-}
-
 function wakeForDeadline(situation: Situation): number | undefined {
   if (isFinished(situation.task) || situation.status?.deadLetter !== undefined || !situation.facts.mayAct)
     return undefined;
   const ms = msToDeadline(situation);
-  return ms === undefined || ms <= 0 ? undefined : ms;
+  if (ms === undefined || ms > 0) return ms;
+  // Passed, but nobody acts on it before the operator has watched for long enough; a poll may be due much later.
+  const watchMs = msToWatch(situation);
+  return watchMs > 0 ? Math.min(watchMs, 1_000) : undefined;
 }
 
 function soonest(left: number | undefined, right: number | undefined): number | undefined {

@@ -16,6 +16,8 @@ export type TaskEffect =
   | { kind: 'writeIntent'; status: CaptchaTaskStatus; by: string; pingbackURL?: string | undefined }
   /** The call of the intent in memory; once, while it is fresh. */
   | { kind: 'submit' }
+  /** Gives the right to that call up, for good: from now on the intent is provably not accepted. */
+  | { kind: 'forgoCall' }
   | { kind: 'poll'; final: boolean }
   /** A final answer of a poll that is no result, written; then forgotten. */
   | { kind: 'recordRefusal'; status: CaptchaTaskStatus }

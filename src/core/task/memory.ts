@@ -41,11 +41,14 @@ export type Sources =
   /** A person must provide it; read again later. */
   | { state: 'missing'; message: string; readMono: number };
 
+/** What is to be recorded about an intent of ours. `notSent`: its call will never be made, and this process knows. */
+export type SubmitReply = SubmitOutcome | { kind: 'notSent' };
+
 export interface TaskMemory {
   readonly uid: string;
   readonly sighted?: { by: string; atMono: number };
   readonly intent?: OwnIntent;
-  readonly reply?: { by: string; attempt: number; outcome: SubmitOutcome };
+  readonly reply?: { by: string; attempt: number; outcome: SubmitReply };
   readonly sources?: Sources;
   readonly unlistedTries: number;
   readonly notBeforeMono?: number;
@@ -116,7 +119,7 @@ export function callSent(memory: TaskMemory): TaskMemory {
 }
 
 /** The call came back; its outcome waits to be recorded. */
-export function callEnded(memory: TaskMemory, outcome: SubmitOutcome, mono: number): TaskMemory {
+export function callEnded(memory: TaskMemory, outcome: SubmitReply, mono: number): TaskMemory {
   const { intent } = memory;
   if (intent === undefined) return memory;
   const ended: TaskMemory = { ...memory, intent: { ...intent, call: 'ended', endedMono: mono } };

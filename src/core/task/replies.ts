@@ -5,11 +5,11 @@
  */
 import type { CaptchaTaskStatus } from '../../api/captchatask.ts';
 import type { UnknownReason } from '../../api/names.ts';
-import type { Refusal, RefusalClass, SubmitOutcome } from '../outcome.ts';
-import type { TaskMemory } from './memory.ts';
+import type { Refusal, RefusalClass } from '../outcome.ts';
+import type { SubmitReply, TaskMemory } from './memory.ts';
 import { UNLISTED_TRIES } from './policy.ts';
 import { BUSY_BACKOFF, backoffMs, firstPollAt } from './schedule.ts';
-import { type Choice, IDLE, type Rule, type Situation, order } from './situation.ts';
+import { type Choice, IDLE, type Rule, type Situation, order, ownsFreshIntent } from './situation.ts';
 import { attemptEnded, failed, notAccepted, submitted } from './transitions.ts';
 
 type Reply = NonNullable<TaskMemory['reply']>;
@@ -37,6 +37,11 @@ export const REPLY_RULES: readonly Rule[] = [
 ];
 
 export const REFUSAL_RULES: readonly Rule[] = [
+  {
+    name: 'an own intent that may not be used any more is given up while it is still fresh',
+    when: (situation) => !situation.facts.mayAct && ownsFreshIntent(situation),
+    choose: () => order({ kind: 'forgoCall' }),
+  },
   {
     name: 'a submission that was not accepted is written back',
     when: ({ memory, status }) => memory.reply !== undefined && status?.deadLetter === undefined,
@@ -69,6 +74,7 @@ function recordNotAccepted(situation: Situation, reply: Reply): Choice {
   const { task, moment } = situation;
   const { outcome } = reply;
   if (outcome.kind === 'refused') return recordRefused(situation, outcome);
+  if (outcome.kind === 'notSent') return record(notAccepted(task, 'Pending', moment.now));
   if (outcome.kind === 'unreachable' && outcome.cause === 'http429') {
     return record(notAccepted(task, 'ProviderBusy', moment.now));
   }
@@ -77,7 +83,7 @@ function recordNotAccepted(situation: Situation, reply: Reply): Choice {
 }
 
 /** A 4xx may be about this one task: it rests, so that another one is the next probe of its key. */
-function mayBeTheTask(outcome: SubmitOutcome): boolean {
+function mayBeTheTask(outcome: SubmitReply): boolean {
   return outcome.kind === 'unreachable' && outcome.cause === 'http4xx';
 }
 

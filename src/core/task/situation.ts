@@ -10,7 +10,7 @@ import type { Moment, TaskFacts } from './facts.ts';
 import type { TaskMemory } from './memory.ts';
 import type { TaskPolicy } from './policy.ts';
 import { summaryOf } from './conditions.ts';
-import { MAX_WATCHED_MS, WAITING_WRITE_MS } from './policy.ts';
+import { INTENT_FRESH_MS, MAX_WATCHED_MS, WAITING_WRITE_MS } from './policy.ts';
 import { parseTime } from './times.ts';
 import { type WaitingDetail, isUnresolved, waiting } from './transitions.ts';
 
@@ -74,6 +74,14 @@ export function deadlinePassed(situation: Situation): boolean {
 /** How much longer the operator must watch before it may act on a deadline or a grace: spooled callbacks go first. */
 export function msToWatch({ facts, policy }: Situation): number {
   return Math.min(policy.unknownSubmissionGraceMs, MAX_WATCHED_MS) - facts.watchedMs;
+}
+
+/** Ours, written, never used, and young enough that nobody can have taken it for unknown. */
+export function ownsFreshIntent({ memory, open, moment }: Pick<Situation, 'memory' | 'open' | 'moment'>): boolean {
+  const { intent } = memory;
+  if (intent === undefined || !intent.written || intent.call !== 'notSent') return false;
+  if (open?.intentBy !== intent.by || open.captchaID !== undefined) return false;
+  return moment.mono - intent.sentMono < INTENT_FRESH_MS;
 }
 
 /**

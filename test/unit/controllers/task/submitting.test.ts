@@ -160,15 +160,32 @@ describe('leadership', () => {
     await stage.until('submitted', ({ status }) => status?.phase === 'Submitted', 'other');
     await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
   });
-  test('lost between intent and call, the provider is not called', async () => {
+  test('lost between intent and call, the provider is not called and the intent is given back', async () => {
     stage = await startStage();
     stage.client.fate = (request) => {
       if (isPut(request, 'Submitting')) stage.lead(false);
       return undefined;
     };
     stage.apply(fresh());
-    await stage.until('submitting', ({ status }) => status?.phase === 'Submitting');
-    await waitUntil('the pass to end', () => stage.logged.some((line) => line.startsWith('Stopped acting')));
+    const task = await stage.until('given back', () => stage.phases().length === 2);
+    expect(task.status).toMatchObject({ phase: 'Pending', attempts: 1, unknownSubmissions: 0 });
+    expect(stage.submissions).toHaveLength(0);
+    stage.client.fate = () => undefined;
+    stage.lead(true);
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(stage.task()?.status?.attempts).toBe(1);
+    expect(stage.submissions).toHaveLength(1);
+  });
+  test('lost by a stop between intent and call leaves nothing unknown', async () => {
+    stage = await startStage();
+    let stopped: Promise<number> | undefined;
+    stage.client.fate = (request) => {
+      if (isPut(request, 'Submitting')) stopped = stage.controller.stop({ drainMs: 5_000 });
+      return undefined;
+    };
+    stage.apply(fresh());
+    expect(await waitUntil('the stop', () => stopped)).toBe(0);
+    expect(stage.task()?.status).toMatchObject({ phase: 'Pending', attempts: 1 });
     expect(stage.submissions).toHaveLength(0);
   });
 });

@@ -70,6 +70,16 @@ describe('a submission', () => {
     const foreign = aTask().intended(T0, { by: 'operator-b/1' });
     expect(kinds(decideAt(foreign, 1, { memory: { intent: own() } }))).not.toContain('submit');
   });
+  test('whose right is lost before the call gives the intent up, and goes back with the same attempt', () => {
+    const task = aTask().intended();
+    const lost = { mayAct: false, memory: { intent: own() } };
+    expect(kinds(decideAt(task, 100, lost))).toEqual(['forgoCall']);
+    expect(kinds(decideAt(task, 5_000, lost))).toEqual([]);
+    const memory = { intent: ended(100), reply: { by: BY, attempt: 1, outcome: { kind: 'notSent' as const } } };
+    const decision = decideAt(task, 100, { mayAct: false, memory });
+    expect(statusOf(decision)).toMatchObject({ phase: 'Pending', attempts: 1, unknownSubmissions: 0 });
+    expect(statusOf(decision)).not.toHaveProperty('submission');
+  });
   test('keeps the number of an attempt that was not accepted', () => {
     const task = aTask().intended().notAccepted('ProviderBusy');
     const decision = decideAt(task, 0, { lane: { ticket: 'granted', pollPauseMs: 0 } });
@@ -207,6 +217,12 @@ describe('the deadline', () => {
   });
   test('waits until the operator has watched for 15 s', () => {
     expect(decideAt(aTask().waiting('ProviderBusy'), overdue, { watchedMs: 14_000 }).effects).toEqual([]);
+  });
+  test('looks again at a task with an id as soon as the operator has watched enough, not at its next poll', () => {
+    const task = aTask().intended().submitted().spec({ activeDeadlineSeconds: 2 });
+    const decision = decideAt(task, 3_000, { watchedMs: 3_000 });
+    expect(decision.effects).toEqual([]);
+    expect(decision.wakeInMs).toBeLessThanOrEqual(1_000);
   });
   test('polls a task with an id once more', () => {
     const task = aTask().intended().submitted();
