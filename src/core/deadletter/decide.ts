@@ -62,8 +62,8 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'a letter waits for its time',
-    when: ({ letter }, now, policy) => dueAt(letter, policy) > now,
-    choose: ({ letter }, _now, policy) => ({ wakeAt: dueAt(letter, policy) }),
+    when: ({ letter }, now, policy) => dueAt(letter, now, policy) > now,
+    choose: ({ letter }, now, policy) => ({ wakeAt: dueAt(letter, now, policy) }),
   },
   {
     name: 'one retry at a time for each task',
@@ -87,8 +87,10 @@ function write(status: DeadLetterStatus): Omit<LetterDecision, 'rule'> {
   return { effect: { kind: 'writeStatus', status } };
 }
 
-function dueAt(letter: LetterFacts['letter'], policy: LetterPolicy): Millis {
-  return parseTime(letter.status?.nextRetryTime) ?? firstRetryAt(letter, policy);
+/** A time further away than any schedule puts it comes from another clock, or from an older configuration: due now. */
+function dueAt(letter: LetterFacts['letter'], now: Millis, policy: LetterPolicy): Millis {
+  const at = parseTime(letter.status?.nextRetryTime) ?? firstRetryAt(letter, policy);
+  return at - now > policy.retryMaxMs + policy.retryMinMs ? now : at;
 }
 
 /** Someone may have removed the time: then the letter's age counts. */

@@ -73,6 +73,17 @@ describe('the schedule', () => {
   });
 });
 
+describe('a clock that is set back', () => {
+  it('does not make a letter wait longer than any schedule would', () => {
+    const letter = aLetter()
+      .introduced()
+      .retried(FAILED, T0 + DAY)
+      .build();
+    expect(decide(letter, T0 + DAY)).toMatchObject({ wakeAt: T0 + DAY + 20_000 });
+    expect(decide(letter, T0).effect).toEqual({ kind: 'retry' });
+  });
+});
+
 describe('a retry that failed', () => {
   it('is counted, says why and when the next one follows', () => {
     const letter = aLetter()
