@@ -101,6 +101,21 @@ describe('a record', () => {
     expect(segments()).toEqual([]);
   });
 
+  test('that is stuck among released ones does not keep their disk: what is left of sparse segments moves', async () => {
+    const before = await openSpool({ segmentBytes: 2_000 });
+    for (let n = 0; n < 200; n++) await before.spool.append(record(n));
+    const full = before.spool.stats().bytes;
+    for (const [n, entry] of before.entries.entries()) if (n % 20 !== 0) before.spool.release(entry);
+    await expect.poll(() => before.spool.stats().bytes, { timeout: 5_000 }).toBeLessThan(full / 2);
+    expect([...before.spool.entries()]).toHaveLength(10);
+    const expected = Array.from({ length: 10 }, (_, index) => record(index * 20));
+    const kept = [...before.spool.entries()];
+    expect(await Promise.all(kept.map((entry) => before.spool.read(entry)))).toEqual(expected);
+    const after = await reopen(before);
+    expect(await readAll(after)).toEqual(expected);
+    expect(after.faults).toEqual([]);
+  });
+
   test('shares its fsync with the others that wait', async () => {
     const files = failingFiles();
     const { spool } = await openSpool({ files });

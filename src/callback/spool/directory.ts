@@ -3,7 +3,9 @@
  * moves damaged records aside. Called by `spool.ts` only.
  */
 import type { SpoolFiles } from './files.ts';
+import { isSparse, moveRecords } from './compact.ts';
 import { createJournal } from './journal.ts';
+import type { Place } from './journal.ts';
 import { lockDirectory } from './lock.ts';
 import { tokenCandidates } from './record.ts';
 import { QUARANTINE, keepBytes, recover } from './recover.ts';
@@ -42,7 +44,7 @@ export function usedBytes({ segments, foreignBytes }: OpenSpool): number {
 }
 
 /** Takes the lock, reads what is there and gets ready to write. Throws, holding nothing, when that fails. */
-export async function openDirectory(parts: Parts, onEntry: (entry: SpoolEntry) => void): Promise<OpenSpool> {
+export async function openDirectory(parts: Parts): Promise<OpenSpool> {
   const { files, directory } = parts;
   await files.makeDirectory(directory);
   const unlock = lockDirectory(`${directory}/${LOCK_FILE}`);
@@ -51,7 +53,7 @@ export async function openDirectory(parts: Parts, onEntry: (entry: SpoolEntry) =
     const open = openWith(parts, recovery, unlock);
     report(parts, recovery);
     for (const segment of recovery.segments) removeIfDone(open, segment, parts);
-    for (const record of recovery.records) onEntry(record);
+    for (const record of recovery.records) open.entries.add(record);
     return open;
   } catch (error) {
     unlock();
@@ -71,7 +73,8 @@ function openWith(parts: Parts, recovery: Recovery, unlock: () => void): OpenSpo
     onRetired: (segment) => removeIfDone(open, segment, parts),
     onWriteFailed: (error) => parts.onFault('writeFailed', codeOf(error)),
   });
-  const open: OpenSpool = { journal, segments, foreignBytes: recovery.foreignBytes, removals: new Set(), unlock };
+  const { foreignBytes } = recovery;
+  const open: OpenSpool = { journal, entries: new Set(), segments, foreignBytes, removals: new Set(), unlock };
   return open;
 }
 
@@ -81,10 +84,14 @@ function report(parts: Parts, recovery: Recovery): void {
   if (recovery.tokenCandidates.length > 0) parts.onTokenCandidates(recovery.tokenCandidates);
 }
 
-export function releaseFrom(open: OpenSpool, entry: SpoolEntry, parts: Parts): void {
-  const { segment } = entry;
+/** The record at this place is not needed any more. */
+export function releaseFrom(open: OpenSpool, place: Place, parts: Parts): void {
+  const { segment } = place;
   segment.live--;
-  if (!removeIfDone(open, segment, parts)) open.journal.noteRelease(entry);
+  segment.liveBytes -= place.length;
+  if (removeIfDone(open, segment, parts)) return;
+  open.journal.noteRelease(place);
+  if (isSparse(open, segment)) void moveRecords(open, segment, (moved) => releaseFrom(open, moved, parts));
 }
 
 /** Removes a segment that takes no more records and holds nothing that is needed; then those that it was needed for. */

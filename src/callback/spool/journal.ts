@@ -123,6 +123,7 @@ async function commit({ active, notes }: Writing, batch: Pending[]): Promise<voi
   await appendTo(segment, Buffer.concat([note.bytes, ...batch.map(({ frame }) => frame)]), batch.length > 0);
   for (const { frame, resolve } of batch) {
     segment.live++;
+    segment.liveBytes += frame.length;
     resolve({ segment, offset, length: frame.length });
     offset += frame.length;
   }

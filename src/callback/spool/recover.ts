@@ -11,7 +11,7 @@ import type { Frame } from './format.ts';
 import type { SpoolFiles } from './files.ts';
 import { tokenCandidates } from './record.ts';
 import type { Segment } from './segment.ts';
-import { segmentName, segmentNumber } from './segment.ts';
+import { newSegment, segmentName, segmentNumber } from './segment.ts';
 
 export interface FoundRecord {
   segment: Segment;
@@ -78,7 +78,7 @@ async function readSegment(walk: Walk, number: number): Promise<void> {
     await file.close();
     return;
   }
-  const segment: Segment = { number, path, file, size, live: 0, sealed: true, notes: new Set(), kept: false };
+  const segment = newSegment({ number, path, file, size, sealed: true });
   const scan = scanSegment(bytes);
   for (const range of scan.damaged)
     await quarantine(walk, segment, bytes.subarray(range.start, range.end), range.start);
@@ -99,7 +99,10 @@ function takeFrame(walk: Walk, segment: Segment, frame: Frame): void {
 
 function withoutReleased({ result, released }: Walk): Recovery {
   const records = result.records.filter(({ segment, offset }) => !released.has(`${segment.number}:${offset}`));
-  for (const { segment } of records) segment.live++;
+  for (const { segment, length } of records) {
+    segment.live++;
+    segment.liveBytes += length;
+  }
   // Not by place: a segment prepared ahead may be used after a later one.
   records.sort((left, right) => left.receivedTime - right.receivedTime);
   return { ...result, records };

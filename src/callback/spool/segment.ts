@@ -15,11 +15,19 @@ export interface Segment {
   size: number;
   /** Records in it that are not released. At zero the file goes, unless it is `kept` or its notes are needed. */
   live: number;
+  /** Bytes of those records. */
+  liveBytes: number;
+  /** Its records are being appended anew. */
+  moving: boolean;
   sealed: boolean;
   /** Numbers of the segments whose released records are noted here. */
   notes: Set<number>;
   /** It holds something that could not be moved to safety. */
   kept: boolean;
+}
+
+export function newSegment(known: Pick<Segment, 'number' | 'path' | 'file' | 'size' | 'sealed'>): Segment {
+  return { ...known, live: 0, liveBytes: 0, moving: false, notes: new Set(), kept: false };
 }
 
 const ZEROS = Buffer.alloc(1024 * 1024);
@@ -55,7 +63,7 @@ export async function createSegment(
     }
     await file.sync();
     await files.syncDirectory(directory);
-    return { number, path, file, size: HEADER_BYTES, live: 0, sealed: false, notes: new Set(), kept: false };
+    return newSegment({ number, path, file, size: HEADER_BYTES, sealed: false });
   } catch (error) {
     await file.close().catch(() => undefined);
     await files.remove(path).catch(() => undefined);

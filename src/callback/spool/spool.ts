@@ -21,15 +21,13 @@ const REOPEN_INTERVAL_MS = 1_000;
 
 export function createSpool(options: SpoolOptions): Spool {
   const parts = { ...options, files: options.files ?? diskFiles };
-  const entries = new Set<SpoolEntry>();
-  const add = (entry: SpoolEntry): void => {
-    entries.add(entry);
-    options.onEntry(entry);
-  };
-  const door = createDoor(() => openDirectory(parts, add), options.onFault);
+  const door = createDoor(() => openDirectory(parts), {
+    onFault: options.onFault,
+    onOpened: ({ entries }) => entries.forEach((entry) => options.onEntry(entry)),
+  });
 
   return {
-    entries: () => entries,
+    entries: () => door.current()?.entries ?? [],
     async open() {
       await door.enter().catch(() => undefined);
     },
@@ -40,7 +38,9 @@ export function createSpool(options: SpoolOptions): Spool {
         options.onFault('full', 'bound');
         throw new SpoolError('full');
       }
-      add({ ...(await open.journal.append(frame)), receivedTime: record.receivedTime });
+      const entry = { ...(await open.journal.append(frame)), receivedTime: record.receivedTime };
+      open.entries.add(entry);
+      options.onEntry(entry);
     },
     async read(entry) {
       const frame = await readFrom(entry.segment, entry);
@@ -50,22 +50,27 @@ export function createSpool(options: SpoolOptions): Spool {
     },
     release(entry) {
       const open = door.current();
-      if (open === undefined || !entries.delete(entry)) return;
+      if (open === undefined || !open.entries.delete(entry)) return;
       releaseFrom(open, entry, parts);
-      if (entries.size === 0) open.journal.startOver();
+      if (open.entries.size === 0) open.journal.startOver();
     },
     stats() {
       const open = door.current();
-      const oldest: SpoolEntry | undefined = entries.values().next().value;
-      const bytes = open === undefined ? 0 : usedBytes(open);
-      return { records: entries.size, bytes, oldestReceivedTime: oldest?.receivedTime };
+      if (open === undefined) return { records: 0, bytes: 0, oldestReceivedTime: undefined };
+      const oldest: SpoolEntry | undefined = open.entries.values().next().value;
+      return { records: open.entries.size, bytes: usedBytes(open), oldestReceivedTime: oldest?.receivedTime };
     },
     close: () => door.close(),
   };
 }
 
+interface DoorHooks {
+  onFault: SpoolOptions['onFault'];
+  onOpened(open: OpenSpool): void;
+}
+
 /** The directory's state: closed, being opened, open, or shut for good. */
-function createDoor(openNow: () => Promise<OpenSpool>, onFault: SpoolOptions['onFault']) {
+function createDoor(openNow: () => Promise<OpenSpool>, hooks: DoorHooks) {
   let state: OpenSpool | undefined;
   let opening: Promise<OpenSpool> | undefined;
   let shut = false;
@@ -75,9 +80,10 @@ function createDoor(openNow: () => Promise<OpenSpool>, onFault: SpoolOptions['on
     triedAtMs = performance.now();
     try {
       state = await openNow();
+      hooks.onOpened(state);
       return state;
     } catch (error) {
-      onFault('unavailable', codeOf(error));
+      hooks.onFault('unavailable', codeOf(error));
       throw error;
     } finally {
       opening = undefined;

@@ -54,6 +54,8 @@ export interface SpoolOptions {
 /** What a spool has while it holds its directory. */
 export interface OpenSpool {
   journal: Journal;
+  /** Records that are still to be applied, oldest first. */
+  entries: Set<SpoolEntry>;
   segments: Set<Segment>;
   foreignBytes: number;
   /** Files that are being removed. */
