@@ -51,6 +51,10 @@ interface Workload {
   spec: { template: { metadata: object; spec: PodSpec }; volumeClaimTemplates?: { metadata: { name: string } }[] };
 }
 
+interface Role {
+  rules: { resources: string[]; resourceNames?: string[] }[];
+}
+
 async function render(folder: string): Promise<Workload[]> {
   const text = await outputOf(kubectl(['kustomize', folder]));
   return parseAllDocuments(text).map((document) => document.toJS() as Workload);
@@ -89,6 +93,14 @@ describe('the overlays', () => {
     // The same pod with one right too many is refused, so the check above means something.
     pod.spec.containers[0]!.securityContext['allowPrivilegeEscalation'] = true;
     expect((await createPod(pod)).stderr).toContain('violates PodSecurity "restricted:latest"');
+  });
+
+  test.each(OVERLAYS)('%s lets the operator hold its Lease', async (overlay) => {
+    const roles = (await render(`deploy/overlays/${overlay}`)).filter(
+      ({ kind }) => kind === 'Role',
+    ) as unknown as Role[];
+    const leases = roles.flatMap(({ rules }) => rules).filter(({ resources }) => resources.includes('leases'));
+    expect(leases.flatMap(({ resourceNames }) => resourceNames ?? [])).toEqual(['captcha-operator']);
   });
 
   test('single-namespace grants nothing outside its namespace', async () => {
