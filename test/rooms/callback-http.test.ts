@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { CAPTCHA_TASK } from '../../src/api/names.ts';
+import { createKeyRing } from '../../src/ops/keys.ts';
 import { CAPTCHA_ID, T0, aTask } from '../support/builders.ts';
 import { callbackPath, startSidecar } from '../support/sidecar.ts';
 import type { Sidecar } from '../support/sidecar.ts';
@@ -151,6 +152,13 @@ describe('a refused callback with an authentic token', () => {
     await waitUntil('the task to be due', () => Date.parse(read().status!.submission!.pollAfterTime!) > T0 + 3_600_000);
   });
 
+  test('does so when a GET has a body, whatever it says', async () => {
+    const head = `GET ${path}${query('x')} HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nConnection: close\r\n\r\n`;
+    expect(await sidecar.raw(`${head}code=y`)).toMatch(/^HTTP\/1\.1 400 /);
+    await waitUntil('the task to be due', () => sidecar.api.writes.length === 1);
+    expect(read().status?.solution).toBeUndefined();
+  });
+
   test('does so when query and body disagree', async () => {
     const reply = await sidecar.post(`${path}${query('one')}`, 'application/x-www-form-urlencoded', 'code=two');
     expect(reply.status).toBe(400);
@@ -168,7 +176,7 @@ describe('a refused callback with an authentic token', () => {
 
 describe('without keys', () => {
   test('nothing is ready and nothing is accepted', async () => {
-    const closed = await startSidecar({ withoutKeys: true });
+    const closed = await startSidecar({ keys: createKeyRing() });
     closed.api.seed(CAPTCHA_TASK.plural, task);
     expect(closed.server.ready()).toBe(false);
     expect((await closed.get(closed.pathFor(task) + query('x'))).status).toBe(503);

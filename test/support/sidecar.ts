@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import type { CallbackResult, SpoolFault } from '../../src/callback/hooks.ts';
 import type { Limits } from '../../src/callback/limits.ts';
+import type { TokenVerifier } from '../../src/callback/middleware/authenticate.ts';
 import { startCallbackServer } from '../../src/callback/server.ts';
 import type { CallbackServer } from '../../src/callback/server.ts';
 import type { SpoolFiles } from '../../src/callback/spool/files.ts';
@@ -28,7 +29,8 @@ export interface SidecarOptions {
   files?: SpoolFiles;
   /** Answers in place of the model, for calls that hang. */
   execute?: (request: ApiRequest, signal: AbortSignal | undefined) => Promise<ApiReply>;
-  withoutKeys?: boolean;
+  /** Default: the ring that `callbackPath` signs with. */
+  keys?: TokenVerifier;
 }
 
 export interface Reply {
@@ -76,7 +78,7 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
   const server = await startCallbackServer({
     address: { host: '127.0.0.1', port: 0 },
     spoolDir,
-    keys: options.withoutKeys === true ? createKeyRing() : ring,
+    keys: options.keys ?? ring,
     client: { execute: (request, call) => execute(request as ApiRequest, call?.signal) },
     hooks: {
       onResult: (result) => results.push(result),
