@@ -10,7 +10,7 @@ import type { Actor, World } from './world.ts';
 import { CAPTCHA_TASK, DEAD_LETTER, SECRET } from '../../../src/api/names.ts';
 import { phaseOf } from '../../../src/core/deadletter/facts.ts';
 import { isFinished } from '../../../src/core/task/transitions.ts';
-import { answerCall, letterPass, restartOperator, taskPass, watchLetter, watchTask } from './operator.ts';
+import { answerCall, changeLeader, letterPass, restartOperator, taskPass, watchLetter, watchTask } from './operator.ts';
 import * as others from './others.ts';
 import { SOLUTION_SECRET, TASK, advance, createWorld, note, pick } from './world.ts';
 
@@ -27,16 +27,17 @@ export interface HistoryEnd {
 type Action = [weight: number, act: (world: World) => void];
 
 const ACTIONS: readonly Action[] = [
-  [30, operatorStep],
+  [40, operatorStep],
   [24, letterStep],
   [24, sidecarStep],
-  [14, others.serveCall],
+  [18, others.serveCall],
   [8, others.solveOrder],
   [8, others.callBack],
   [10, watchSome],
   [9, passTime],
   [1, stepClock],
-  [1, restartOperator],
+  [0.8, restartOne],
+  [0.8, changeLeader],
   [1.5, others.restartSidecar],
   [4, others.placeForeignSecret],
   [2, others.removeForeignSecret],
@@ -51,7 +52,10 @@ const TOTAL = ACTIONS.reduce((sum, [weight]) => sum + weight, 0);
 export function playHistory(seed: number, traced = false): HistoryEnd {
   const world = createWorld(seed, traced);
   try {
-    watchTask(world, 0);
+    for (const operator of world.operators) {
+      world.operator = operator;
+      watchTask(world, 0);
+    }
     for (let step = 0; step < WILD_STEPS; step += 1) chooseAction(world)(world);
     settleDown(world);
     return judge(world);
@@ -72,15 +76,25 @@ function chooseAction(world: World): Action[1] {
   return passTime;
 }
 
+/** From here on it is the turn of one of the two operators. */
+function turnOfOne(world: World): World {
+  world.operator = pick(world, world.operators) ?? world.operator;
+  return world;
+}
+
+function restartOne(world: World): void {
+  restartOperator(turnOfOne(world));
+}
+
 function operatorStep(world: World): void {
-  const { operator } = world;
+  const { operator } = turnOfOne(world);
   operator.actor ??= { work: taskPass(world) };
   if (advance(world, operator.actor)) operator.actor = undefined;
 }
 
 /** Letters are worked on side by side, but never two of one task (`busy`). */
 function letterStep(world: World): void {
-  const { operator } = world;
+  const { operator } = turnOfOne(world);
   const name = pick(world, [...operator.letters.keys(), ...operator.retries.keys()]);
   if (name === undefined) return;
   const actor: Actor = operator.retries.get(name) ?? { work: letterPass(world, name) };
@@ -96,13 +110,14 @@ function sidecarStep(world: World): void {
 }
 
 function watchSome(world: World): void {
-  watchTask(world, Math.floor(world.random() * 3));
+  watchTask(turnOfOne(world), Math.floor(world.random() * 3));
   const letter = pick(world, [...world.operator.letters.keys(), ...world.api.all(DEAD_LETTER.plural).map(nameOf)]);
   if (letter !== undefined) watchLetter(world, letter);
 }
 
 function passTime(world: World): void {
-  const ms = pick(world, [200, 1_000, 1_000, 6_000, 6_000, 20_000, 20_000, 60_000, 200_000]) ?? 1_000;
+  const ms =
+    pick(world, [200, 200, 1_000, 1_000, 1_000, 6_000, 6_000, 6_000, 20_000, 20_000, 60_000, 200_000]) ?? 1_000;
   world.now += ms;
   world.mono += ms;
 }
@@ -116,6 +131,8 @@ function stepClock(world: World): void {
 function settleDown(world: World): void {
   note(world, '--- everything is repaired');
   world.outage = 0;
+  world.operators[0].leads = true;
+  world.operators[1].leads = false;
   world.forbidden = { solutions: false, letters: false, secrets: false };
   others.removeForeignSecret(world);
   for (let round = 0; round < MAX_QUIET_ROUNDS; round += 1) {
@@ -129,15 +146,10 @@ function settleDown(world: World): void {
 
 function everyoneActs(world: World): void {
   for (let turn = 0; turn < 6; turn += 1) {
-    watchTask(world, 0);
-    for (const name of [...world.operator.letters.keys(), ...world.api.all(DEAD_LETTER.plural).map(nameOf)]) {
-      watchLetter(world, name);
+    for (const operator of world.operators) {
+      world.operator = operator;
+      operatorActs(world);
     }
-    finish(world, () => world.operator.actor !== undefined, operatorStep);
-    operatorStep(world);
-    finish(world, () => world.operator.actor !== undefined, operatorStep);
-    finish(world, () => world.operator.retries.size > 0, letterStep);
-    for (const name of world.operator.letters.keys()) run(world, { work: letterPass(world, name) });
     for (const record of world.spool) {
       run(world, record.actor ?? { work: others.drainRecord(world, record) });
       record.actor = undefined;
@@ -147,16 +159,23 @@ function everyoneActs(world: World): void {
   }
 }
 
+function operatorActs(world: World): void {
+  const { operator } = world;
+  if (operator.actor !== undefined) run(world, operator.actor);
+  operator.actor = undefined;
+  for (const actor of operator.retries.values()) run(world, actor);
+  operator.retries.clear();
+  watchTask(world, 0);
+  for (const name of [...operator.letters.keys(), ...world.api.all(DEAD_LETTER.plural).map(nameOf)]) {
+    watchLetter(world, name);
+  }
+  run(world, { work: taskPass(world) });
+  for (const name of operator.letters.keys()) run(world, { work: letterPass(world, name) });
+}
+
 function run(world: World, actor: Actor): void {
   for (let requests = 0; !advance(world, actor); requests += 1) {
     if (requests > 200) throw new Error('a piece of work does not end');
-  }
-}
-
-function finish(world: World, open: () => boolean, step: (world: World) => void): void {
-  for (let steps = 0; open(); steps += 1) {
-    step(world);
-    if (steps > 2_000) throw new Error('a piece of work does not end');
   }
 }
 

@@ -26,12 +26,21 @@ import { TASK, bootedOperator, chance, note } from './world.ts';
 
 export const LETTER_POLICY = { ...DEFAULT_LETTER_POLICY, ttlMs: 3_600_000 };
 
-/** SIGKILL and a new process: what it remembers is gone, what it sent is sent. */
+/** SIGKILL of the operator whose turn it is, and a new process: what it remembers is gone, what it sent is sent. */
 export function restartOperator(world: World): void {
-  note(world, 'the operator is killed');
-  world.operator = bootedOperator(world.operator.boot + 1, world.mono);
+  const { operators, operator } = world;
+  note(world, `operator ${operator.boot} is killed`);
+  world.boots += 1;
+  world.operator = bootedOperator(world.boots, world.mono, operator.leads);
+  operators[operators.indexOf(operator)] = world.operator;
   watchTask(world, 0);
   for (const letter of world.api.all<DeadLetter>(DEAD_LETTER.plural)) watchLetter(world, letter.metadata.name);
+}
+
+/** The Lease changes hands; for a while both may think that they hold it, or nobody does. */
+export function changeLeader(world: World): void {
+  for (const operator of world.operators) operator.leads = chance(world, 0.5);
+  note(world, `leading: ${world.operators.map(({ boot, leads }) => (leads ? boot : '-')).join(' ')}`);
 }
 
 /** The task watch catches up to `behind` versions before the newest. */
@@ -72,7 +81,7 @@ function factsOf(world: World, task: CaptchaTask): TaskFacts {
   return {
     task,
     memory: operator.memory,
-    mayAct: true,
+    mayAct: operator.leads,
     watchedMs: mono - operator.startMono,
     actingMs: mono - operator.startMono,
     key: { state: 'present' },
@@ -90,7 +99,7 @@ export function* taskPass(world: World): Protocol<void> {
   if (task === undefined) return;
   const moment = momentOf(world);
   const decision = decideTask(factsOf(world, task), moment, DEFAULT_POLICY);
-  if (decision.effects.length > 0) note(world, `operator: ${decision.rule}`);
+  if (decision.effects.length > 0) note(world, `operator ${world.operator.boot}: ${decision.rule}`);
   for (const effect of decision.effects) yield* perform(world, task, effect, moment);
 }
 
@@ -106,24 +115,30 @@ function* perform(world: World, task: CaptchaTask, effect: TaskEffect, moment: M
 /** Effects about the provider: calls to it, and its answers on their way into status. */
 function* speak(world: World, task: CaptchaTask, effect: TaskEffect): Protocol<void> {
   const { uid } = task.metadata;
-  const { boot } = world.operator;
+  const { mono } = world;
   if (effect.kind === 'recordReply' && (yield* write(world, task, effect.status))) {
     remember(world, uid, (memory) => memories.replySettled(memory));
   }
   if (effect.kind === 'recordRefusal' && (yield* write(world, task, effect.status))) {
     remember(world, uid, memories.refusalSettled);
   }
-  if (effect.kind === 'settleReply') {
-    remember(world, uid, (memory) => settled(memory, effect.conflict, task, world.mono));
+  if (effect.kind === 'settleReply') remember(world, uid, (memory) => settled(memory, effect.conflict, task, mono));
+  if (effect.kind === 'forgoCall') {
+    remember(world, uid, (memory) => memories.callEnded(memories.callSent(memory), { kind: 'notSent' }, mono));
   }
+  if (effect.kind === 'submit' || effect.kind === 'poll') callProvider(world, task, effect);
+}
+
+function callProvider(world: World, task: CaptchaTask, effect: Extract<TaskEffect, { kind: 'submit' | 'poll' }>): void {
+  const { uid } = task.metadata;
+  const { boot } = world.operator;
   if (effect.kind === 'submit') {
     remember(world, uid, memories.callSent);
     send(world, { kind: 'submit', boot, uid, attempt: task.status?.attempts ?? 1 });
+    return;
   }
-  if (effect.kind === 'poll') {
-    remember(world, uid, (memory) => memories.pollSent(memory, effect.final));
-    send(world, { kind: 'poll', boot, task, final: effect.final });
-  }
+  remember(world, uid, (memory) => memories.pollSent(memory, effect.final));
+  send(world, { kind: 'poll', boot, task, final: effect.final });
 }
 
 function send(world: World, call: Call): void {
@@ -204,7 +219,9 @@ function* readSolutionSecret(world: World, task: CaptchaTask): Protocol<void> {
 
 /** The provider's answer to one call reaches the process that asked, if that still lives. */
 export function answerCall(world: World, call: Call): void {
-  const reached = call.boot === world.operator.boot;
+  const asker = world.operators.find(({ boot }) => boot === call.boot);
+  const reached = asker !== undefined;
+  world.operator = asker ?? world.operator;
   if (call.kind === 'submit') {
     const outcome = submitOutcome(world, call.order?.id);
     note(world, `the provider answers a submission: ${outcome.kind}${reached ? '' : ', to nobody'}`);
@@ -240,7 +257,7 @@ export function* letterPass(world: World, name: string): Protocol<void> {
   const letter = operator.letters.get(name);
   if (letter === undefined) return;
   const { uid: taskUID } = letter.spec.taskRef;
-  const facts = { letter, mayAct: true, taskBusy: operator.busy.has(taskUID) };
+  const facts = { letter, mayAct: operator.leads, taskBusy: operator.busy.has(taskUID) };
   const { effect } = decideLetter(facts, world.now, LETTER_POLICY);
   if (effect === undefined) return;
   note(world, `letter ${name}: ${effect.kind}`);

@@ -46,6 +46,8 @@ export interface SpoolRecord {
 
 export interface Operator {
   boot: number;
+  /** As far as it knows. */
+  leads: boolean;
   startMono: number;
   task: CaptchaTask | undefined;
   letters: Map<string, Letter>;
@@ -74,7 +76,11 @@ export interface World {
   orders: Order[];
   calls: Call[];
   spool: SpoolRecord[];
+  /** Two processes; both know all, and sometimes both think that they lead. */
+  operators: [Operator, Operator];
+  /** The one whose turn it is. */
   operator: Operator;
+  boots: number;
   /** Results that a producer let go of because a letter holds them. */
   kept: { uid: string; value: string }[];
   /** Tasks of which a person deleted a letter. */
@@ -94,6 +100,7 @@ export function createWorld(seed: number, traced = false): World {
   };
   const api = createModelApi(() => world.now);
   api.strict = true;
+  const first = bootedOperator(1, 1_000_000, true);
   const world: World = {
     api,
     now: T0,
@@ -105,7 +112,9 @@ export function createWorld(seed: number, traced = false): World {
     orders: [],
     calls: [],
     spool: [],
-    operator: bootedOperator(1, 1_000_000),
+    operators: [first, bootedOperator(2, 1_000_000, false)],
+    operator: first,
+    boots: 2,
     kept: [],
     discarded: new Set(),
     redrives: 0,
@@ -115,10 +124,10 @@ export function createWorld(seed: number, traced = false): World {
   return world;
 }
 
-export function bootedOperator(boot: number, startMono: number): Operator {
+export function bootedOperator(boot: number, startMono: number, leads: boolean): Operator {
   const memory = freshMemory('none');
   const none = { letters: new Map(), retries: new Map(), busy: new Set<string>(), actor: undefined };
-  return { boot, startMono, task: undefined, memory, intents: 0, ...none };
+  return { boot, startMono, leads, task: undefined, memory, intents: 0, ...none };
 }
 
 export function createTask(world: World): void {
