@@ -35,6 +35,9 @@ beforeAll(async () => {
     intervalMs: 1_000,
     path: process.env['PATH'] ?? '',
   });
+  // What is counted before the first scrape is no increase to Prometheus.
+  const targets = scrapeTargets(world.fleet).length;
+  await waitUntil('every page to be scraped', async () => (await total('up == 1')) === targets);
 });
 afterAll(async () => {
   await monitoring?.stop();
