@@ -1,0 +1,78 @@
+/** The order in which spooled records are tried. */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createBacklog } from '../../../src/callback/backlog.ts';
+import type { SpoolEntry } from '../../../src/callback/spool/types.ts';
+import { createPlaces } from '../../../src/callback/places.ts';
+import { createApiHealth } from '../../../src/callback/api-health.ts';
+
+const entry = (offset: number): SpoolEntry => ({ offset }) as SpoolEntry;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test('records are taken first in, first out, however many there are', () => {
+  const backlog = createBacklog(() => undefined);
+  for (let n = 0; n < 5_000; n++) backlog.put({ entry: entry(n), failures: 0 });
+  const taken = Array.from({ length: 5_000 }, () => backlog.take()?.entry.offset);
+  expect(taken).toEqual(Array.from({ length: 5_000 }, (_, n) => n));
+  expect(backlog.take()).toBeUndefined();
+});
+
+test('a record that failed waits longer each time, up to a minute, and lets the others pass', () => {
+  let readied = 0;
+  const backlog = createBacklog(() => readied++);
+  for (const [failures, atMostMs] of [
+    [0, 1_200],
+    [3, 9_600],
+    [20, 60_000],
+  ] as const) {
+    backlog.delay({ entry: entry(1), failures });
+    expect(backlog.ready()).toBe(0);
+    expect(backlog.size()).toBe(1);
+    vi.advanceTimersByTime(atMostMs);
+    expect(backlog.take()).toEqual({ entry: entry(1), failures: failures + 1 });
+  }
+  expect(readied).toBe(3);
+});
+
+test('hurry makes every waiting record ready, for the last round before the end', () => {
+  const backlog = createBacklog(() => undefined);
+  backlog.delay({ entry: entry(1), failures: 9 });
+  backlog.hurry();
+  expect(backlog.ready()).toBe(1);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test('places go to who came first; who waits too long, or finds the queue full, goes without', async () => {
+  const places = createPlaces({ places: 1, waiting: 1 });
+  expect(await places.enter(100)).toBe(true);
+  const waiting = places.enter(100);
+  expect(await places.enter(100)).toBe(false);
+  vi.advanceTimersByTime(100);
+  expect(await waiting).toBe(false);
+  const next = places.enter(100);
+  places.leave();
+  expect(await next).toBe(true);
+  places.leave();
+  expect(await places.enter(0)).toBe(true);
+});
+
+test('the API counts as down after three failures in a row, and as up with the first success', () => {
+  const health = createApiHealth();
+  for (const [step, up] of [
+    ['failed', true],
+    ['failed', true],
+    ['succeeded', true],
+    ['failed', true],
+    ['failed', true],
+    ['failed', false],
+    ['succeeded', true],
+  ] as const) {
+    health[step]();
+    expect(health.isUp()).toBe(up);
+  }
+});

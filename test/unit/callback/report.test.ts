@@ -1,0 +1,82 @@
+/** What the sidecar's hooks make of metrics and log: every result counted once, every kind of fault told once in a while. */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { CALLBACK_RESULTS } from '../../../src/callback/hooks.ts';
+import type { CallbackHooks } from '../../../src/callback/hooks.ts';
+import { reportTo } from '../../../src/callback/report.ts';
+import type { CallbackVerdict } from '../../../src/core/callback.ts';
+import { createMetrics } from '../../../src/ops/metrics.ts';
+import type { Metrics } from '../../../src/ops/metrics.ts';
+import { T0, aTask } from '../../support/builders.ts';
+
+let metrics: Metrics;
+let told: { level: string; message: string; fields: object | undefined }[];
+let hooks: CallbackHooks;
+const claims = { kid: 'k1', namespace: 'default', name: 'login', uid: 'u', attempt: 1 };
+const sample = async (name: string): Promise<number> => {
+  const line = (await metrics.text()).split('\n').find((each) => each.startsWith(`captcha_operator_${name} `));
+  return Number(line?.split(' ').at(-1));
+};
+
+beforeEach(() => {
+  metrics = createMetrics({ process: 'callback', version: 'test' });
+  told = [];
+  const at = (level: string) => (message: string, fields?: object) => void told.push({ level, message, fields });
+  hooks = reportTo(metrics, { info: at('info'), warn: at('warn'), error: at('error') });
+});
+afterEach(() => {
+  metrics.stop();
+  vi.useRealTimers();
+});
+
+test.each(CALLBACK_RESULTS)(
+  'the result %s is counted under its own label, which is there from the start',
+  async (result) => {
+    expect(await sample(`callbacks_total{result="${result}"}`)).toBe(0);
+    hooks.onResult(result);
+    expect(await sample(`callbacks_total{result="${result}"}`)).toBe(1);
+  },
+);
+
+test('a solved task counts as a result by callback, with its duration, and is named in the log only', async () => {
+  const before = aTask().intended(T0).submitted(T0);
+  const after = before.solved(T0 + 3_000).build();
+  hooks.onVerdict({ kind: 'accepted', effect: 'solved', before: before.build(), after }, claims);
+  expect(await sample('results_total{source="Callback"}')).toBe(1);
+  expect(await metrics.text()).toMatch(/task_duration_seconds_sum\{[^}]*source="Callback"[^}]*\} 3\n/);
+  expect(told).toEqual([
+    {
+      level: 'info',
+      message: 'callback applied',
+      fields: { namespace: 'default', name: 'login', uid: 'u', attempt: 1, effect: 'solved' },
+    },
+  ]);
+});
+
+test('a hint is no result', async () => {
+  const before = aTask().intended(T0);
+  const after = before.submitted(T0).build();
+  hooks.onVerdict({ kind: 'accepted', effect: 'due', before: before.build(), after }, claims);
+  expect(await sample('results_total{source="Callback"}')).toBe(0);
+});
+
+test('a dead letter is counted by whoever created it', async () => {
+  const letter: CallbackVerdict = { kind: 'deadLettered', letter: 'l', stage: 'WriteSecret', created: true };
+  hooks.onVerdict(letter, claims);
+  hooks.onVerdict({ ...letter, created: false }, claims);
+  expect(await sample('dead_letters_created_total{stage="WriteSecret"}')).toBe(1);
+});
+
+test('faults of the spool are all counted, and logged once in ten seconds with the number that was not', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  for (let count = 0; count < 5; count++) hooks.onSpoolFault('full', 'bound');
+  hooks.onSpoolFault('writeFailed', 'ENOSPC');
+  vi.advanceTimersByTime(10_001);
+  hooks.onSpoolFault('full', 'bound');
+  expect(await sample('spool_faults_total{fault="full"}')).toBe(6);
+  expect(await sample('spool_faults_total{fault="write_failed"}')).toBe(1);
+  expect(told.map(({ fields }) => fields)).toEqual([
+    { fault: 'full', code: 'bound', unloggedBefore: 0 },
+    { fault: 'writeFailed', code: 'ENOSPC', unloggedBefore: 0 },
+    { fault: 'full', code: 'bound', unloggedBefore: 4 },
+  ]);
+});
