@@ -30,7 +30,12 @@ const MARK = '@resourceVersion@';
 
 /** Three writes for each task, in order within a task, `inFlight` tasks at once. */
 export async function writeRaw(tasks: readonly CaptchaTask[], options: RawOptions): Promise<RawFigures> {
-  const agent = new Agent({ connections: options.inFlight, pipelining: 1, allowH2: false, connect: { ca: options.ca } });
+  const agent = new Agent({
+    connections: options.inFlight,
+    pipelining: 1,
+    allowH2: false,
+    connect: { ca: options.ca },
+  });
   const cursors = tasks.map(cursorOf);
   let next = 0;
   const worker = async (): Promise<void> => {

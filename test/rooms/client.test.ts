@@ -193,10 +193,7 @@ describe('waitForSolved', () => {
       value: Buffer.from('from the secret').toString('base64'),
       'user-agent': Buffer.from('UA').toString('base64'),
     };
-    script = [
-      listOf(secret),
-      answer(200, { kind: 'Secret', metadata: { name: 'login-solution' }, data }),
-    ];
+    script = [listOf(secret), answer(200, { kind: 'Secret', metadata: { name: 'login-solution' }, data })];
     const waited = await client.waitForSolved(REF, { timeoutMs: 5_000 });
     expect(waited).toMatchObject({ kind: 'solved', solution: { value: 'from the secret', userAgent: 'UA' } });
     expect(seen.at(-1)).toBe('GET /api/v1/namespaces/default/secrets/login-solution');
