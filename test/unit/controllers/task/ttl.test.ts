@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
+import type { TimeToLive } from '../../../../src/controllers/task/ttl.ts';
+import type { ModelApi } from '../../../support/model-api.ts';
+import type { TaskBuilder } from '../../../support/builders.ts';
+import { CAPTCHA_TASK } from '../../../../src/api/names.ts';
+import { createTimeToLive, dueTime } from '../../../../src/controllers/task/ttl.ts';
+import { T0, aTask } from '../../../support/builders.ts';
+import { createModelApi } from '../../../support/model-api.ts';
+import { createModelClient } from '../../../support/model-client.ts';
+
+const SECOND = 1_000;
+const silent = { debug() {}, info() {}, warn() {}, error() {}, with: () => silent };
+let api: ModelApi;
+let ttl: TimeToLive;
+let leads: boolean;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: T0 });
+  api = createModelApi();
+  leads = true;
+  ttl = createTimeToLive({
+    client: createModelClient(api),
+    namespaces: undefined,
+    defaultTtlSeconds: 3_600,
+    now: () => Date.now(),
+    mayAct: () => leads,
+    log: silent,
+  });
+  ttl.start();
+});
+afterEach(async () => {
+  await ttl.stop();
+  vi.useRealTimers();
+});
+
+const store = (builder: TaskBuilder): CaptchaTask => {
+  const task = builder.build();
+  api.seed(CAPTCHA_TASK.plural, task);
+  return api.read<CaptchaTask>(CAPTCHA_TASK.plural, task.metadata.name) ?? task;
+};
+const exists = () => api.read(CAPTCHA_TASK.plural, 'login') !== undefined;
+const finished = (at = T0) => aTask().intended(at).submitted(at).solved(at);
+
+describe('a finished task', () => {
+  test('is deleted when its own time is over, not before', async () => {
+    ttl.finished(store(finished().spec({ ttlSecondsAfterFinished: 60 })));
+    await vi.advanceTimersByTimeAsync(59 * SECOND);
+    expect(exists()).toBe(true);
+    await vi.advanceTimersByTimeAsync(2 * SECOND);
+    expect(exists()).toBe(false);
+  });
+  test('without a time of its own has the default', () => {
+    const task = finished().build();
+    expect(dueTime(task, 60)).toBe(T0 + 60 * SECOND);
+    expect(dueTime(task, undefined)).toBeUndefined();
+    expect(dueTime(aTask().build(), 60)).toBeUndefined();
+  });
+  test('is found by a sweep when nobody saw it finish', async () => {
+    store(finished(T0 - 3_700 * SECOND));
+    await vi.advanceTimersByTimeAsync(15 * SECOND);
+    expect(exists()).toBe(false);
+  });
+  test('whose time is far off is not held, and still deleted in time', async () => {
+    store(finished().spec({ ttlSecondsAfterFinished: 20_000 }));
+    await vi.advanceTimersByTimeAsync(19_990 * SECOND);
+    expect(exists()).toBe(true);
+    await vi.advanceTimersByTimeAsync(20 * SECOND);
+    expect(exists()).toBe(false);
+  });
+  test('is left alone by a standby', async () => {
+    ttl.finished(store(finished().spec({ ttlSecondsAfterFinished: 1 })));
+    leads = false;
+    await vi.advanceTimersByTimeAsync(60 * SECOND);
+    expect(exists()).toBe(true);
+  });
+});
+
+describe('before it deletes it reads', () => {
+  test('a task that left the watch but is not finished is left alone', async () => {
+    ttl.left(store(aTask().intended().submitted().spec({ ttlSecondsAfterFinished: 1 })));
+    await vi.advanceTimersByTimeAsync(30 * SECOND);
+    expect(exists()).toBe(true);
+  });
+  test('another task of the same name is left alone', async () => {
+    ttl.finished(store(finished().spec({ ttlSecondsAfterFinished: 5 })));
+    store(
+      finished(T0 + 3 * SECOND)
+        .uid('another')
+        .spec({ ttlSecondsAfterFinished: 86_400 }),
+    );
+    await vi.advanceTimersByTimeAsync(60 * SECOND);
+    expect(exists()).toBe(true);
+  });
+  test('a task that finished by another hand is deleted at its real time', async () => {
+    ttl.left(store(finished(T0 + 20 * SECOND).spec({ ttlSecondsAfterFinished: 10 })));
+    await vi.advanceTimersByTimeAsync(29 * SECOND);
+    expect(exists()).toBe(true);
+    await vi.advanceTimersByTimeAsync(3 * SECOND);
+    expect(exists()).toBe(false);
+  });
+});

@@ -1,0 +1,133 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Stage } from '../../../support/task-controller.ts';
+import { SECRET } from '../../../../src/api/names.ts';
+import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
+import { formatTime } from '../../../../src/core/task/times.ts';
+import { aTask } from '../../../support/builders.ts';
+import { refusal } from '../../../support/model-api.ts';
+import { startStage } from '../../../support/task-controller.ts';
+import { waitUntil } from '../../../support/wait-until.ts';
+
+let stage: Stage;
+afterEach(() => stage.controller.stop({ drainMs: 0 }));
+
+const fresh = () => aTask().created(Date.now());
+const secret = (name: string, data: Record<string, string>) => ({
+  kind: SECRET.kind,
+  metadata: {
+    name,
+    namespace: 'default',
+    uid: `uid-of-${name}`,
+    resourceVersion: '1',
+    creationTimestamp: formatTime(0),
+  },
+  data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')])),
+});
+const ownKeyed = () => fresh().spec({ apiKeySecretRef: { name: 'captchaai', key: 'api-key' } });
+const messageOf = (stage: Stage) => stage.task()?.status?.conditions?.find(({ type }) => type === 'Stalled')?.message;
+
+describe('a task whose API key is missing', () => {
+  test.each([
+    ['no Secret', undefined, 'Secret "captchaai" does not exist.'],
+    ['no such key', secret('captchaai', { other: 'x' }), 'Secret "captchaai" has no key "api-key", or it is empty.'],
+  ])('says what a person must do: %s', async (_name, object, message) => {
+    stage = await startStage();
+    if (object !== undefined) stage.api.seed(SECRET.plural, object);
+    stage.apply(ownKeyed());
+    await stage.until('waiting', () => stage.reason() === 'MissingAPIKey');
+    expect(messageOf(stage)).toBe(message);
+    expect(stage.submissions).toHaveLength(0);
+  });
+  test('names the Role to apply when the operator may not read the Secret', async () => {
+    stage = await startStage();
+    stage.api.faults.push((request) =>
+      request.resource.plural === SECRET.plural ? refusal(403, 'Forbidden', 'secrets is forbidden') : undefined,
+    );
+    stage.apply(ownKeyed());
+    await stage.until('waiting', () => stage.reason() === 'MissingAPIKey');
+    expect(messageOf(stage)).toContain('captcha-operator-tenant');
+  });
+  test('says so too when neither task nor operator has one', async () => {
+    stage = await startStage({ ownKey: undefined });
+    stage.apply(fresh());
+    await stage.until('waiting', () => stage.reason() === 'MissingAPIKey');
+    expect(messageOf(stage)).toContain('apiKeySecretRef');
+  });
+  test('does not take an API server that is away for a missing Secret', async () => {
+    stage = await startStage();
+    stage.api.seed(SECRET.plural, secret('captchaai', { 'api-key': 'k'.repeat(32) }));
+    let refused = 0;
+    stage.client.fate = (request) => {
+      if (request.resource.plural !== SECRET.plural || refused > 1) return undefined;
+      refused += 1;
+      return 'notSent';
+    };
+    stage.apply(ownKeyed());
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(refused).toBe(2);
+    expect(stage.submissions[0]?.apiKey).toBe('k'.repeat(32));
+  });
+});
+
+const proxied = () => fresh().spec({ proxy: { type: 'HTTP', secretRef: { name: 'proxy', key: 'address' } } });
+
+describe('what a submission needs beside the key', () => {
+  test('is read and sent', async () => {
+    stage = await startStage();
+    stage.api.seed(SECRET.plural, secret('proxy', { address: 'user:pass@10.0.0.1:8080\n' }));
+    stage.apply(proxied());
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(stage.submissions[0]?.proxy).toEqual({ type: 'HTTP', address: 'user:pass@10.0.0.1:8080' });
+  });
+  test('is waited for without an intent, and said', async () => {
+    stage = await startStage();
+    stage.api.seed(SECRET.plural, secret('proxy', { address: 'not an address' }));
+    stage.apply(proxied());
+    await stage.until('stalled', () => messageOf(stage) !== undefined);
+    expect(messageOf(stage)).toBe('Secret "proxy" holds no proxy address like user:pass@host:port.');
+    expect(stage.phases()).toEqual(['Pending']);
+  });
+  test('includes an image that is given by reference', async () => {
+    stage = await startStage();
+    stage.api.seed(SECRET.plural, secret('picture', { png: 'image bytes' }));
+    const image = { bodyFrom: { secretKeyRef: { name: 'picture', key: 'png' } } };
+    stage.apply(fresh().spec({ captcha: { type: 'Image', image } }));
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(Buffer.from(stage.submissions[0]?.image ?? '').toString()).toBe('image bytes');
+  });
+});
+
+describe('a backlog', () => {
+  test('that moves costs no write for waiting: two writes a task', async () => {
+    stage = await startStage({ policy: { ...DEFAULT_POLICY, maxConcurrentSubmissions: 4 } });
+    let id = 1_000;
+    stage.answer = () => ({ kind: 'accepted', captchaID: String((id += 1)) });
+    const names = Array.from({ length: 60 }, (_, index) => `task-${index}`);
+    for (const name of names) stage.apply(fresh().named(name).uid(`uid-${name}`));
+    await waitUntil('all to be submitted', () =>
+      names.every((name) => stage.task(name)?.status?.phase === 'Submitted'),
+    );
+    expect(stage.phases()).toHaveLength(120);
+    expect(stage.submissions).toHaveLength(60);
+  });
+  test('behind a busy provider says so once for each task', async () => {
+    stage = await startStage();
+    stage.answer = () => ({ kind: 'refused', class: 'busy', code: 'ERROR_ZERO_BALANCE' });
+    for (const name of ['login', 'second', 'third']) stage.apply(fresh().named(name).uid(`uid-${name}`));
+    for (const name of ['login', 'second', 'third']) {
+      await stage.until('busy', () => stage.reason(name) === 'ProviderBusy', name);
+    }
+    expect(stage.submissions).toHaveLength(1);
+    expect(stage.phases().filter((phase) => phase === 'Pending')).toHaveLength(3);
+  });
+});
+
+describe('a task that is suspended', () => {
+  test('before it was submitted is not submitted', async () => {
+    stage = await startStage();
+    stage.apply(fresh().spec({ suspend: true }));
+    await stage.until('suspended', () => stage.reason() === 'Suspended');
+    expect(stage.task()?.status).not.toHaveProperty('startTime');
+    expect(stage.submissions).toHaveLength(0);
+  });
+});
