@@ -23,7 +23,7 @@ if (unknown.length > 0) {
 
 const startedMs = performance.now();
 const output = {
-  isTTY: Boolean(process.stdout.isTTY),
+  isTTY: process.stdout.isTTY,
   write: (text: string): void => void process.stdout.write(text),
   elapsedMs: () => performance.now() - startedMs,
 };
