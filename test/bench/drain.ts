@@ -6,25 +6,16 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import {
-  ADMINISTRATOR,
-  createAdmin,
-  ensureAssets,
-  installOperator,
-  objectOf,
-  OPERATOR,
-  startControlPlane,
-  type Admin,
-  type ControlPlane,
-} from '../../src/dev/control-plane/index.ts';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
-import { startChild, type Child } from '../../src/dev/child.ts';
-import { startFleet, type Fleet } from '../../src/dev/fleet.ts';
-import { createSimulatorControl, type SimulatorControl } from '../../src/dev/simulator/control.ts';
+import { objectOf, OPERATOR, type Admin, type ControlPlane } from '../../src/dev/control-plane/index.ts';
+import type { Child } from '../../src/dev/child.ts';
+import type { Fleet } from '../../src/dev/fleet.ts';
+import type { SimulatorControl } from '../../src/dev/simulator/control.ts';
 import { residentBytes, startUsage, type Usage } from './cpu.ts';
 import { scrape, total } from './scrape.ts';
 import { writeRaw } from './raw.ts';
 import { createBenchNamespace, createTasks, tasksPath } from './seed-tasks.ts';
+import { inWorld, printRows, type BenchWorld } from './world.ts';
 
 const WRITES_PER_TASK = 3;
 const IN_FLIGHT = 16;
@@ -37,37 +28,12 @@ export interface DrainOptions {
 }
 
 export async function benchDrain(options: DrainOptions): Promise<boolean> {
-  const assets = await ensureAssets({ log: say, env: process.env });
-  const controlPlane = await startControlPlane({ assets, log: say });
-  const admin = adminOf(controlPlane);
-  const simulator = startChild({ entry: 'simulator', env: { ANSWER_AFTER_MS: String(SOLVING_MS) } });
-  try {
-    await installOperator(admin);
-    const line = await simulator.waitForLine('its URL', (each) => each.msg === 'simulator listening');
-    const raw = await measureRaw(controlPlane, admin, options.rawTasks);
-    const drained = await measureDrain({
-      controlPlane,
-      admin,
-      simulator,
-      url: String(line['url']),
-      tasks: options.tasks,
-    });
+  return inWorld(SOLVING_MS, async (world) => {
+    const raw = await measureRaw(world, options.rawTasks);
+    const drained = await measureDrain(world, options.tasks);
     printFigures(raw, drained, options.tasks);
     return drained.writes === options.tasks * WRITES_PER_TASK;
-  } finally {
-    await simulator.stop();
-    await admin.close();
-    await controlPlane.stop();
-  }
-}
-
-function say(line: string): void {
-  console.error(line);
-}
-
-function adminOf(controlPlane: ControlPlane): Admin {
-  const { serverURL, caFile } = controlPlane;
-  return createAdmin({ serverURL, caFile, token: controlPlane.tokenOf(ADMINISTRATOR) });
+  });
 }
 
 interface Figures {
@@ -78,7 +44,7 @@ interface Figures {
   rssMB?: number;
 }
 
-async function measureRaw(controlPlane: ControlPlane, admin: Admin, count: number): Promise<Figures> {
+async function measureRaw({ controlPlane, admin }: BenchWorld, count: number): Promise<Figures> {
   await createBenchNamespace(admin, 'raw');
   const tasks = await createTasks(admin, 'raw', count);
   const { serverURL, caFile } = controlPlane;
@@ -94,22 +60,13 @@ function serverPids(controlPlane: ControlPlane): Record<string, number> {
   return { etcd, 'kube-apiserver': kubeApiserver };
 }
 
-interface Drain {
-  controlPlane: ControlPlane;
-  admin: Admin;
-  simulator: Child;
-  url: string;
-  tasks: number;
-}
-
-async function measureDrain({ controlPlane, admin, simulator, url, tasks }: Drain): Promise<Figures> {
+async function measureDrain(world: BenchWorld, tasks: number): Promise<Figures> {
+  const { controlPlane, admin, simulator, control } = world;
   await createBenchNamespace(admin, 'drain');
   await createTasks(admin, 'drain', tasks);
-  const control = createSimulatorControl(url);
   const beforeMs = performance.now();
   const servers = startUsage(serverPids(controlPlane));
-  const kubeconfig = await controlPlane.kubeconfigFor(OPERATOR);
-  const fleet = await startFleet({ kubeconfig, providerURL: url, operatorEnv: { WATCH_NAMESPACES: 'drain' } });
+  const fleet = await world.startFleet('drain');
   try {
     const own = startUsage(fleetPids(fleet, simulator));
     const firstMs = await untilFirstSubmission(control, beforeMs);
@@ -182,6 +139,5 @@ function printFigures(raw: Figures, drained: Figures, tasks: number): void {
     ['simulator CPU per task (ms)', ((drained.cpu['simulator'] ?? 0) / tasks).toFixed(2), ''],
     ['operator RSS (MB)', (drained.rssMB ?? 0).toFixed(0), ''],
   ];
-  console.log(`\ndrain: ${tasks} tasks, ${drained.seconds.toFixed(1)} s\n`);
-  for (const [name, value, target] of rows) console.log(`${name.padEnd(40)} ${value.padStart(8)}  ${target}`);
+  printRows(`drain: ${tasks} tasks, ${drained.seconds.toFixed(1)} s`, rows);
 }

@@ -5,11 +5,16 @@
 import { tmpdir } from 'node:os';
 
 import { benchDrain } from './drain.ts';
+import { benchLatency } from './latency.ts';
 import { benchOutage } from './outage.ts';
+import { benchScale } from './scale.ts';
 import { benchSpool } from './spool.ts';
 
 const BENCHES: Record<string, () => Promise<boolean>> = {
   drain: () => benchDrain({ tasks: number('BENCH_TASKS', 2_000), rawTasks: 700 }),
+  // Half of the peak that `drain` shows on the reference machine, creations counted as writes.
+  latency: () => benchLatency({ tasksPerSecond: number('BENCH_RATE', 50), seconds: number('BENCH_SECONDS', 30) }),
+  scale: () => benchScale(number('BENCH_UNFINISHED', 50_000)),
   outage: () => benchOutage({ seconds: number('BENCH_SECONDS', 60), rate: 100 }),
   // BENCH_DIR: on the disk that is to be measured, not in memory.
   spool: () =>

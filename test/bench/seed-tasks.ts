@@ -24,7 +24,7 @@ export function tasksPath(namespace: string): string {
   return `/apis/${API_VERSION}/namespaces/${namespace}/captchatasks`;
 }
 
-function manifestOf(namespace: string, index: number): object {
+export function manifestOf(namespace: string, index: number): object {
   const pageURL = `https://shop.example/${namespace}/t-${index}`;
   const captcha = { type: 'Turnstile', turnstile: { siteKey: '0x4AAAAAAADnPIDROrmt1Wwj', pageURL } };
   return { apiVersion: API_VERSION, kind: 'CaptchaTask', metadata: { name: `t-${index}` }, spec: { captcha } };

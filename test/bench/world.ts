@@ -1,0 +1,68 @@
+/**
+ * What every benchmark of the whole stands on: a control plane, the installed operator manifests and a simulator in a
+ * process of its own, so that what they cost can be told apart from what the operator costs.
+ */
+import {
+  ADMINISTRATOR,
+  createAdmin,
+  ensureAssets,
+  installOperator,
+  OPERATOR,
+  startControlPlane,
+  type Admin,
+  type ControlPlane,
+} from '../../src/dev/control-plane/index.ts';
+import { startChild, type Child } from '../../src/dev/child.ts';
+import { startFleet, type Fleet } from '../../src/dev/fleet.ts';
+import { createSimulatorControl, type SimulatorControl } from '../../src/dev/simulator/control.ts';
+
+export interface BenchWorld {
+  controlPlane: ControlPlane;
+  admin: Admin;
+  simulator: Child;
+  control: SimulatorControl;
+  /** An operator and a sidecar that watch one namespace, under the shipped identity. */
+  startFleet(namespace: string, operatorEnv?: Record<string, string>): Promise<Fleet>;
+}
+
+export function say(line: string): void {
+  console.error(line);
+}
+
+/** Runs `bench` in a fresh world and ends everything afterwards. */
+export async function inWorld<T>(solvingMs: number, bench: (world: BenchWorld) => Promise<T>): Promise<T> {
+  const controlPlane = await startControlPlane({
+    assets: await ensureAssets({ log: say, env: process.env }),
+    log: say,
+  });
+  const { serverURL, caFile } = controlPlane;
+  const admin = createAdmin({ serverURL, caFile, token: controlPlane.tokenOf(ADMINISTRATOR) });
+  const simulator = startChild({ entry: 'simulator', env: { ANSWER_AFTER_MS: String(solvingMs) } });
+  try {
+    await installOperator(admin);
+    const line = await simulator.waitForLine('its URL', (each) => each.msg === 'simulator listening');
+    const providerURL = String(line['url']);
+    const kubeconfig = await controlPlane.kubeconfigFor(OPERATOR);
+    return await bench({
+      controlPlane,
+      admin,
+      simulator,
+      control: createSimulatorControl(providerURL),
+      startFleet: (namespace, operatorEnv) =>
+        startFleet({ kubeconfig, providerURL, operatorEnv: { WATCH_NAMESPACES: namespace, ...operatorEnv } }),
+    });
+  } finally {
+    await simulator.stop();
+    await admin.close();
+    await controlPlane.stop();
+  }
+}
+
+/** One aligned line: figure, value, target. */
+export function printRows(
+  title: string,
+  rows: readonly (readonly [name: string, value: string, target: string])[],
+): void {
+  console.log(`\n${title}\n`);
+  for (const [name, value, target] of rows) console.log(`${name.padEnd(44)} ${value.padStart(10)}  ${target}`);
+}
