@@ -21,6 +21,8 @@ export interface ChildOptions {
   entry: string;
   /** The whole environment: nothing is inherited by accident. */
   env: Record<string, string>;
+  /** Runs what `npm run build` made. Default: the source. */
+  built?: boolean;
   /** Called for each log line, as it comes. */
   onLine?: (line: LogLine) => void;
   /** How many lines are kept for `lines()`. */
@@ -50,10 +52,10 @@ function guardParentExit(): void {
   });
 }
 
-/** The path of an entry: beside this file's tree, with this file's ending (`.ts` from source, `.js` when built). */
-export function entryPath(entry: string): string {
-  const self = fileURLToPath(import.meta.url);
-  const ending = self.endsWith('.ts') ? '.ts' : '.js';
+/** The path of an entry: beside this file's tree, with this file's ending, or in `dist/`, as an image runs it. */
+export function entryPath(entry: string, built = false): string {
+  if (built) return fileURLToPath(new URL(`../../dist/bin/${entry}.js`, import.meta.url));
+  const ending = fileURLToPath(import.meta.url).endsWith('.ts') ? '.ts' : '.js';
   return fileURLToPath(new URL(`../bin/${entry}${ending}`, import.meta.url));
 }
 
@@ -61,7 +63,7 @@ export function startChild(options: ChildOptions): Child {
   guardParentExit();
   const kept: LogLine[] = [];
   const watchers = new Set<(line: LogLine | undefined) => void>();
-  const process_ = spawn(process.execPath, ['--enable-source-maps', entryPath(options.entry)], {
+  const process_ = spawn(process.execPath, ['--enable-source-maps', entryPath(options.entry, options.built)], {
     env: options.env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

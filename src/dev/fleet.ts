@@ -21,6 +21,8 @@ export interface FleetOptions {
   operatorEnv?: Record<string, string>;
   sidecarEnv?: Record<string, string>;
   onLine?: (process: string, line: LogLine) => void;
+  /** Runs what `npm run build` made: for figures of CPU and memory. */
+  built?: boolean;
 }
 
 /** One process that can be killed and started again with the same ports, name and directories. */
@@ -151,6 +153,7 @@ async function startMember(
     const binds = listeners.map((listener) => [BIND_VARIABLE[listener] ?? '', `127.0.0.1:${ports[listener] ?? 0}`]);
     const child = startChild({
       entry,
+      built: setting.options.built === true,
       env: { KUBECONFIG: setting.options.kubeconfig, ...Object.fromEntries(binds), ...env, ...more },
       onLine: (line) => {
         setting.log.push(`${name} ${JSON.stringify(line)}`);

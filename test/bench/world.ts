@@ -37,7 +37,7 @@ export async function inWorld<T>(solvingMs: number, bench: (world: BenchWorld) =
   });
   const { serverURL, caFile } = controlPlane;
   const admin = createAdmin({ serverURL, caFile, token: controlPlane.tokenOf(ADMINISTRATOR) });
-  const simulator = startChild({ entry: 'simulator', env: { ANSWER_AFTER_MS: String(solvingMs) } });
+  const simulator = startChild({ entry: 'simulator', built: true, env: { ANSWER_AFTER_MS: String(solvingMs) } });
   try {
     await installOperator(admin);
     const line = await simulator.waitForLine('its URL', (each) => each.msg === 'simulator listening');
@@ -49,7 +49,12 @@ export async function inWorld<T>(solvingMs: number, bench: (world: BenchWorld) =
       simulator,
       control: createSimulatorControl(providerURL),
       startFleet: (namespace, operatorEnv) =>
-        startFleet({ kubeconfig, providerURL, operatorEnv: { WATCH_NAMESPACES: namespace, ...operatorEnv } }),
+        startFleet({
+          kubeconfig,
+          providerURL,
+          built: true,
+          operatorEnv: { WATCH_NAMESPACES: namespace, ...operatorEnv },
+        }),
     });
   } finally {
     await simulator.stop();
