@@ -2,7 +2,7 @@
  * `npm run torture [-- spool | mutants | cluster …]`: answered 200 is never lost and never applied twice, however often
  * the sidecar is killed. Prints a table; ends with 1 on a violation, also when a mutant is not caught. Sizes:
  * TORTURE_KILLS and TORTURE_ANSWERED (level 1: 1,000 and 1,000,000), TORTURE_CLUSTER_KILLS and TORTURE_CLUSTER_TASKS
- * (level 2: 200 and 20,000), TORTURE_SEED.
+ * (level 2: 200 and 20,000), TORTURE_SEED; TORTURE_MINUTES (60) ends level 1 early, with what it has by then.
  */
 import { tortureCluster } from './cluster-level.ts';
 import { tortureSpool } from './spool-level.ts';
@@ -32,7 +32,9 @@ function row(name: string, report: TortureReport, expected: boolean): boolean {
 
 async function spoolRun(): Promise<boolean> {
   const sizes = { kills: number('TORTURE_KILLS', 1_000), answered: number('TORTURE_ANSWERED', 1_000_000) };
-  const report = await tortureSpool({ ...sizes, seed, onProgress: progress });
+  const boundMs = number('TORTURE_MINUTES', 60) * 60_000;
+  const report = await tortureSpool({ ...sizes, boundMs, seed, onProgress: progress });
+  if (report.answered < sizes.answered) console.log(`    ended early: ${sizes.answered} answers were asked for`);
   return row('spool', report, report.lost === 0 && report.twice === 0 && report.wrong.length === 0);
 }
 

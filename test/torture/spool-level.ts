@@ -29,6 +29,8 @@ export interface SpoolLevelOptions {
   kills: number;
   /** The run goes on, killing, until this many callbacks were answered 200. */
   answered: number;
+  /** The run ends early, with what it has, after this time. */
+  boundMs?: number;
   seed: number;
   mutant?: Mutant;
   onProgress?(text: string): void;
@@ -62,6 +64,7 @@ interface Arena {
   faults: Set<string>;
 }
 
+const LONGEST_LIFE_MS = 1_000;
 const ENTRY = fileURLToPath(new URL('sidecar.ts', import.meta.url));
 /** A port where nobody listens. */
 const NOBODY = 1;
@@ -115,9 +118,10 @@ async function kill(arena: Arena): Promise<void> {
   const over = new AbortController();
   const outages = comeAndGo(arena, over.signal);
   try {
-    while (arena.kills < options.kills || ledger.answered() < options.answered) {
+    const untilMs = performance.now() + (options.boundMs ?? Number.POSITIVE_INFINITY);
+    while (performance.now() < untilMs && (arena.kills < options.kills || ledger.answered() < options.answered)) {
       const child = await startSidecar(arena);
-      await delay(20 + random() * 500);
+      await delay(20 + random() * LONGEST_LIFE_MS);
       child.kill('SIGKILL');
       await once(child, 'exit');
       arena.kills++;
