@@ -13,6 +13,13 @@ const SECOND = 1_000;
 const uid = aTask().build().metadata.uid;
 const begun = (by = 'operator-a/1') =>
   memories.intentWritten(memories.intentSent(memories.freshMemory(uid), { by, attempt: 1, sentMono: MONO0 }));
+/** Its own call was accepted under this id. */
+const answered = (captchaID: string) =>
+  memories.callEnded(
+    memories.callSent(begun()),
+    { by: 'operator-a/1', outcome: { kind: 'accepted', captchaID } },
+    MONO0,
+  );
 
 describe('a crash between intent and id', () => {
   const task = aTask().intended(T0);
@@ -47,7 +54,7 @@ describe('a process that was paused between its intent and its call', () => {
 
 describe('a late reply', () => {
   test('of a call whose task was given up and submitted anew changes nothing', () => {
-    const called = memories.callEnded(memories.callSent(begun()), { kind: 'accepted', captchaID: '7' }, MONO0);
+    const called = answered('7');
     const newer = aTask()
       .intended(T0)
       .intended(T0 + 70 * SECOND, { by: 'operator-b/1' });
@@ -56,12 +63,27 @@ describe('a late reply', () => {
     ]);
   });
   test('after a hint had brought the id needs no write', () => {
-    const called = memories.callEnded(memories.callSent(begun()), { kind: 'accepted', captchaID: CAPTCHA_ID }, MONO0);
+    const called = answered(CAPTCHA_ID);
     const hinted = aTask().intended(T0).submitted(T0, { pollAfter: T0 });
     expect(decideAt(hinted, 0, { memory: called }).effects).toEqual([{ kind: 'settleReply', conflict: false }]);
     expect(decideAt(hinted, 0, { memory: memories.replySettled(called) }).effects).toEqual([
       { kind: 'poll', final: false },
     ]);
+  });
+});
+
+describe('two operators, one of them held up in its call', () => {
+  test('the answer to a replaced intent is never taken for that of the next one', () => {
+    // Its call for attempt 1 hangs; another operator submits attempt 2 and gives that up; it intends attempt 2 itself.
+    const held = memories.callSent(begun());
+    const next = memories.intentSent(held, { by: 'operator-a/2', attempt: 2, sentMono: MONO0 + 155 * SECOND });
+    const late = memories.callEnded(
+      memories.intentWritten(next),
+      { by: 'operator-a/1', outcome: { kind: 'accepted', captchaID: '1000' } },
+      MONO0 + 156 * SECOND,
+    );
+    expect(late.reply).toBeUndefined();
+    expect(late.intent).toMatchObject({ by: 'operator-a/2', call: 'notSent' });
   });
 });
 

@@ -32,6 +32,7 @@ interface Call {
   process: Process;
   boot: number;
   attempt: number;
+  by: string;
   accepted?: string;
 }
 
@@ -112,13 +113,15 @@ function createHistory(seedTask: CaptchaTask) {
       if ((stored.status?.attempts ?? 0) > attempt) throw new Breach('a replaced attempt is sent');
       process.holdsTurn = false;
       process.memory = memories.callSent(process.memory);
-      calls.push({ process, boot: process.boot, attempt });
+      calls.push({ process, boot: process.boot, attempt, by: task.status?.submission?.intentBy ?? '' });
     },
-    forgoCall: ({ process }) =>
-      void (process.memory = memories.callEnded(memories.callSent(process.memory), { kind: 'notSent' }, mono)),
+    forgoCall: ({ process }) => void (process.memory = memories.callForgone(process.memory, mono)),
     joinLane: ({ process }) => void (process.holdsTurn = true),
     leaveLane: ({ process }) => void (process.holdsTurn = false),
-    poll: ({ process }) => void (process.memory = memories.pollDropped(process.memory)),
+    poll({ process, task }) {
+      const after = task.status?.submission?.pollAfterTime;
+      process.memory = memories.pollWanted(process.memory, after, mono + 10_000);
+    },
   };
 
   function carryOut(order: Order, effect: TaskEffect): void {
@@ -163,7 +166,7 @@ function createHistory(seedTask: CaptchaTask) {
         : answer === 'busy'
           ? { kind: 'refused', class: 'busy', code: 'ERROR_ZERO_BALANCE' }
           : { kind: 'unknown', cause: 'reset' };
-    call.process.memory = memories.callEnded(call.process.memory, outcome, mono);
+    call.process.memory = memories.callEnded(call.process.memory, { by: call.by, outcome }, mono);
   }
 
   /** The sidecar applies the result of a paid attempt. */

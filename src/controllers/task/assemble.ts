@@ -35,10 +35,8 @@ const REAL_CLOCK: TaskClock = {
 /** `reflectors` may be filled afterwards. */
 export function createContext(options: TaskControllerOptions, reflectors: readonly Reflector[]): TaskContext {
   const { client, log, leadership, clock = REAL_CLOCK } = options;
-  const stopping = new AbortController();
   const moment = (): Moment => ({ now: clock.now(), mono: clock.monotonicMs(), random: clock.random() });
-  const mayAct = (): boolean =>
-    context.actingSinceMono !== undefined && !stopping.signal.aborted && leadership.isLeader();
+  const mayAct = (): boolean => context.actingSinceMono !== undefined && !context.stopping && leadership.isLeader();
   const context: TaskContext = {
     options,
     store: createStore({ project: (raw: KubeObject): PackedTask => packTask(raw as unknown as CaptchaTask) }),
@@ -53,7 +51,7 @@ export function createContext(options: TaskControllerOptions, reflectors: readon
       hooks: queueHooks(options.metrics, (key, error) => log.error('A pass over a task failed', { key, error })),
     }),
     calls: new Set(),
-    stopping,
+    stopping: false,
     actingSinceMono: undefined,
     intents: 0,
     waitingWrites: 0,

@@ -5,9 +5,9 @@
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { PollOutcome, SubmitOutcome } from '../../core/outcome.ts';
-import type { Sources } from '../../core/task/memory.ts';
+import type { OwnIntent, Sources } from '../../core/task/memory.ts';
 import type { SubmitRequest } from '../../provider/client.ts';
-import { callEnded, callSent, pollDropped, pollSent } from '../../core/task/memory.ts';
+import { callEnded, callForgone, callSent, pollBooked, pollSent } from '../../core/task/memory.ts';
 import { pollAnswered } from '../../core/task/polling.ts';
 import { SUBMIT_TIMEOUT_MS } from '../../core/task/policy.ts';
 import { ownsFreshIntent } from '../../core/task/situation.ts';
@@ -20,24 +20,24 @@ export function startSubmission(context: TaskContext, task: CaptchaTask): void {
   const memory = context.memories.get(keyOfTask(task));
   const open = task.status?.submission;
   const moment = context.moment();
-  if (memory === undefined || !context.mayAct() || !ownsFreshIntent({ memory, open, moment })) return;
+  if (memory?.intent === undefined || !context.mayAct() || !ownsFreshIntent({ memory, open, moment })) return;
+  const { intent } = memory;
   const apiKey = context.keys.value(task);
   if (apiKey === undefined) {
     // The key was taken away between intent and call.
     forgoCall(context, task);
     return;
   }
-  const request = requestOf(task, apiKey, memory.sources, memory.intent?.pingbackURL);
-  const sentMono = memory.intent?.sentMono ?? moment.mono;
+  const request = requestOf(task, apiKey, memory.sources, intent.pingbackURL);
   remember(context, task, callSent);
   context.lanes.started(keyOfTask(task));
-  track(context, async () => submissionAnswered(context, task, await submit(context, task, request), sentMono));
+  track(context, async () => submissionAnswered(context, task, intent, await submit(context, task, request)));
 }
 
 /** The call of the intent in memory will never be made by anybody: only its own process could have made it. */
 export function forgoCall(context: TaskContext, task: CaptchaTask): void {
   const { mono } = context.moment();
-  remember(context, task, (memory) => callEnded(callSent(memory), { kind: 'notSent' }, mono));
+  remember(context, task, (memory) => callForgone(memory, mono));
   context.lanes.leave(keyOfTask(task));
 }
 
@@ -70,37 +70,46 @@ async function submit(context: TaskContext, task: CaptchaTask, request: SubmitRe
   }
 }
 
-function submissionAnswered(context: TaskContext, task: CaptchaTask, outcome: SubmitOutcome, sentMono: number): void {
+function submissionAnswered(
+  context: TaskContext,
+  task: CaptchaTask,
+  { by, sentMono }: OwnIntent,
+  outcome: SubmitOutcome,
+): void {
   const key = keyOfTask(task);
   const { mono } = context.moment();
   const { metrics, log } = context.options;
   context.lanes.called(key, outcome);
-  remember(context, task, (memory) => callEnded(memory, outcome, mono));
+  remember(context, task, (memory) => callEnded(memory, { by, outcome }, mono));
   metrics.inc('captcha_operator_submissions_total', { outcome: outcome.kind });
   metrics.observe('captcha_operator_submission_duration_seconds', {}, (mono - sentMono) / 1_000);
   if (outcome.kind !== 'accepted') log.info('A submission was not accepted', { ...about(task), ...describe(outcome) });
   context.queue.add(key);
 }
 
-/** Polls the task's current submission as soon as the pace of its key allows it. */
+/** Polls the task's current submission, or books a place for that in the pace of its key. */
 export function startPoll(context: TaskContext, task: CaptchaTask, final: boolean): void {
   const apiKey = context.keys.value(task);
-  const captchaID = task.status?.submission?.captchaID;
-  if (apiKey === undefined || captchaID === undefined) return;
+  const { captchaID, pollAfterTime } = task.status?.submission ?? {};
+  if (apiKey === undefined || captchaID === undefined || !context.mayAct()) return;
+  const waitMs = hasPlace(context, task) ? 0 : context.lanes.bookPoll(apiKey);
+  if (waitMs > 0) {
+    const nextMono = context.moment().mono + waitMs;
+    remember(context, task, (memory) => pollBooked(memory, pollAfterTime, nextMono));
+    return;
+  }
   remember(context, task, (memory) => pollSent(memory, final));
   track(context, async () => {
-    await pause(context.lanes.bookPoll(apiKey), context.stopping.signal);
-    const key = keyOfTask(task);
-    // It may have finished by callback while it waited for its turn.
-    if (!context.mayAct() || context.memories.get(key)?.uid !== task.metadata.uid || !context.store.get(key)) {
-      remember(context, task, pollDropped);
-      return;
-    }
-    const captchaType = task.spec.captcha.type;
-    const outcome = await poll(context, task, { apiKey, captchaID, captchaType });
+    const outcome = await poll(context, task, { apiKey, captchaID, captchaType: task.spec.captcha.type });
     context.lanes.polled(apiKey, outcome);
     pollEnded(context, { task, outcome, final });
   });
+}
+
+/** The place that was booked has come, and no hint has made the task due anew since. */
+function hasPlace(context: TaskContext, task: CaptchaTask): boolean {
+  const { booked, after, nextMono = Infinity } = context.memories.get(keyOfTask(task))?.poll ?? {};
+  return booked === true && after === task.status?.submission?.pollAfterTime && nextMono <= context.moment().mono;
 }
 
 async function poll(
@@ -135,17 +144,4 @@ function describe(outcome: SubmitOutcome): object {
 function track(context: TaskContext, run: () => Promise<void>): void {
   const call = run().finally(() => context.calls.delete(call));
   context.calls.add(call);
-}
-
-function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  if (delayMs <= 0 || signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', finish);
-      resolve();
-    };
-    const timer = setTimeout(finish, delayMs);
-    signal.addEventListener('abort', finish, { once: true });
-  });
 }

@@ -26,8 +26,8 @@ export interface TaskContext {
   readonly queue: WorkQueue;
   /** Calls of the provider that are under way. */
   readonly calls: Set<Promise<void>>;
-  /** Aborts waits (never calls) when the controller stops. */
-  readonly stopping: AbortController;
+  /** Nothing is started any more. */
+  stopping: boolean;
   /** Since when this process acts, monotonic; undefined while it does not. */
   actingSinceMono: number | undefined;
   /** Number of the last intent of this process. */

@@ -48,7 +48,7 @@ export function startTaskController(options: TaskControllerOptions): TaskControl
     },
     async stop({ drainMs }) {
       unsubscribe();
-      context.stopping.abort();
+      context.stopping = true;
       lead(context);
       const open = await drain(context, drainMs);
       await context.queue.stop({ drainMs: 1_000 });

@@ -7,7 +7,7 @@ import type { TaskContext } from './context.ts';
 /** Begins or ends acting, as leadership and stopping have it. */
 export function lead(context: TaskContext, first = false): void {
   const { leadership, log } = context.options;
-  const leading = leadership.isLeader() && !context.stopping.signal.aborted;
+  const leading = leadership.isLeader() && !context.stopping;
   if (leading === (context.actingSinceMono !== undefined)) {
     if (first && !leading) log.info('Standing by', { tasks: context.store.size });
     return;

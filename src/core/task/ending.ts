@@ -116,7 +116,8 @@ function needsFinalPoll({ open, memory, facts }: Situation): boolean {
 function finalPoll({ memory, facts, moment }: Situation): Choice {
   if (memory.poll.underWay) return wakeIn(60_000);
   if (facts.key.state === 'unread') return order({ kind: 'readKey' });
-  const restMs = memory.poll.finalTries === 0 ? 0 : (memory.poll.nextMono ?? 0) - moment.mono;
+  const { finalTries, booked, nextMono = 0 } = memory.poll;
+  const restMs = finalTries === 0 && !booked ? 0 : nextMono - moment.mono;
   const waitMs = Math.max(facts.lane.pollPauseMs, restMs);
   return waitMs > 0 ? wakeIn(waitMs) : order({ kind: 'poll', final: true });
 }

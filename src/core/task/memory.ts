@@ -26,6 +26,8 @@ export interface PollMemory {
   /** The `pollAfterTime` that `nextMono` continues; another value in status (a hint) makes the task due anew. */
   after?: string;
   nextMono?: number;
+  /** `nextMono` is a place in the pace of the key. */
+  booked: boolean;
   underWay: boolean;
   failures: number;
   /** The provider has said "not ready" to a poll of this submission. */
@@ -63,7 +65,14 @@ export interface TaskMemory {
   readonly waitingSinceMono?: number;
 }
 
-const NO_POLLS: PollMemory = { underWay: false, failures: 0, pending: false, finalTries: 0, finalDone: false };
+const NO_POLLS: PollMemory = {
+  booked: false,
+  underWay: false,
+  failures: 0,
+  pending: false,
+  finalTries: 0,
+  finalDone: false,
+};
 
 export function freshMemory(uid: string): TaskMemory {
   return { uid, unlistedTries: 0, poll: NO_POLLS, solutionSecretRead: false };
@@ -118,10 +127,17 @@ export function callSent(memory: TaskMemory): TaskMemory {
   return memory.intent === undefined ? memory : { ...kept, intent: { ...memory.intent, call: 'underWay' } };
 }
 
-/** The call came back; its outcome waits to be recorded. */
-export function callEnded(memory: TaskMemory, outcome: SubmitReply, mono: number): TaskMemory {
-  const { intent } = memory;
-  if (intent === undefined) return memory;
+/** A call came back; its outcome waits to be recorded, unless another intent has replaced the one it was made for. */
+export function callEnded(memory: TaskMemory, call: { by: string; outcome: SubmitOutcome }, mono: number): TaskMemory {
+  return memory.intent?.by === call.by ? replied(memory, memory.intent, call.outcome, mono) : memory;
+}
+
+/** The right to the call was given up: it will never be made. */
+export function callForgone(memory: TaskMemory, mono: number): TaskMemory {
+  return memory.intent === undefined ? memory : replied(memory, memory.intent, { kind: 'notSent' }, mono);
+}
+
+function replied(memory: TaskMemory, intent: OwnIntent, outcome: SubmitReply, mono: number): TaskMemory {
   const ended: TaskMemory = { ...memory, intent: { ...intent, call: 'ended', endedMono: mono } };
   if (outcome.kind === 'unknown') return ended;
   const unlisted = outcome.kind === 'refused' && outcome.class === 'unlisted';
@@ -142,7 +158,7 @@ export function pollWanted(memory: TaskMemory, after: string | undefined, mono: 
 
 export function pollSent(memory: TaskMemory, final: boolean): TaskMemory {
   const finalTries = memory.poll.finalTries + (final ? 1 : 0);
-  return { ...memory, poll: { ...memory.poll, underWay: true, finalTries } };
+  return { ...memory, poll: { ...memory.poll, booked: false, underWay: true, finalTries } };
 }
 
 /** A poll found nothing final; the next one is due at `nextMono`. */
@@ -157,6 +173,7 @@ export function pollPostponed(
     poll: {
       ...(next.after === undefined ? {} : { after: next.after }),
       nextMono: next.nextMono,
+      booked: false,
       underWay: false,
       failures: next.answer === 'pending' ? 0 : poll.failures + 1,
       pending: poll.pending || next.answer === 'pending',
@@ -166,9 +183,10 @@ export function pollPostponed(
   };
 }
 
-/** The poll was not made after all. */
-export function pollDropped(memory: TaskMemory): TaskMemory {
-  return { ...memory, poll: { ...memory.poll, underWay: false } };
+/** The poll has a place in the pace of its key; until then the task waits like any other. */
+export function pollBooked(memory: TaskMemory, after: string | undefined, nextMono: number): TaskMemory {
+  const { after: _before, ...poll } = memory.poll;
+  return { ...memory, poll: { ...poll, ...(after === undefined ? {} : { after }), nextMono, booked: true } };
 }
 
 export function pollRefused(memory: TaskMemory, refusal: Refusal): TaskMemory {

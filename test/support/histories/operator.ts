@@ -124,7 +124,7 @@ function* speak(world: World, task: CaptchaTask, effect: TaskEffect): Protocol<v
   }
   if (effect.kind === 'settleReply') remember(world, uid, (memory) => settled(memory, effect.conflict, task, mono));
   if (effect.kind === 'forgoCall') {
-    remember(world, uid, (memory) => memories.callEnded(memories.callSent(memory), { kind: 'notSent' }, mono));
+    remember(world, uid, (memory) => memories.callForgone(memory, mono));
   }
   if (effect.kind === 'submit' || effect.kind === 'poll') callProvider(world, task, effect);
 }
@@ -133,8 +133,9 @@ function callProvider(world: World, task: CaptchaTask, effect: Extract<TaskEffec
   const { uid } = task.metadata;
   const { boot } = world.operator;
   if (effect.kind === 'submit') {
+    const { attempts: attempt = 1, submission } = task.status ?? {};
     remember(world, uid, memories.callSent);
-    send(world, { kind: 'submit', boot, uid, attempt: task.status?.attempts ?? 1 });
+    send(world, { kind: 'submit', boot, uid, attempt, by: submission?.intentBy ?? '' });
     return;
   }
   remember(world, uid, (memory) => memories.pollSent(memory, effect.final));
@@ -225,7 +226,8 @@ export function answerCall(world: World, call: Call): void {
   if (call.kind === 'submit') {
     const outcome = submitOutcome(world, call.order?.id);
     note(world, `the provider answers a submission: ${outcome.kind}${reached ? '' : ', to nobody'}`);
-    if (reached) remember(world, call.uid, (memory) => memories.callEnded(memory, outcome, world.mono));
+    if (reached)
+      remember(world, call.uid, (memory) => memories.callEnded(memory, { by: call.by, outcome }, world.mono));
     return;
   }
   const { task, final } = call;

@@ -60,7 +60,7 @@ export interface Operator {
 
 /** A call of the provider that was sent; its answer finds the process that sent it, or nobody. */
 export type Call =
-  | { kind: 'submit'; boot: number; uid: string; attempt: number; order?: Order }
+  | { kind: 'submit'; boot: number; uid: string; attempt: number; by: string; order?: Order }
   | { kind: 'poll'; boot: number; task: CaptchaTask; final: boolean };
 
 export interface World {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { ApiRequest } from '../../../../src/kube/types.ts';
 import type { Stage } from '../../../support/task-controller.ts';
 import { pollDue, waiting } from '../../../../src/core/task/transitions.ts';
+import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
 import { aTask } from '../../../support/builders.ts';
 import { startStage } from '../../../support/task-controller.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
@@ -226,6 +227,29 @@ describe('polls', () => {
     const task = await stage.until('solved', ({ status }) => status?.phase === 'Solved');
     expect(task.status?.solution).toMatchObject({ source: 'Poll', value: 'the-solution', attempt: 1 });
     expect(stage.controller.task('default', 'login')).toBeUndefined();
+  });
+  test('of one key keep its pace, however many are due', async () => {
+    const perSecond = 50;
+    let id = 1_000;
+    let polls = 0;
+    stage = await startStage({ policy: { ...DEFAULT_POLICY, maxPollsPerSecond: perSecond } });
+    stage.answer = () => ({ kind: 'accepted', captchaID: String((id += 1)) });
+    stage.pollAnswer = () => {
+      polls += 1;
+      return { kind: 'solved', value: 'the-solution' };
+    };
+    const names = Array.from({ length: 80 }, (_, index) => `task-${index}`);
+    for (const name of names) stage.apply(fresh().named(name).uid(`uid-${name}`));
+    for (const name of names) await stage.until('submitted', ({ status }) => status?.phase === 'Submitted', name);
+    const sinceMs = performance.now();
+    for (const name of names) {
+      const task = stage.task(name);
+      if (task !== undefined) stage.write(pollDue(task, Date.now()), name);
+    }
+    for (const name of names) await stage.until('solved', ({ status }) => status?.phase === 'Solved', name);
+    const seconds = (performance.now() - sinceMs) / 1_000;
+    expect(polls).toBe(80);
+    expect(80).toBeLessThanOrEqual(perSecond + seconds * perSecond);
   });
   test('a retriable answer ends the attempt, and without retries the task', async () => {
     stage = await startStage();

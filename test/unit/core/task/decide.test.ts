@@ -227,12 +227,20 @@ describe('the deadline', () => {
   test('polls a task with an id once more', () => {
     const task = aTask().intended().submitted();
     expect(decideAt(task, overdue).effects).toEqual([{ kind: 'poll', final: true }]);
-    const poll = { underWay: false, failures: 0, pending: true, finalTries: 1, finalDone: true };
+    const poll = { booked: false, underWay: false, failures: 0, pending: true, finalTries: 1, finalDone: true };
     expect(reasonOf(decideAt(task, overdue, { memory: { poll } }))).toBe('DeadlineExceeded');
   });
   test('gives a final poll that does not get through three tries', () => {
     const task = aTask().intended().submitted();
-    const poll = { underWay: false, failures: 1, pending: false, finalTries: 2, finalDone: false, nextMono: MONO0 };
+    const poll = {
+      booked: false,
+      underWay: false,
+      failures: 1,
+      pending: false,
+      finalTries: 2,
+      finalDone: false,
+      nextMono: MONO0,
+    };
     expect(decideAt(task, overdue, { memory: { poll } }).effects).toEqual([{ kind: 'poll', final: true }]);
     const spent = { ...poll, finalTries: 3 };
     expect(reasonOf(decideAt(task, overdue, { memory: { poll: spent } }))).toBe('DeadlineExceeded');
@@ -313,6 +321,7 @@ describe('a dead letter', () => {
 const polled = (nextMs: number) => ({
   after: '2026-01-01T00:02:00Z',
   nextMono: MONO0 + nextMs,
+  booked: false,
   underWay: false,
   failures: 0,
   pending: true,
@@ -350,6 +359,13 @@ describe('polling', () => {
     expect(decideAt(task, 130_000, { lane })).toMatchObject({ effects: [], wakeInMs: 5_000 });
     const key = { state: 'missing', message: 'Secret "a" does not exist.', retryInMs: 4_000 } as const;
     expect(reasonOf(decideAt(task, 130_000, { key }))).toBe('MissingAPIKey');
+  });
+  test('waits for its place in the pace of the key, the final poll too', () => {
+    const poll = { ...polled(124_000), booked: true, pending: false };
+    expect(decideAt(task, 121_000, { memory: { poll } })).toMatchObject({ effects: [], wakeInMs: 3_000 });
+    expect(decideAt(task, 124_000, { memory: { poll } }).effects).toEqual([{ kind: 'poll', final: false }]);
+    const late = { ...poll, nextMono: MONO0 + 605_000 };
+    expect(decideAt(task, 601_000, { memory: { poll: late } })).toMatchObject({ effects: [], wakeInMs: 4_000 });
   });
   test('spreads what fell due before the start over one interval, each task at its own place', () => {
     const places = [1, 2, 3, 4, 5, 6].map((n) => {

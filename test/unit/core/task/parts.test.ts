@@ -93,7 +93,7 @@ describe('memory', () => {
     const done = memories.replySettled(
       memories.callEnded(
         memories.callSent(memories.intentSent(memories.freshMemory('u'), { by: 'a/1', attempt: 1, sentMono: 0 })),
-        { kind: 'accepted', captchaID: '1' },
+        { by: 'a/1', outcome: { kind: 'accepted', captchaID: '1' } },
         1,
       ),
     );
