@@ -3,6 +3,9 @@
  * within the budget, else in the spool. Says which, or `lost` when neither took it. The answer 200 depends on nothing
  * but this result.
  *
+ * An attempt that is over the budget is not broken off: the callback is spooled and answered, and the attempt goes on.
+ * Broken off, it might have been applied all the same, cost a connection, and be taken for a duplicate of itself later.
+ *
  * While the API is known to be down nothing waits for it: the drainer, which always has something to try then, finds
  * out when it is back. Called by `middleware/receive.ts`.
  */
@@ -17,7 +20,7 @@ import { nameOfError, resultOf } from './hooks.ts';
 import type { CallbackHooks, CallbackResult } from './hooks.ts';
 import type { Limits } from './limits.ts';
 import { createPlaces } from './places.ts';
-import type { SpoolWriter } from './spool/types.ts';
+import type { SpoolEntry, SpoolWriter } from './spool/types.ts';
 
 /** Runs a callback protocol against the API; an aborted call shows up as a transient reply. */
 export type RunCallbackProtocol = (
@@ -35,27 +38,69 @@ export interface Incoming {
 
 export interface Intake {
   take(incoming: Incoming): Promise<CallbackResult>;
+  /** Breaks off the attempts that go on; what they leave open is offered to the drainer before this resolves. */
+  stop(): Promise<void>;
 }
 
 export interface IntakeOptions {
   run: RunCallbackProtocol;
   spool: SpoolWriter;
+  /** A spooled record whose attempt came to nothing. */
+  offer(entry: SpoolEntry): void;
   health: ApiHealth;
   hooks: CallbackHooks;
   limits: Limits;
 }
 
-export function createIntake(options: IntakeOptions): Intake {
-  const { run, spool, health, hooks, limits } = options;
-  const places = createPlaces({ places: limits.directCalls, waiting: limits.directWaiting });
+/** How long an attempt may go on once its callback is safe in the spool. */
+const ATTEMPT_TIMEOUT_MS = 10_000;
+const LATE = Symbol('late');
 
-  const tryApi = async (incoming: Incoming): Promise<CallbackVerdict | undefined> => {
-    const untilMs = performance.now() + limits.apiBudgetMs;
+export function createIntake(options: IntakeOptions): Intake {
+  const { spool, health, hooks, limits } = options;
+  const stopping = new AbortController();
+  const tryApi = createAttempts(options, stopping.signal);
+  const goingOn = createGoingOn(options);
+
+  const spoolIt = (incoming: Incoming, take?: (entry: SpoolEntry) => void): Promise<void> => {
+    const { token, callback, receivedTime } = incoming;
+    return spool.append({ kind: 'callback', token, callback, receivedTime }, take);
+  };
+  const resultOfSpooling = async (work: Promise<void>): Promise<CallbackResult> =>
+    (await within(work.then(isDone, isNotDone), limits.spoolBudgetMs)) === true ? 'spooled' : 'lost';
+
+  return {
+    async take(incoming) {
+      const settled = settledWithoutAsking(incoming);
+      if (settled !== undefined) return settled;
+      if (!health.isUp()) return resultOfSpooling(spoolIt(incoming));
+      const attempt = tryApi(incoming);
+      const verdict = await within(attempt, limits.apiBudgetMs);
+      if (verdict === LATE) {
+        health.failed();
+        return resultOfSpooling(goingOn.spool(incoming, attempt, (take) => spoolIt(incoming, take)));
+      }
+      if (verdict === undefined || verdict.kind === 'retry') return resultOfSpooling(spoolIt(incoming));
+      hooks.onVerdict(verdict, incoming.claims);
+      return resultOf(verdict);
+    },
+    async stop() {
+      stopping.abort();
+      await goingOn.ended();
+    },
+  };
+}
+
+type Attempt = Promise<CallbackVerdict | undefined>;
+
+/** One try to apply a callback at once; undefined where no place came free, or a bug stopped it. */
+function createAttempts({ run, health, hooks, limits }: IntakeOptions, stopping: AbortSignal) {
+  const places = createPlaces({ places: limits.directCalls, waiting: limits.directWaiting });
+  return async ({ claims, callback, receivedTime }: Incoming): Attempt => {
     if (!(await places.enter(limits.apiBudgetMs))) return undefined;
     try {
-      const { claims, callback, receivedTime } = incoming;
       const protocol = receiveCallback(claims, callback, { now: Date.now(), receivedTime });
-      const verdict = await run(protocol, AbortSignal.timeout(Math.max(1, Math.ceil(untilMs - performance.now()))));
+      const verdict = await run(protocol, AbortSignal.any([stopping, AbortSignal.timeout(ATTEMPT_TIMEOUT_MS)]));
       if (verdict.kind !== 'retry') health.succeeded();
       else if (isUnavailable(verdict)) health.failed();
       return verdict;
@@ -67,25 +112,33 @@ export function createIntake(options: IntakeOptions): Intake {
       places.leave();
     }
   };
+}
 
-  const spoolIt = async ({ token, callback, receivedTime }: Incoming): Promise<CallbackResult> => {
-    const durable = await within(
-      spool.append({ kind: 'callback', token, callback, receivedTime }),
-      limits.spoolBudgetMs,
-    );
-    return durable ? 'spooled' : 'lost';
+/** Attempts over their budget: their records wait for them, and for the drainer only when they come to nothing. */
+function createGoingOn({ spool, offer, hooks }: IntakeOptions) {
+  const open = new Set<Promise<void>>();
+  const settle = (entry: SpoolEntry | undefined, verdict: Awaited<Attempt>, { claims }: Incoming): void => {
+    if (verdict === undefined || verdict.kind === 'retry') {
+      if (entry !== undefined) offer(entry);
+      return;
+    }
+    hooks.onVerdict(verdict, claims);
+    if (entry === undefined) return;
+    hooks.onResult(resultOf(verdict));
+    spool.release(entry);
   };
-
   return {
-    async take(incoming) {
-      const settled = settledWithoutAsking(incoming);
-      if (settled !== undefined) return settled;
-      if (!health.isUp()) return spoolIt(incoming);
-      const verdict = await tryApi(incoming);
-      if (verdict === undefined || verdict.kind === 'retry') return spoolIt(incoming);
-      hooks.onVerdict(verdict, incoming.claims);
-      return resultOf(verdict);
+    spool(incoming: Incoming, attempt: Attempt, append: (take: (entry: SpoolEntry) => void) => Promise<void>) {
+      let entry: SpoolEntry | undefined;
+      const appended = append((durable) => {
+        entry = durable;
+      });
+      const work = Promise.allSettled([appended, attempt]).then(async () => settle(entry, await attempt, incoming));
+      open.add(work);
+      void work.finally(() => open.delete(work));
+      return appended;
     },
+    ended: () => Promise.all(open),
   };
 }
 
@@ -95,17 +148,21 @@ function settledWithoutAsking({ claims, callback, receivedTime }: Incoming): Cal
   return first.done === true && first.value.kind !== 'retry' ? resultOf(first.value) : undefined;
 }
 
-/** Whether `work` succeeded in time. Work that succeeds later is harmless: applying a callback twice has one effect. */
-async function within(work: Promise<void>, boundMs: number): Promise<boolean> {
+/** What `work` comes to, or `LATE`. Work that ends later is harmless: applying a callback twice has one effect. */
+async function within<T>(work: Promise<T>, boundMs: number): Promise<T | typeof LATE> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, boundMs, false);
+  const late = new Promise<typeof LATE>((resolve) => {
+    timer = setTimeout(resolve, boundMs, LATE);
   });
-  const done = work.then(
-    () => true,
-    () => false,
-  );
-  const result = await Promise.race([done, late]);
+  const result = await Promise.race([work, late]);
   clearTimeout(timer);
   return result;
+}
+
+function isDone(): boolean {
+  return true;
+}
+
+function isNotDone(): boolean {
+  return false;
 }

@@ -12,7 +12,7 @@ import { createDrainer } from './drainer.ts';
 import type { Drainer } from './drainer.ts';
 import type { CallbackHooks } from './hooks.ts';
 import { createIntake } from './intake.ts';
-import type { RunCallbackProtocol } from './intake.ts';
+import type { Intake, RunCallbackProtocol } from './intake.ts';
 import { LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
 import { startListener } from './listener.ts';
@@ -65,7 +65,7 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
     ...(options.files === undefined ? {} : { files: options.files }),
   });
   const drainer: Drainer = createDrainer({ spool, run, health, hooks, concurrency: limits.drainConcurrency });
-  const intake = createIntake({ run, spool, health, hooks, limits });
+  const intake = createIntake({ run, spool, offer: (entry) => drainer.offer(entry), health, hooks, limits });
   const pollRequests = createPollRequests({ run, spool, intervalMs: limits.pollRequestIntervalMs, now: Date.now });
   await spool.open();
   const handle = createApp({ keys, intake, pollRequests, hooks, limits }).callback();
@@ -82,21 +82,23 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
     spoolStats: () => spool.stats(),
     async stop() {
       stopping = true;
-      await stopAll({ listener, pollRequests, drainer, spool }, limits);
+      await stopAll({ listener, intake, pollRequests, drainer, spool }, limits);
     },
   };
 }
 
 interface Parts {
   listener: Listener;
+  intake: Intake;
   pollRequests: PollRequests;
   drainer: Drainer;
   spool: Spool;
 }
 
 /** In this order: what takes work in stops before what works it off. */
-async function stopAll({ listener, pollRequests, drainer, spool }: Parts, limits: Limits): Promise<void> {
+async function stopAll({ listener, intake, pollRequests, drainer, spool }: Parts, limits: Limits): Promise<void> {
   await listener.stop(STOP_GRACE_MS);
+  await intake.stop();
   await pollRequests.idle();
   await drainer.stop(limits.drainOnStopMs);
   await spool.close();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { CAPTCHA_TASK } from '../../src/api/names.ts';
-import type { ApiReply } from '../../src/core/protocol.ts';
+import type { ApiReply, ApiRequest } from '../../src/core/protocol.ts';
 import { CAPTCHA_ID, T0, aTask } from '../support/builders.ts';
 import { failingFiles } from '../support/failing-files.ts';
 import { createModelApi, outage, refusal } from '../support/model-api.ts';
@@ -81,6 +81,27 @@ test('an API that hangs costs each of the first callbacks its budget, and later 
   // Three to learn that it is down; the drainer's probes are the only ones after that.
   expect(calls).toBeLessThan(8);
   expect(sidecar.server.spoolStats().records).toBe(10);
+});
+
+test('an answer of the API that comes after the budget counts once, and nobody asks again', async () => {
+  const requests: ApiRequest[] = [];
+  const gate = Promise.withResolvers<void>();
+  const sidecar = await start({
+    execute: async (request) => {
+      requests.push(request);
+      await gate.promise;
+      return api.handle(request);
+    },
+    limits: { apiBudgetMs: 50 },
+  });
+  const task = seedTask(1);
+  expect(await deliver(sidecar, task)).toBe(200);
+  expect(sidecar.results).toEqual(['spooled']);
+  gate.resolve();
+  await emptied(sidecar);
+  expect(sidecar.results).toEqual(['spooled', 'accepted']);
+  expect(requests.map((request) => request.verb)).toEqual(['get', 'patchStatus']);
+  expect(solutionOf(task)).toBe('code-task-1');
 });
 
 test('what a stopped sidecar could not apply is applied by the next one on the same directory', async () => {

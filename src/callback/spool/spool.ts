@@ -31,7 +31,7 @@ export function createSpool(options: SpoolOptions): Spool {
     async open() {
       await door.enter().catch(() => undefined);
     },
-    async append(record) {
+    async append(record, take = options.onEntry) {
       const open = door.current() ?? (await door.enter());
       const frame = encodeFrame(FRAME_RECORD, record.receivedTime, encodeRecord(record));
       if (usedBytes(open) + open.journal.pendingBytes() + frame.length > options.maxBytes) {
@@ -40,7 +40,7 @@ export function createSpool(options: SpoolOptions): Spool {
       }
       const entry = { ...(await open.journal.append(frame)), receivedTime: record.receivedTime };
       open.entries.add(entry);
-      options.onEntry(entry);
+      take(entry);
     },
     async read(entry) {
       const frame = await readFrom(entry.segment, entry);

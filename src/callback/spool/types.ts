@@ -8,8 +8,13 @@ import type { SpoolRecord } from './record.ts';
 import type { Segment } from './segment.ts';
 
 export interface SpoolWriter {
-  /** Resolves when the record is on disk, fsynced. Rejects when it cannot be made so. */
-  append(record: SpoolRecord): Promise<void>;
+  /**
+   * Resolves when the record is on disk, fsynced. Rejects when it cannot be made so. `take` gets the entry instead of
+   * `onEntry`: the caller is still applying it and says later who goes on.
+   */
+  append(record: SpoolRecord, take?: (entry: SpoolEntry) => void): Promise<void>;
+  /** The record need not be applied again. */
+  release(entry: SpoolEntry): void;
 }
 
 /** One record that is still to be applied. */
@@ -32,8 +37,6 @@ export interface Spool extends SpoolWriter {
   entries(): Iterable<SpoolEntry>;
   /** The record, or undefined when its bytes are damaged: then it went to quarantine and is released. */
   read(entry: SpoolEntry): Promise<SpoolRecord | undefined>;
-  /** The record need not be applied again. */
-  release(entry: SpoolEntry): void;
   stats(): SpoolStats;
   /** Writes what is pending, lets go of the directory. Records stay for the next start. */
   close(): Promise<void>;
