@@ -254,6 +254,7 @@ describe('damage', () => {
     const opened = await openSpool();
     expect(await readAll(opened)).toHaveLength(3);
     expect(opened.faults).toEqual([]);
+    expect(opened.spool.stats().bytes).toBeLessThan(1_000);
   });
 });
 

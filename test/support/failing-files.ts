@@ -47,6 +47,7 @@ export function failingFiles(): FailingFiles {
       return file.read(position, length);
     },
     size: () => file.size(),
+    truncate: (size) => file.truncate(size),
     close: () => file.close(),
   });
   const files: FailingFiles = {

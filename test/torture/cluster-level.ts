@@ -52,8 +52,7 @@ interface Arena {
   controlPlane: ControlPlane;
   sidecars: [SidecarProcess, SidecarProcess];
   ledger: Ledger;
-  kills: number;
-  outages: number;
+  count: { kills: number; outages: number };
 }
 
 const NAMESPACE = 'torture';
@@ -79,13 +78,14 @@ export async function tortureCluster(options: ClusterLevelOptions): Promise<Tort
     const tasks = await createSubmittedTasks(admin, NAMESPACE, options.tasks);
     const sightings = countSolutions(client, tasks.at(-1)!.metadata.resourceVersion);
     const sidecars = await prepareSidecars(controlPlane, home);
+    const count = { kills: 0, outages: 0 };
     const ledger = startLedger({
       port: (which) => sidecars[which].port,
       target: (n) => `${torturePath(tasks[n]!.metadata)}?id=${CAPTCHA_ID}&code=${codeOf(n)}`,
       callbacks: options.tasks,
-      connections: 8,
+      connections: 32,
       duplicateEvery: 5,
-      pauseMs: Math.max(1, Math.round((options.kills * 300 * 8) / options.tasks)),
+      mayDeliver: (n) => n / options.tasks <= (count.kills + 1) / options.kills,
     });
     const arena: Arena = {
       options,
@@ -93,8 +93,7 @@ export async function tortureCluster(options: ClusterLevelOptions): Promise<Tort
       controlPlane,
       sidecars,
       ledger,
-      kills: 0,
-      outages: 0,
+      count,
     };
     await killOften(arena);
     await ledger.finished;
@@ -183,22 +182,22 @@ async function portOf(child: Child, listener: string): Promise<number> {
 }
 
 async function killOften(arena: Arena): Promise<void> {
-  const { options, random, sidecars, controlPlane, ledger } = arena;
+  const { options, random, sidecars, controlPlane, ledger, count } = arena;
   const all = ledger.finished.then(() => true);
   const lives = sidecars.map(async (sidecar) => {
-    while (arena.kills < options.kills || !(await Promise.race([all, Promise.resolve(false)]))) {
+    while (count.kills < options.kills || !(await Promise.race([all, Promise.resolve(false)]))) {
       await startSidecar(sidecar);
       await delay(50 + random() * 1_000);
       sidecar.child!.kill('SIGKILL');
       await sidecar.child!.exited;
-      arena.kills++;
-      if (arena.kills % 20 === 0) options.onProgress?.(`${arena.kills} kills, ${ledger.answered()} answered`);
+      count.kills++;
+      if (count.kills % 20 === 0) options.onProgress?.(`${count.kills} kills, ${ledger.answered()} answered`);
     }
   });
   const killing = Promise.all(lives).then(() => true);
   while (!(await Promise.race([killing, delay(1_000, false)]))) {
-    if (arena.kills < (arena.outages + 1) * KILLS_PER_OUTAGE) continue;
-    arena.outages++;
+    if (count.kills < (count.outages + 1) * KILLS_PER_OUTAGE) continue;
+    count.outages++;
     await controlPlane.stopApiServer();
     await delay(1_000 + random() * 3_000);
     await controlPlane.startApiServer();
@@ -222,7 +221,7 @@ async function drain({ sidecars }: Arena): Promise<void> {
 }
 
 function report(arena: Arena, found: Map<string, CaptchaTask>, counts: Map<string, number>): TortureReport {
-  const { ledger, kills, outages, options } = arena;
+  const { ledger, options } = arena;
   const wrong: string[] = [];
   let lost = 0;
   for (let n = 0; n < options.tasks; n++) {
@@ -233,5 +232,5 @@ function report(arena: Arena, found: Map<string, CaptchaTask>, counts: Map<strin
   const twice = [...counts.values()].filter((count) => count > 1).length;
   const answered = ledger.acknowledged.reduce((sum, one) => sum + one, 0);
   const refused = [...ledger.refused].map(([status, count]) => `${status}: ${count}`).join(', ');
-  return { kills, outages, answered, lost, twice, wrong, refused, slowestMs: ledger.slowestMs() };
+  return { ...arena.count, answered, lost, twice, wrong, refused, slowestMs: ledger.slowestMs() };
 }

@@ -16,8 +16,8 @@ export interface LedgerOptions {
   connections: number;
   /** One in this many is delivered twice at once. */
   duplicateEvery: number;
-  /** Each connection rests this long between two callbacks. */
-  pauseMs?: number;
+  /** Whether it is time to deliver the n-th; spreads the callbacks over a run. */
+  mayDeliver?(n: number): boolean;
 }
 
 export interface Ledger {
@@ -62,9 +62,9 @@ export function startLedger(options: LedgerOptions): Ledger {
     const lanes = [createLane(() => options.port(0)), createLane(() => options.port(1))];
     while (!over.aborted && next < options.callbacks) {
       const n = next++;
+      while (options.mayDeliver?.(n) === false && !over.aborted) await delay(20);
       const twice = n % options.duplicateEvery === 0;
       await Promise.all((twice ? lanes : lanes.slice(0, 1)).map((lane) => deliver(lane, n)));
-      if (options.pauseMs !== undefined) await delay(options.pauseMs);
     }
     for (const lane of lanes) lane.close();
   };

@@ -14,6 +14,7 @@ export interface SpoolFile {
   /** Fewer bytes than asked for at the end of the file. */
   read(position: number, length: number): Promise<Buffer>;
   size(): Promise<number>;
+  truncate(size: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -34,7 +35,7 @@ export const diskFiles: SpoolFiles = {
   },
   list: (directory) => readdir(directory),
   create: async (path) => fileOf(await open(path, 'wx+', 0o600)),
-  open: async (path) => fileOf(await open(path, 'r')),
+  open: async (path) => fileOf(await open(path, 'r+')),
   remove: (path) => rm(path, { force: true }),
   async syncDirectory(path) {
     const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -61,6 +62,7 @@ function fileOf(handle: FileHandle): SpoolFile {
       return buffer.subarray(0, bytesRead);
     },
     size: async () => (await handle.stat()).size,
+    truncate: (size) => handle.truncate(size),
     close: () => handle.close(),
   };
 }

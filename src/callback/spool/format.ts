@@ -22,6 +22,7 @@ export const FRAME_RELEASES = 2;
 const MAGIC = Buffer.from('CAPSPOOL', 'latin1');
 const SYNC = Buffer.from([0xff, 0xfe, 0xfd, 0xfc]);
 const FRAME_HEAD_BYTES = 19;
+const ZEROS = Buffer.alloc(64 * 1024);
 
 export interface Frame {
   type: number;
@@ -45,6 +46,8 @@ export interface Scan {
   damaged: Range[];
   /** An incomplete frame at the end: a write that a crash cut off, never acknowledged. */
   torn: Range | undefined;
+  /** What follows are reserved blocks. */
+  contentEnd: number;
 }
 
 export function encodeHeader(): Buffer {
@@ -96,33 +99,33 @@ function frameEnd(bytes: Buffer, offset: number): number | undefined {
 
 /** Every sound frame of a segment, and what lies between them. */
 export function scanSegment(segment: Buffer): Scan {
-  const scan: Scan = { frames: [], damaged: [], torn: undefined };
-  let offset = segment.indexOf(SYNC) === -1 ? Math.min(HEADER_BYTES, segment.length) : segment.indexOf(SYNC);
-  while (offset < segment.length) {
-    const frame = readFrame(segment, offset);
-    if (frame !== undefined) {
-      scan.frames.push(frame);
-      offset += frame.length;
-      continue;
-    }
-    const next = segment.indexOf(SYNC, offset + 1);
-    const range = { start: offset, end: next === -1 ? segment.length : next };
-    if (next === -1 && isCutOff(segment, offset)) scan.torn = range;
-    else if (!isZero(segment, range)) scan.damaged.push(range);
-    offset = range.end;
+  const contentEnd = endOfContent(segment);
+  const content = segment.subarray(0, contentEnd);
+  const scan: Scan = { frames: [], damaged: [], torn: undefined, contentEnd };
+  const first = content.indexOf(SYNC);
+  let offset = first === -1 ? HEADER_BYTES : first;
+  while (offset < contentEnd) {
+    const frame = readFrame(content, offset);
+    const next = frame === undefined ? content.indexOf(SYNC, offset + 1) : offset + frame.length;
+    const end = next === -1 ? contentEnd : next;
+    if (frame !== undefined) scan.frames.push(frame);
+    else if (next === -1 && isCutOff(content, offset)) scan.torn = { start: offset, end };
+    else scan.damaged.push({ start: offset, end });
+    offset = end;
   }
   return scan;
 }
 
-/**
- * Whether the last bytes are the beginning of a frame that never was written whole: its end lies behind the file's, or
- * in blocks that were only reserved. The payload of a whole frame ends with a bracket, never with a zero.
- */
-function isCutOff(segment: Buffer, offset: number): boolean {
-  const end = frameEnd(segment, offset);
-  return end === undefined || end > segment.length || segment[end - 1] === 0;
+/** Whether the last bytes are the beginning of a frame that never was written whole. */
+function isCutOff(content: Buffer, offset: number): boolean {
+  const end = frameEnd(content, offset);
+  return end === undefined || end > content.length;
 }
 
-function isZero(segment: Buffer, { start, end }: Range): boolean {
-  return segment.subarray(start, end).every((byte) => byte === 0);
+/** Where the blocks begin that were only reserved: behind the last byte that is not zero, as every frame's last is. */
+function endOfContent(segment: Buffer): number {
+  let end = segment.length;
+  while (end >= ZEROS.length && segment.subarray(end - ZEROS.length, end).equals(ZEROS)) end -= ZEROS.length;
+  while (end > 0 && segment[end - 1] === 0) end--;
+  return end;
 }

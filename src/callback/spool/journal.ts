@@ -48,7 +48,8 @@ interface Pending {
 }
 
 const MAX_BATCH_BYTES = 1024 * 1024;
-const NOTE_DELAY_MS = 500;
+/** Soon: a process that is killed again and again would otherwise apply the same records in every life. */
+const NOTE_DELAY_MS = 20;
 const NOTHING = Buffer.alloc(0);
 
 export function createJournal(options: JournalOptions): Journal {

@@ -78,11 +78,13 @@ async function readSegment(walk: Walk, number: number): Promise<void> {
     await file.close();
     return;
   }
-  const segment = newSegment({ number, path, file, size, sealed: true });
   const scan = scanSegment(bytes);
+  const segment = newSegment({ number, path, file, size: scan.contentEnd, sealed: true });
+  // Blocks that a killed process had reserved: a few crashes would otherwise use up the bound with nothing in it.
+  if (scan.contentEnd < size) await file.truncate(scan.contentEnd);
   for (const range of scan.damaged)
     await quarantine(walk, segment, bytes.subarray(range.start, range.end), range.start);
-  if (scan.torn !== undefined) salvage(walk, bytes.subarray(scan.torn.start));
+  if (scan.torn !== undefined) salvage(walk, bytes.subarray(scan.torn.start, scan.torn.end));
   for (const frame of scan.frames) takeFrame(walk, segment, frame);
   result.segments.push(segment);
 }
