@@ -31,10 +31,10 @@ export async function handleSubmit(state: State, fields: Fields, response: Serve
   const rule = ruleFor(state, fields);
   rule.calls += 1;
   const step: SubmitStep = nth(rule.script.submit, rule.calls) ?? { accept: true };
+  if ('fault' in step) line.code = step.fault;
+  if ('accept' in step && step.accept === true) return acceptAndAnswer(state, { line, fields, response, rule }, step);
   if (step.delayMs !== undefined) await pause(state, step.delayMs);
   if ('code' in step) return refuse(state, { line, fields, response }, step.code);
-  if ('fault' in step) line.code = step.fault;
-  if (step.accept === true) return acceptAndAnswer(state, { line, fields, response, rule }, step);
   line.answer = 'fault';
   sendFault(response, step, failureText(wantsJson(state, fields), 'ERROR_SERVER_ERROR'));
 }
@@ -50,6 +50,8 @@ async function acceptAndAnswer(state: State, call: Call & { rule: Rule }, step: 
   const json = wantsJson(state, fields);
   const task = accept(state, fields, rule, line);
   await deliverEarly(state, task);
+  // The reply waits, not the acceptance: whoever is killed meanwhile has a paid task and no id.
+  if (step.delayMs !== undefined) await pause(state, step.delayMs);
   const text = successText(json, state.options.ids === 'integer' ? task.id : `"${task.id}"`);
   if ('fault' in step) sendFault(response, step, text);
   else sendReply(response, text, json);
