@@ -32,7 +32,7 @@ export async function handleSubmit(state: State, fields: Fields, response: Serve
   rule.calls += 1;
   const step: SubmitStep = nth(rule.script.submit, rule.calls) ?? { accept: true };
   if ('fault' in step) line.code = step.fault;
-  if ('accept' in step && step.accept === true) return acceptAndAnswer(state, { line, fields, response, rule }, step);
+  if ('accept' in step && step.accept) return acceptAndAnswer(state, { line, fields, response, rule }, step);
   if (step.delayMs !== undefined) await pause(state, step.delayMs);
   if ('code' in step) return refuse(state, { line, fields, response }, step.code);
   line.answer = 'fault';
