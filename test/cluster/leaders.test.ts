@@ -14,8 +14,8 @@ import { admin } from '../support/cluster.ts';
 import { startWorld, type World, type WorldOptions } from '../support/processes.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-const TASKS = Number(process.env['LEADER_TASKS'] ?? 120);
-const KILLS = Number(process.env['LEADER_KILLS'] ?? 5);
+const TASKS = Number(process.env['LEADER_TASKS'] ?? 90);
+const KILLS = Number(process.env['LEADER_KILLS'] ?? 3);
 const PATIENCE_MS = 60_000 + KILLS * 45_000;
 
 let world: World | undefined;
