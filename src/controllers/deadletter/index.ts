@@ -17,7 +17,8 @@ import { DEAD_LETTER } from '../../api/names.ts';
 import { createWorkQueue } from '../../kube/queue.ts';
 import { createStatusWriter } from '../../kube/status-writer.ts';
 import { findLetter, lookupLetter } from './lookup.ts';
-import { CONTROLLER, countFinished, countWrite, queueHooks, registerGauges } from './metrics.ts';
+import { queueHooks } from '../queue-metrics.ts';
+import { CONTROLLER, countFinished, countWrite, registerGauges } from './metrics.ts';
 import { createPace } from './pace.ts';
 import { createLetterPass } from './pass.ts';
 import { taskKeyOf } from './store.ts';
@@ -84,7 +85,9 @@ export function startDeadLetterController(options: DeadLetterControllerOptions):
     concurrency: CONCURRENCY,
     process: (key, signal) => pass(key, signal),
     now: () => clock.now(),
-    hooks: queueHooks(metrics, (key, error) => log.error('Looking at a dead letter failed', { letter: key, error })),
+    hooks: queueHooks(metrics, CONTROLLER, (key, error) =>
+      log.error('Looking at a dead letter failed', { letter: key, error }),
+    ),
   });
   const pass = createLetterPass({ ...context, queue });
   registerGauges(metrics, store, { now: () => clock.now(), depth: () => queue.depth() });

@@ -5,7 +5,6 @@
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { LetterPhase, LetterStage } from '../../api/names.ts';
 import type { Letter } from '../../core/deadletter/facts.ts';
-import type { QueueHooks } from '../../kube/queue.ts';
 import type { WriteResult } from '../../kube/status-writer.ts';
 import type { StoreReader } from '../../kube/store.ts';
 import type { Metrics } from '../../ops/metrics.ts';
@@ -41,24 +40,6 @@ export function registerGauges(
     }
     set({}, Math.max(0, (now() - oldest) / 1_000));
   });
-}
-
-export function queueHooks(metrics: LetterMetrics, onError: (key: string, error: unknown) => void): QueueHooks {
-  const name = CONTROLLER;
-  return {
-    onAdd: () => metrics.inc('workqueue_adds_total', { name }),
-    onStart: (queuedMs) => metrics.observe('workqueue_queue_duration_seconds', { name }, queuedMs / 1_000),
-    onFinish(workMs) {
-      metrics.observe('workqueue_work_duration_seconds', { name }, workMs / 1_000);
-      metrics.observe('controller_runtime_reconcile_time_seconds', { controller: name }, workMs / 1_000);
-    },
-    onRetry: () => metrics.inc('workqueue_retries_total', { name }),
-    onError(key, error) {
-      metrics.inc('controller_runtime_reconcile_errors_total', { controller: name });
-      metrics.inc('controller_runtime_reconcile_total', { controller: name, result: 'error' });
-      onError(key, error);
-    },
-  };
 }
 
 export function countPass(metrics: LetterMetrics, result: PassResult): void {

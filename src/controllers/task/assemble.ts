@@ -19,7 +19,7 @@ import type { TaskContext } from './context.ts';
 import { type GatheredFacts, gather } from './gather.ts';
 import { createKeyRing } from './keys.ts';
 import { createLanes } from './lanes.ts';
-import { queueHooks } from './meters.ts';
+import { queueHooks } from '../queue-metrics.ts';
 import { createOwnKey } from './own-key.ts';
 import { perform } from './perform.ts';
 import { createTimeToLive } from './ttl.ts';
@@ -48,7 +48,9 @@ export function createContext(options: TaskControllerOptions, reflectors: readon
       concurrency: WORKERS,
       process: (key, signal) => pass(key, signal),
       now: clock.monotonicMs,
-      hooks: queueHooks(options.metrics, (key, error) => log.error('A pass over a task failed', { key, error })),
+      hooks: queueHooks(options.metrics, 'captchatask', (key, error) =>
+        log.error('A pass over a task failed', { key, error }),
+      ),
     }),
     calls: new Set(),
     stopping: false,

@@ -4,7 +4,6 @@
  */
 import type { CaptchaType, TaskPhase } from '../../api/names.ts';
 import type { PackedTask } from '../../core/task/packed.ts';
-import type { QueueHooks } from '../../kube/queue.ts';
 import type { StoreReader } from '../../kube/store.ts';
 import type { Lanes } from './lanes.ts';
 import type { TaskMeters } from './ports.ts';
@@ -33,24 +32,6 @@ export function registerGauges(
     const open = lanes.openBreakers();
     for (const reason of BREAKER_REASONS) set({ reason: snakeCase(reason) as 'busy' }, open[reason]);
   });
-}
-
-export function queueHooks(metrics: TaskMeters, onError: (key: string, error: unknown) => void): QueueHooks {
-  const name = NAME;
-  return {
-    onAdd: () => metrics.inc('workqueue_adds_total', { name }),
-    onStart: (queuedMs) => metrics.observe('workqueue_queue_duration_seconds', { name }, queuedMs / 1_000),
-    onFinish(workMs) {
-      metrics.observe('workqueue_work_duration_seconds', { name }, workMs / 1_000);
-      metrics.observe('controller_runtime_reconcile_time_seconds', { controller: name }, workMs / 1_000);
-    },
-    onRetry: () => metrics.inc('workqueue_retries_total', { name }),
-    onError(key, error) {
-      metrics.inc('controller_runtime_reconcile_errors_total', { controller: name });
-      metrics.inc('controller_runtime_reconcile_total', { controller: name, result: 'error' });
-      onError(key, error);
-    },
-  };
 }
 
 function isUnfinished(phase: TaskPhase): phase is (typeof UNFINISHED_PHASES)[number] {
