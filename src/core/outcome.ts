@@ -29,7 +29,17 @@ export interface Refusal {
 /** Why nothing was accepted although we tried: proven to have failed before the provider could act. */
 export interface Unreachable {
   kind: 'unreachable';
-  cause: 'connectionRefused' | 'dns' | 'tls' | 'http429' | 'http503' | 'http4xx' | 'timeout' | 'network' | 'http5xx' | 'unreadable';
+  cause:
+    | 'connectionRefused'
+    | 'dns'
+    | 'tls'
+    | 'http429'
+    | 'http503'
+    | 'http4xx'
+    | 'timeout'
+    | 'network'
+    | 'http5xx'
+    | 'unreadable';
   retryAfterMs?: number;
 }
 
