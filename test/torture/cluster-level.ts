@@ -23,6 +23,7 @@ import type { ControlPlane } from '../../src/dev/control-plane/index.ts';
 import { loadAccess } from '../../src/kube/access.ts';
 import { createKubeClient } from '../../src/kube/client.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
+import type { KubeObject } from '../../src/kube/types.ts';
 import { createSubmittedTasks, listTasks } from '../bench/seed-submitted.ts';
 import { createBenchNamespace } from '../bench/seed-tasks.ts';
 import { seededRandom } from '../bench/open-loop.ts';
@@ -99,12 +100,9 @@ export async function tortureCluster(options: ClusterLevelOptions): Promise<Tort
     await ledger.finished;
     await drain(arena);
     const found = await listTasks(admin, NAMESPACE);
-    const solved = [...found.values()].filter(({ status }) => status?.solution !== undefined).length;
-    await waitUntil('the watch to have seen every solution', () => sightings.counts.size === solved, {
-      boundMs: 120_000,
-    });
+    const seenAll = await sightings.sawEvery(found);
     await sightings.stop();
-    return report(arena, found, sightings.counts);
+    return report(arena, found, { counts: sightings.counts, seenAll });
   } finally {
     await client.close();
     await admin.close();
@@ -124,28 +122,49 @@ function countSolutions(client: KubeClient, since: string) {
   const seen = new Map<string, string>();
   const stopping = new AbortController();
   let resourceVersion = since;
+  const see = (object: KubeObject): void => {
+    const { metadata, status } = object as unknown as CaptchaTask;
+    const solution = JSON.stringify(status?.solution);
+    if (solution === undefined || seen.get(metadata.name) === solution) return;
+    seen.set(metadata.name, solution);
+    counts.set(metadata.name, (counts.get(metadata.name) ?? 0) + 1);
+  };
+  /** The API server forgot where the watch was; what happened meanwhile shows in a list. */
+  const relist = async (): Promise<void> => {
+    let next: string | undefined;
+    do {
+      const page = await client.list(CAPTCHA_TASK, { namespace: NAMESPACE, limit: 500, continue: next });
+      if (!page.ok) return;
+      for (const item of page.items) see(item);
+      resourceVersion = page.resourceVersion;
+      next = page.continue;
+    } while (next !== undefined);
+  };
   const watch = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
-      await client.watch(CAPTCHA_TASK, {
+      const end = await client.watch(CAPTCHA_TASK, {
         namespace: NAMESPACE,
         resourceVersion,
         signal: stopping.signal,
-        silenceMs: 90_000,
+        silenceMs: 30_000,
         onEvent(_, object) {
           resourceVersion = object.metadata.resourceVersion ?? resourceVersion;
-          const { metadata, status } = object as unknown as CaptchaTask;
-          const solution = JSON.stringify(status?.solution);
-          if (solution === undefined || seen.get(metadata.name) === solution) return;
-          seen.set(metadata.name, solution);
-          counts.set(metadata.name, (counts.get(metadata.name) ?? 0) + 1);
+          see(object);
         },
       });
+      if (end.kind === 'expired') await relist();
       if (!stopping.signal.aborted) await delay(200);
     }
   };
   const watching = watch();
   return {
     counts,
+    /** Whether the watch caught up with what is there. */
+    sawEvery(found: Map<string, CaptchaTask>): Promise<boolean> {
+      const solved = [...found.values()].filter(({ status }) => status?.solution !== undefined).length;
+      const caughtUp = waitUntil('the watch to catch up', () => counts.size === solved, { boundMs: 120_000 });
+      return caughtUp.catch(() => false);
+    },
     async stop(): Promise<void> {
       stopping.abort();
       await watching;
@@ -220,9 +239,14 @@ async function drain({ sidecars }: Arena): Promise<void> {
   }
 }
 
-function report(arena: Arena, found: Map<string, CaptchaTask>, counts: Map<string, number>): TortureReport {
+interface Sightings {
+  counts: Map<string, number>;
+  seenAll: boolean;
+}
+
+function report(arena: Arena, found: Map<string, CaptchaTask>, { counts, seenAll }: Sightings): TortureReport {
   const { ledger, options } = arena;
-  const wrong: string[] = [];
+  const wrong: string[] = seenAll ? [] : [`the watch saw only ${counts.size} tasks being solved`];
   let lost = 0;
   for (let n = 0; n < options.tasks; n++) {
     const value = found.get(`t-${n}`)?.status?.solution?.value;
