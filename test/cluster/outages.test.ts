@@ -76,11 +76,14 @@ describe('the Kubernetes API', () => {
     await waitUntil('40 submitted tasks', async () => {
       return (await tasks()).filter((task) => task.status?.phase === 'Submitted').length === 40;
     });
-    const open = (await simulator.control.ledger()).submissions.filter((one) => one.pingbacks.length === 0);
+    const open = await waitUntil('the provider to have 40 results', async () => {
+      const { submissions } = await simulator.control.ledger();
+      const ready = submissions.filter((one) => one.pingbacks.length === 0 && one.solvedTimeMs !== undefined);
+      return ready.length === 40 ? ready : undefined;
+    });
     await controlPlane.stopApiServer();
     const answers = await Promise.all(open.map((one) => simulator.control.pingback({ id: one.id ?? '' })));
     expect(new Set(answers)).toEqual(new Set([200]));
-    expect(open).toHaveLength(40);
     await controlPlane.startApiServer();
     await untilSolved(40, 90_000);
     const metrics = await scrape(fleet.sidecars[0]?.metricsURL ?? '');

@@ -125,8 +125,11 @@ describe('what a person does meanwhile', () => {
     await world.deleteTask('again');
     await world.apply('again', { script });
     await world.untilPhase('again', 'Submitted');
-    const [old] = await world.submissions('again');
-    expect(await world.simulator.control.pingback({ id: old?.id ?? '' })).toBe(200);
+    const old = await waitUntil('the provider to have the result of the old one', async () => {
+      const [one] = await world.submissions('again');
+      return one?.solvedTimeMs === undefined ? undefined : one;
+    });
+    expect(await world.simulator.control.pingback({ id: old.id ?? '' })).toBe(200);
     expect((await world.task('again')).status?.phase).toBe('Submitted');
   });
 
