@@ -3,8 +3,7 @@
  * dead-letter controller until SIGTERM, then records the replies of calls already sent, gives the Lease back and ends
  * with 0. Wrong configuration ends it with 2.
  */
-import { parseOperatorConfig } from '../ops/config.ts';
-import { describeConfig } from '../ops/config.ts';
+import { describeConfig, parseOperatorConfig } from '../ops/config.ts';
 import { configFaultText, EXIT_CONFIG, runProcess } from '../ops/lifecycle.ts';
 import { createLogger } from '../ops/log.ts';
 import { startOperator } from './operator/start.ts';

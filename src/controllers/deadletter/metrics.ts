@@ -1,6 +1,6 @@
 /**
- * The dead-letter controller's own metrics: gauges computed from its cache at the scrape, its queue under
- * controller-runtime's names, and the results of passes, retries and writes. Names are in `ops/metrics`.
+ * The dead-letter controller's own metrics: gauges computed from its cache at the scrape, and the results of passes,
+ * retries and writes. Its queue is counted by `queue-metrics.ts`; names are in `ops/metrics`.
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { LetterPhase, LetterStage } from '../../api/names.ts';

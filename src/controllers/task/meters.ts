@@ -1,6 +1,6 @@
 /**
- * The task controller's own metrics: gauges computed from its cache at the scrape, its queue under
- * controller-runtime's names, breakers. Names and label lists are in `ops/metrics`.
+ * The task controller's own metrics: gauges computed from its cache at the scrape, and breakers. Its queue is counted
+ * by `queue-metrics.ts`; names and label lists are in `ops/metrics`.
  */
 import type { CaptchaType, TaskPhase } from '../../api/names.ts';
 import type { PackedTask } from '../../core/task/packed.ts';
