@@ -23,6 +23,7 @@ import { queueHooks } from '../queue-metrics.ts';
 import { createOwnKey } from './own-key.ts';
 import { perform } from './perform.ts';
 import { createTimeToLive } from './ttl.ts';
+import { createUnpacking } from './unpacking.ts';
 
 /** As many writes as keep a small API server busy; more would only make its watches lag. */
 const WORKERS = 16;
@@ -40,6 +41,7 @@ export function createContext(options: TaskControllerOptions, reflectors: readon
   const context: TaskContext = {
     options,
     store: createStore({ project: (raw: KubeObject): PackedTask => packTask(raw as unknown as CaptchaTask) }),
+    unpack: createUnpacking(),
     memories: new Map(),
     writer: createStatusWriter({ client, resource: CAPTCHA_TASK }),
     ...createRooms(options, { moment, mayAct, wake: (key) => context.queue.add(key) }),

@@ -13,11 +13,13 @@ import type { KeyRing } from './keys.ts';
 import type { Lanes } from './lanes.ts';
 import type { TaskControllerOptions } from './ports.ts';
 import type { TimeToLive } from './ttl.ts';
+import type { Unpack } from './unpacking.ts';
 import { freshMemory, isBlank } from '../../core/task/memory.ts';
 
 export interface TaskContext {
   readonly options: TaskControllerOptions;
   readonly store: Store<PackedTask>;
+  readonly unpack: Unpack;
   readonly memories: Map<string, TaskMemory>;
   readonly writer: StatusWriter;
   readonly keys: KeyRing;

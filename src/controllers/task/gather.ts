@@ -5,7 +5,6 @@
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { LetterView, Moment, PingbackView, TaskFacts } from '../../core/task/facts.ts';
 import { type TaskMemory, freshMemory, sighted } from '../../core/task/memory.ts';
-import { unpackTask } from '../../core/task/packed.ts';
 import { PERMIT_MS } from '../../core/task/policy.ts';
 import { parseTime } from '../../core/task/times.ts';
 import { type TaskContext, keep } from './context.ts';
@@ -17,7 +16,7 @@ export interface GatheredFacts extends TaskFacts {
 export function gather(context: TaskContext, key: string): GatheredFacts | undefined {
   const packed = context.store.get(key);
   if (packed === undefined) return undefined;
-  const task = unpackTask(packed);
+  const task = context.unpack(packed);
   const { uid, namespace } = task.metadata;
   const moment = context.moment();
   const known = context.memories.get(key);

@@ -6,7 +6,7 @@
  */
 import type { TaskController, TaskControllerOptions } from './ports.ts';
 import { CAPTCHA_TASK } from '../../api/names.ts';
-import { type PackedTask, unpackTask } from '../../core/task/packed.ts';
+import type { PackedTask } from '../../core/task/packed.ts';
 import { type Reflector, startReflector } from '../../kube/reflector.ts';
 import type { Change } from '../../kube/store.ts';
 import { createContext } from './assemble.ts';
@@ -44,7 +44,7 @@ export function startTaskController(options: TaskControllerOptions): TaskControl
     lastActivityMs: () => Math.min(...reflectors.map((reflector) => reflector.lastActivityMs())),
     task(namespace, name) {
       const packed = context.store.get(`${namespace}/${name}`);
-      return packed === undefined ? undefined : unpackTask(packed);
+      return packed === undefined ? undefined : context.unpack(packed);
     },
     async stop({ drainMs }) {
       unsubscribe();
@@ -89,5 +89,6 @@ function left(context: TaskContext, key: string, previous: PackedTask | undefine
   if (memory?.intent?.call !== 'underWay') context.lanes.leave(key);
   context.memories.delete(key);
   context.queue.forget(key);
-  if (context.ownWrite !== key && previous !== undefined && context.mayAct()) context.ttl.left(unpackTask(previous));
+  if (context.ownWrite !== key && previous !== undefined && context.mayAct())
+    context.ttl.left(context.unpack(previous));
 }
