@@ -34,7 +34,7 @@ export function reportTo(metrics: Pick<Metrics, 'inc' | 'observe'>, log: Log): C
 }
 
 function countVerdict(metrics: Pick<Metrics, 'inc' | 'observe'>, verdict: CallbackVerdict): void {
-  if (verdict.kind === 'accepted') {
+  if ('before' in verdict && verdict.before !== undefined && verdict.after !== undefined) {
     for (const step of announce(verdict.before, verdict.after).metrics) countStep(metrics, step);
   }
   if (verdict.kind === 'deadLettered' && verdict.created) {

@@ -37,8 +37,11 @@ export type CallbackVerdict =
   /** The first of its kind; `effect` says what it did to the task: from the copy it was judged by to the one written. */
   | { kind: 'accepted'; effect: 'solved' | 'ended' | 'due'; before: CaptchaTask; after: CaptchaTask }
   | { kind: 'duplicate' }
-  /** Contradicts what is known (another code, another id); the task is due for a poll if it is unfinished. */
-  | { kind: 'conflict' }
+  /**
+   * Contradicts what is known (another code, another id); the task is due for a poll if it is unfinished. `before` and
+   * `after`: what it changed all the same (made the task due, or solved it by a solution Secret that was there).
+   */
+  | { kind: 'conflict'; before?: CaptchaTask; after?: CaptchaTask }
   | { kind: 'late'; why: 'finished' | 'gone' | 'recreated' | 'earlierAttempt' | 'ended' }
   | { kind: 'ignored'; why: 'notReady' | 'unknownAttempt' }
   | { kind: 'deadLettered'; letter: string; stage: LetterStage; created: boolean }
@@ -104,16 +107,17 @@ function* receiveResult(task: CaptchaTask, received: Received, receivedTime: num
     source: 'Callback',
     receivedTime,
   };
-  return verdictOf(yield* deliverResult(result, { now, known: task, onFailure: 'letter' }), task);
+  return verdictOf(yield* deliverResult(result, { now, known: task, onFailure: 'letter' }));
 }
 
-function verdictOf(delivery: Delivery, before: CaptchaTask): CallbackVerdict {
+function verdictOf(delivery: Delivery): CallbackVerdict {
   switch (delivery.kind) {
     case 'applied':
-      return { kind: 'accepted', effect: 'solved', before, after: delivery.task };
+      return { kind: 'accepted', effect: 'solved', before: delivery.before, after: delivery.task };
     case 'duplicate':
+      return { kind: 'duplicate' };
     case 'conflict':
-      return { kind: delivery.kind };
+      return { kind: 'conflict', ...writtenBy(delivery) };
     case 'late':
       return { kind: 'late', why: delivery.why };
     case 'deadLettered':
@@ -123,6 +127,13 @@ function verdictOf(delivery: Delivery, before: CaptchaTask): CallbackVerdict {
       break;
   }
   return { kind: 'retry', error: delivery.error };
+}
+
+function writtenBy({ before, task }: { before?: CaptchaTask; task?: CaptchaTask }): {
+  before?: CaptchaTask;
+  after?: CaptchaTask;
+} {
+  return before === undefined || task === undefined ? {} : { before, after: task };
 }
 
 /** An error word: ends the attempt where the table says so; where only asking again can tell, it is a hint. */

@@ -43,7 +43,8 @@ export function* deliverResult(result: ReceivedResult, options: DeliveryOptions)
   }
   if (written.kind === 'stopped') return yield* settle(written.verdict, result, options.now);
   if (written.kind === 'unavailable') return { kind: 'retry', error: written.error };
-  return { kind: kept.value === result.value ? 'applied' : 'conflict', task: written.task };
+  const { before, task } = written;
+  return { kind: kept.value === result.value ? 'applied' : 'conflict', before, task };
 }
 
 /**
@@ -164,7 +165,7 @@ function* askProvider(task: CaptchaTask, result: ReceivedResult, now: number): P
     return { kind: 'write', status: pollDue(judgement.task, now) };
   });
   if (written.kind === 'unavailable') return { kind: 'retry', error: written.error };
-  if (written.kind === 'written') return { kind: 'conflict', task: written.task };
+  if (written.kind === 'written') return { kind: 'conflict', before: written.before, task: written.task };
   if (written.kind === 'refused') return { kind: 'conflict', task };
   const { verdict } = written;
   return verdict.kind === 'otherId' ? { kind: 'conflict', task: verdict.task } : yield* settle(verdict, result, now);

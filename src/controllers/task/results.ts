@@ -5,12 +5,13 @@
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import type { Performed } from '../loop.ts';
-import { deliverResult } from '../../core/delivery.ts';
+import { type Delivery, type ReceivedResult, deliverResult } from '../../core/delivery.ts';
 import { findInSecret } from '../../core/delivery/solution-secret.ts';
 import { resultDelivered, resultHeld } from '../../core/task/memory.ts';
+import { formatTime } from '../../core/task/times.ts';
 import { runProtocol } from '../../kube/run.ts';
 import { type TaskContext, about, keyOfTask, remember } from './context.ts';
-import { readAgain, taskWritten } from './writes.ts';
+import { readAgain, takeCopy, taskWritten } from './writes.ts';
 
 /** Delivers the result in memory; it stays there until it is durable somewhere, or provably not wanted. */
 export async function deliver(context: TaskContext, task: CaptchaTask, signal: AbortSignal): Promise<Performed> {
@@ -20,21 +21,52 @@ export async function deliver(context: TaskContext, task: CaptchaTask, signal: A
   const options = { now: context.moment().now, known: task, onFailure: 'letter' } as const;
   const delivery = await runProtocol(client, deliverResult(held, options), { signal });
   if (delivery.kind === 'retry') {
-    log.warn('A result cannot be applied yet; it is kept and tried again', {
-      ...about(task),
-      class: delivery.error.class,
-    });
+    const { class: why } = delivery.error;
+    log.warn('A result cannot be applied yet; it is kept and tried again', { ...about(task), class: why });
     return 'failed';
   }
   if (delivery.kind === 'deadLettered' && delivery.created) {
     metrics.inc('captcha_operator_dead_letters_created_total', { stage: delivery.stage });
   }
   remember(context, task, resultDelivered);
-  if (delivery.kind !== 'failed' && delivery.task !== undefined) {
-    taskWritten(context, task, delivery.task as unknown as KubeObject);
+  return await takeDelivered(context, { task, held, delivery }, signal);
+}
+
+interface Delivered {
+  task: CaptchaTask;
+  held: ReceivedResult;
+  delivery: Delivery;
+}
+
+/** Brings the cache up to date, and counts and tells what was written here and nothing else. */
+async function takeDelivered(
+  context: TaskContext,
+  { task, held, delivery }: Delivered,
+  signal: AbortSignal,
+): Promise<Performed> {
+  if ('task' in delivery && delivery.task !== undefined) {
+    const object = delivery.task as unknown as KubeObject;
+    const before = isOwnRepeat(delivery, held) ? task : changedCopy(delivery);
+    if (before === undefined) takeCopy(context, object);
+    else taskWritten(context, before, object);
     return 'changed';
   }
   return (await readAgain(context, task, signal)) ? 'changed' : 'failed';
+}
+
+/** The copy that this delivery wrote over; undefined where somebody else brought the task where it is. */
+function changedCopy(delivery: Delivery): CaptchaTask | undefined {
+  return 'before' in delivery ? delivery.before : undefined;
+}
+
+/**
+ * The very result that this process polled is there already: it wrote it, and the reply of that write was lost. What a
+ * Secret held is not ours to count again: whoever put it there may have written the status, too.
+ */
+function isOwnRepeat(delivery: Delivery, held: ReceivedResult): boolean {
+  if (delivery.kind !== 'duplicate' || held.source !== 'Poll') return false;
+  const { source, receivedTime } = delivery.task.status?.solution ?? {};
+  return source === 'Poll' && receivedTime === formatTime(held.receivedTime);
 }
 
 /** Looks once for a Secret that this task owns; its content is the result. */

@@ -104,7 +104,7 @@ function logTurn({ options: { log } }: TaskContext, before: CaptchaTask, after: 
 }
 
 /** The newest copy goes into the cache, or, once the task is finished, out of it. */
-function takeCopy(context: TaskContext, object: KubeObject): void {
+export function takeCopy(context: TaskContext, object: KubeObject): void {
   const task = object as unknown as CaptchaTask;
   const key = keyOfTask(task);
   context.ownWrite = key;

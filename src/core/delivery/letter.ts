@@ -55,12 +55,17 @@ export function* keepAsLetter(
   );
   if (held.kind === 'overtaken') return held;
   if (held.kind !== 'open') return keep(held.error);
-  const delivery: Delivery = { kind: 'deadLettered', letter: name, ...failure, created, task: held.task };
-  return { kind: 'delivery', delivery };
+  const before = mark.before ?? held.before;
+  const changed = before === undefined ? {} : { before };
+  return {
+    kind: 'delivery',
+    delivery: { kind: 'deadLettered', letter: name, ...failure, created, ...changed, task: held.task },
+  };
 }
 
 type WrittenWhileOpen =
-  | { kind: 'open'; task: CaptchaTask }
+  /** `before`: what was written over, if anything was. */
+  | { kind: 'open'; before?: CaptchaTask; task: CaptchaTask }
   | { kind: 'overtaken'; judgement: Judgement }
   | { kind: 'refused'; error: LetterError }
   | { kind: 'unavailable'; error: LetterError };
@@ -77,7 +82,7 @@ function* writeWhileOpen(
     const status = judgement.kind === 'open' ? statusOf(judgement.task) : undefined;
     return status === undefined ? { kind: 'stop', verdict: judgement } : { kind: 'write', status };
   });
-  if (written.kind === 'written') return { kind: 'open', task: written.task };
+  if (written.kind === 'written') return { kind: 'open', before: written.before, task: written.task };
   if (written.kind !== 'stopped') return { kind: written.kind, error: written.error };
   const { verdict } = written;
   return verdict.kind === 'open' ? verdict : { kind: 'overtaken', judgement: verdict };

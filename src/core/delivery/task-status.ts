@@ -26,7 +26,8 @@ export type Step<Verdict> =
   | { kind: 'stop'; verdict: Verdict };
 
 export type Written<Verdict> =
-  | { kind: 'written'; task: CaptchaTask }
+  /** `before`: the copy that was judged. */
+  | { kind: 'written'; before: CaptchaTask; task: CaptchaTask }
   | { kind: 'stopped'; verdict: Verdict; copy: TaskCopy }
   /** Proved: the API will not take this status from us. */
   | { kind: 'refused'; error: LetterError; copy: TaskCopy }
@@ -78,7 +79,7 @@ function* tryWrite(copy: TaskCopy, status: CaptchaTaskStatus, byPut: boolean): P
   if (copy.task === undefined) return MISSED;
   const request = statusWrite(copy.task, status, byPut);
   const reply = yield request;
-  if (reply.ok) return { kind: 'written', task: reply.object as CaptchaTask };
+  if (reply.ok) return { kind: 'written', before: copy.task, task: reply.object as CaptchaTask };
   const refused = reply.status === 422 || reply.status === 400;
   return endOf(reply, request, copy) ?? { kind: 'missed', refused };
 }

@@ -27,16 +27,20 @@ export interface DeliveryOptions {
   onFailure: 'letter' | 'report';
 }
 
-/** How a delivery ended. Only `retry` and `failed` leave the result with the caller. */
+/**
+ * How a delivery ended. Only `retry` and `failed` leave the result with the caller. `task` is the newest copy that was
+ * seen; `before` is there where this delivery wrote it, and is the copy that it changed: what was not written here is
+ * not for the caller to count or tell.
+ */
 export type Delivery =
-  | { kind: 'applied'; task: CaptchaTask }
+  | { kind: 'applied'; before: CaptchaTask; task: CaptchaTask }
   /** The same result is there already. */
   | { kind: 'duplicate'; task: CaptchaTask }
   /**
    * A different result is there already, or the id is not this attempt's; this result changed nothing. (A solution
    * Secret that was already there may have been brought into status on the way: then `task` is solved by it.)
    */
-  | { kind: 'conflict'; task?: CaptchaTask }
+  | { kind: 'conflict'; before?: CaptchaTask; task?: CaptchaTask }
   /** Finished otherwise, gone, or another uid: proved by a quorum read (or a stale finished copy of the same uid). */
   | { kind: 'late'; why: 'finished' | 'gone' | 'recreated'; task?: CaptchaTask }
   | {
@@ -45,7 +49,8 @@ export type Delivery =
       stage: LetterStage;
       created: boolean;
       error: LetterError;
-      task?: CaptchaTask;
+      before?: CaptchaTask;
+      task: CaptchaTask;
     }
   /** Permanent trouble, with `onFailure: 'report'`. */
   | { kind: 'failed'; stage: LetterStage; error: LetterError }

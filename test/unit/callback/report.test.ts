@@ -52,6 +52,14 @@ test('a solved task counts as a result by callback, with its duration, and is na
   ]);
 });
 
+test('a result that a Secret held already is counted, whatever the callback brought', async () => {
+  const before = aTask().intended(T0).submitted(T0);
+  const after = before.solved(T0 + 3_000).build();
+  hooks.onVerdict({ kind: 'conflict', before: before.build(), after }, claims);
+  hooks.onVerdict({ kind: 'conflict' }, claims);
+  expect(await sample('results_total{source="Callback"}')).toBe(1);
+});
+
 test('a hint is no result', async () => {
   const before = aTask().intended(T0);
   const after = before.submitted(T0).build();

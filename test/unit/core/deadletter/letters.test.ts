@@ -203,7 +203,7 @@ describe('who may act', () => {
 
 describe('what a delivery means for the letter', () => {
   const cases: [string, Delivery, RetryOutcome][] = [
-    ['applied', { kind: 'applied', task: solvedBy('DeadLetter') }, RESOLVED],
+    ['applied', { kind: 'applied', before: aTask().build(), task: solvedBy('DeadLetter') }, RESOLVED],
     ['solved by this letter before it could be told', { kind: 'duplicate', task: solvedBy('DeadLetter') }, RESOLVED],
     ['solved by the same callback again', { kind: 'duplicate', task: solvedBy('Callback') }, SUPERSEDED],
     ['solved by another result', { kind: 'conflict', task: solvedBy('Callback') }, SUPERSEDED],

@@ -1,0 +1,76 @@
+/** What the operator counts of results: its own writes, once, and nobody else's. */
+import { afterEach, expect, test } from 'vitest';
+import type { Solution } from '../../../../src/api/captchatask.ts';
+import type { Metrics } from '../../../../src/ops/metrics.ts';
+import type { Stage } from '../../../support/task-controller.ts';
+import { pollDue, solved } from '../../../../src/core/task/transitions.ts';
+import { formatTime } from '../../../../src/core/task/times.ts';
+import { aTask } from '../../../support/builders.ts';
+import { startStage } from '../../../support/task-controller.ts';
+import { waitUntil } from '../../../support/wait-until.ts';
+
+let stage: Stage;
+afterEach(() => stage.controller.stop({ drainMs: 0 }));
+
+/** A stage with a submitted task, and the sources of the results that were counted. */
+async function submittedTask(): Promise<{ counted: string[]; makeDue(): void }> {
+  const counted: string[] = [];
+  const inc: Metrics['inc'] = (name, labels) => {
+    if (name === 'captcha_operator_results_total') counted.push((labels as { source: string }).source);
+  };
+  stage = await startStage({ metrics: { inc, observe: () => undefined, gauge: () => undefined } });
+  stage.apply(aTask().created(Date.now()));
+  const submitted = await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+  return { counted, makeDue: () => stage.write(pollDue(submitted, Date.now())) };
+}
+
+const isLookedAt = (): Promise<unknown> =>
+  waitUntil('the task to have left the cache', () => stage.controller.task('default', 'login') === undefined);
+
+test('a result that the operator applied is counted', async () => {
+  const { counted, makeDue } = await submittedTask();
+  stage.pollAnswer = () => ({ kind: 'solved', value: 'the-solution' });
+  makeDue();
+  await isLookedAt();
+  expect(counted).toEqual(['Poll']);
+});
+
+test.each(['the-solution', 'another-solution'])(
+  'a poll that meets a task which a callback has solved counts nothing (%s)',
+  async (value) => {
+    const { counted, makeDue } = await submittedTask();
+    stage.pollAnswer = () => {
+      // The callback is first, and the watch has not told of it yet.
+      stage.client.deaf = true;
+      const solution: Solution = {
+        value: 'the-solution',
+        source: 'Callback',
+        attempt: 1,
+        captchaID: '1001',
+        receivedTime: formatTime(Date.now()),
+      };
+      stage.write(solved(stage.task()!, solution, Date.now()));
+      return { kind: 'solved', value };
+    };
+    makeDue();
+    await isLookedAt();
+    expect(counted).toEqual([]);
+    expect(stage.logged.filter((line) => line.startsWith('A task finished'))).toEqual([]);
+  },
+);
+
+test('a result whose write was made but whose reply was lost is counted once', async () => {
+  const { counted, makeDue } = await submittedTask();
+  stage.pollAnswer = () => ({ kind: 'solved', value: 'the-solution' });
+  let lost = 0;
+  stage.client.fate = (request) => {
+    if (request.verb !== 'patchStatus' || lost > 0) return undefined;
+    lost += 1;
+    stage.client.deaf = true;
+    return 'replyLost';
+  };
+  makeDue();
+  await isLookedAt();
+  expect(lost).toBe(1);
+  expect(counted).toEqual(['Poll']);
+});
