@@ -140,6 +140,9 @@ function tick(state: State): void {
   }
   if (mono - state.rereadMono < SECRET_REREAD_MS) return;
   state.rereadMono = mono;
+  for (const apiKey of admit.forgetUnused(all, mono)) {
+    for (const known of [state.pacers, state.threadsAskedMono, state.told]) known.delete(apiKey);
+  }
   options.onBlocked(blocked);
 }
 

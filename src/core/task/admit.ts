@@ -12,6 +12,7 @@ import {
   blockageOf,
   createLane,
   grantOne,
+  isForgotten,
   isUsed,
   joinLane,
   leaveLane,
@@ -165,6 +166,13 @@ export function queuedFor(all: Admission, apiKey: string): string[] {
 export function keysInUse(all: Admission): { apiKey: string; accepted: boolean }[] {
   const used = [...all.lanes].filter(([, lane]) => isUsed(lane));
   return used.map(([apiKey, { accepted }]) => ({ apiKey, accepted }));
+}
+
+/** Forgets keys that nobody has used for a while: a Secret was changed or its tasks are gone. Returns which. */
+export function forgetUnused(all: Admission, mono: number): string[] {
+  const forgotten = [...all.lanes].filter(([, lane]) => isForgotten(lane, mono)).map(([apiKey]) => apiKey);
+  for (const apiKey of forgotten) all.lanes.delete(apiKey);
+  return forgotten;
 }
 
 /** Breakers that are not closed, by reason. */

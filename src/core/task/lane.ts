@@ -14,6 +14,8 @@ import { PERMIT_MS } from './policy.ts';
 const STUCK_MS = 2_000;
 /** How long polls rest after an answer about load that names no time. */
 const BUSY_POLL_PAUSE_MS = 10_000;
+/** A lane that nobody uses for so long is forgotten, and what is known of its key with it. */
+const FORGET_MS = 10 * 60_000;
 
 interface Ticket {
   key: string;
@@ -46,6 +48,8 @@ export interface Lane {
   breaker: Breaker | undefined;
   lastTurnMono: number;
   pollsPausedUntil: number;
+  /** When it was first seen without anybody in it. */
+  unusedSinceMono: number | undefined;
 }
 
 export function createLane(around: Surroundings): Lane {
@@ -62,6 +66,7 @@ export function createLane(around: Surroundings): Lane {
     breaker: undefined,
     lastTurnMono: -Infinity,
     pollsPausedUntil: -Infinity,
+    unusedSinceMono: undefined,
   };
 }
 
@@ -150,6 +155,14 @@ export function blockageOf(lane: Lane, mono: number): Blockage | undefined {
 /** Whether anybody waits, calls or holds a permit. */
 export function isUsed(lane: Lane): boolean {
   return lane.tickets.size + lane.granted.size + lane.permits.size > 0;
+}
+
+/** Whether its key can be forgotten; asked now and then. A key that still rests is not. */
+export function isForgotten(lane: Lane, mono: number): boolean {
+  if (isUsed(lane)) lane.unusedSinceMono = undefined;
+  else lane.unusedSinceMono ??= mono;
+  const rests = (lane.breaker?.untilMono ?? 0) > mono || lane.pollsPausedUntil > mono;
+  return !rests && mono - (lane.unusedSinceMono ?? mono) >= FORGET_MS;
 }
 
 function oldest(lane: Lane): Ticket | undefined {

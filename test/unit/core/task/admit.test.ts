@@ -269,3 +269,42 @@ test('whatever happens, the limits hold and nobody waits for ever', () => {
     { numRuns: 500 },
   );
 });
+
+describe('a key that nobody uses any more', () => {
+  const MINUTE = 60_000;
+  test('is forgotten after ten minutes, with the breaker that would be reported for ever', () => {
+    const all = admission();
+    joinMany(all, 1);
+    callOnce(all, WRONG_KEY, 0);
+    admit.leaveAll(all);
+    expect(admit.forgetUnused(all, MINUTE)).toEqual([]);
+    expect(admit.openBreakers(all).keyRejected).toBe(1);
+    expect(admit.forgetUnused(all, 11 * MINUTE)).toEqual(['k']);
+    expect(admit.openBreakers(all).keyRejected).toBe(0);
+  });
+  test('is kept while a task waits, calls or holds a permit, and while it rests', () => {
+    const all = admission();
+    joinMany(all, 2, 'waiting');
+    admit.holdPermit(all, 'held0', 'held', 60 * MINUTE);
+    joinMany(all, 1, 'resting', 0);
+    const rests: SubmitOutcome = { ...WRONG_KEY, retryAfterMs: 30 * MINUTE };
+    for (const key of admit.pump(all, 0)) {
+      if (key === 'resting0') admit.called(all, key, rests, moment(0));
+    }
+    expect(admit.forgetUnused(all, 0)).toEqual([]);
+    expect(admit.forgetUnused(all, 20 * MINUTE)).toEqual([]);
+    expect(admit.forgetUnused(all, 31 * MINUTE)).toEqual(['resting']);
+  });
+  test('counts its ten minutes anew after each use', () => {
+    const all = admission();
+    joinMany(all, 1);
+    callOnce(all, ACCEPTED, 0);
+    admit.returnPermit(all, 'k0');
+    admit.forgetUnused(all, MINUTE);
+    joinMany(all, 1);
+    admit.forgetUnused(all, 9 * MINUTE);
+    admit.leaveAll(all);
+    expect(admit.forgetUnused(all, 15 * MINUTE)).toEqual([]);
+    expect(admit.forgetUnused(all, 25 * MINUTE)).toEqual(['k']);
+  });
+});
