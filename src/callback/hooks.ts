@@ -5,6 +5,7 @@
  * Nothing that passes here holds a token, a code or free text from a request, except the tasks in a verdict: of those
  * only namespace, name, uid and attempt may be shown, and only in the log.
  */
+import type { LetterStage } from '../api/names.ts';
 import type { CallbackVerdict } from '../core/callback.ts';
 import type { TokenClaims } from '../core/token.ts';
 
@@ -48,6 +49,8 @@ export interface CallbackHooks {
   onAnswered(durationMs: number): void;
   /** The verdict behind a result, for the log and for counters beside `callbacks_total`. */
   onVerdict(verdict: CallbackVerdict, claims: TokenClaims): void;
+  /** A dead letter was created; its delivery may still have to be tried again. */
+  onLetterCreated(stage: LetterStage): void;
   /** `code` is a system error code (`ENOSPC`) or a stable word of ours. */
   onSpoolFault(fault: SpoolFault, code: string): void;
   /** A bug: something threw where nothing may. The name of the error's class only. */

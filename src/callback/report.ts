@@ -25,6 +25,7 @@ export function reportTo(metrics: Pick<Metrics, 'inc' | 'observe'>, log: Log): C
       countVerdict(metrics, verdict);
       logVerdict(log, verdict, claims);
     },
+    onLetterCreated: (stage) => metrics.inc('captcha_operator_dead_letters_created_total', { stage }),
     onSpoolFault(fault, code) {
       metrics.inc('captcha_operator_spool_faults_total', { fault: snakeCase(fault) });
       logSpoolFault(fault, code);
@@ -36,9 +37,6 @@ export function reportTo(metrics: Pick<Metrics, 'inc' | 'observe'>, log: Log): C
 function countVerdict(metrics: Pick<Metrics, 'inc' | 'observe'>, verdict: CallbackVerdict): void {
   if ('before' in verdict && verdict.before !== undefined && verdict.after !== undefined) {
     for (const step of announce(verdict.before, verdict.after).metrics) countStep(metrics, step);
-  }
-  if (verdict.kind === 'deadLettered' && verdict.created) {
-    metrics.inc('captcha_operator_dead_letters_created_total', { stage: verdict.stage });
   }
 }
 

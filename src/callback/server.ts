@@ -5,7 +5,8 @@
  */
 import type { RequestListener } from 'node:http';
 import type { KubeClient } from '../kube/client.ts';
-import { runProtocol } from '../kube/run.ts';
+import { stageOfCreated } from '../core/deadletter/announce.ts';
+import { type RunOptions, runProtocol } from '../kube/run.ts';
 import { createApiHealth } from './api-health.ts';
 import { createApp } from './app.ts';
 import { createDrainer } from './drainer.ts';
@@ -54,7 +55,12 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
   const limits: Limits = { ...LIMITS, ...options.limits };
   const { keys, client, hooks } = options;
   const health = createApiHealth();
-  const run: RunCallbackProtocol = (protocol, signal) => runProtocol(client, protocol, { signal });
+  const countLetters: RunOptions['onObject'] = (_object, request) => {
+    const stage = stageOfCreated(request);
+    if (stage !== undefined) hooks.onLetterCreated(stage);
+  };
+  const run: RunCallbackProtocol = (protocol, signal) =>
+    runProtocol(client, protocol, { signal, onObject: countLetters });
   const spool = createSpool({
     directory: options.spoolDir,
     maxBytes: limits.spoolBytes,

@@ -44,7 +44,7 @@ export type CallbackVerdict =
   | { kind: 'conflict'; before?: CaptchaTask; after?: CaptchaTask }
   | { kind: 'late'; why: 'finished' | 'gone' | 'recreated' | 'earlierAttempt' | 'ended' }
   | { kind: 'ignored'; why: 'notReady' | 'unknownAttempt' }
-  | { kind: 'deadLettered'; letter: string; stage: LetterStage; created: boolean }
+  | { kind: 'deadLettered'; letter: string; stage: LetterStage }
   /** Nothing durable happened: keep the callback and try again. */
   | { kind: 'retry'; error: LetterError };
 
@@ -121,7 +121,7 @@ function verdictOf(delivery: Delivery): CallbackVerdict {
     case 'late':
       return { kind: 'late', why: delivery.why };
     case 'deadLettered':
-      return { kind: 'deadLettered', letter: delivery.letter, stage: delivery.stage, created: delivery.created };
+      return { kind: 'deadLettered', letter: delivery.letter, stage: delivery.stage };
     case 'failed':
     case 'retry':
       break;

@@ -84,6 +84,7 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
       onResult: (result) => results.push(result),
       onAnswered: () => undefined,
       onVerdict: () => undefined,
+      onLetterCreated: () => undefined,
       onSpoolFault: (fault, code) => faults.push({ fault, code }),
       onCrash: (place, name) => crashes.push(`${place}: ${name}`),
     },

@@ -46,6 +46,7 @@ const server = await startCallbackServer({
     onResult: () => undefined,
     onAnswered: () => undefined,
     onVerdict: () => undefined,
+    onLetterCreated: () => undefined,
     onSpoolFault: (fault, code) => process.send?.({ fault: `${fault} ${code}` }),
     onCrash: (place, name) => process.send?.({ fault: `crash in ${place}: ${name}` }),
   },

@@ -5,6 +5,7 @@
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import type { Performed } from '../loop.ts';
+import { stageOfCreated } from '../../core/deadletter/announce.ts';
 import { type Delivery, type ReceivedResult, deliverResult } from '../../core/delivery.ts';
 import { findInSecret } from '../../core/delivery/solution-secret.ts';
 import { resultDelivered, resultHeld } from '../../core/task/memory.ts';
@@ -19,14 +20,17 @@ export async function deliver(context: TaskContext, task: CaptchaTask, signal: A
   if (held === undefined) return 'changed';
   const { client, metrics, log } = context.options;
   const options = { now: context.moment().now, known: task, onFailure: 'letter' } as const;
-  const delivery = await runProtocol(client, deliverResult(held, options), { signal });
+  const delivery = await runProtocol(client, deliverResult(held, options), {
+    signal,
+    onObject(_object, request) {
+      const stage = stageOfCreated(request);
+      if (stage !== undefined) metrics.inc('captcha_operator_dead_letters_created_total', { stage });
+    },
+  });
   if (delivery.kind === 'retry') {
     const { class: why } = delivery.error;
     log.warn('A result cannot be applied yet; it is kept and tried again', { ...about(task), class: why });
     return 'failed';
-  }
-  if (delivery.kind === 'deadLettered' && delivery.created) {
-    metrics.inc('captcha_operator_dead_letters_created_total', { stage: delivery.stage });
   }
   remember(context, task, resultDelivered);
   return await takeDelivered(context, { task, held, delivery }, signal);

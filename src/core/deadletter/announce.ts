@@ -3,8 +3,10 @@
  * from the change alone, so that nothing is told twice; sent by the controller. A failed retry is no event: status
  * shows it, and thirty of them would hide what matters.
  */
-import type { DeadLetterStatus } from '../../api/deadletter.ts';
+import type { DeadLetter, DeadLetterStatus } from '../../api/deadletter.ts';
+import type { LetterStage } from '../../api/names.ts';
 import type { Letter } from './facts.ts';
+import { DEAD_LETTER } from '../../api/names.ts';
 import { REASON_MESSAGES } from '../task/conditions.ts';
 
 export interface HoldEvent {
@@ -20,6 +22,16 @@ export interface LetterEvent {
   action: 'Retry' | 'Redrive';
   /** The condition's own stable words. */
   note: string;
+}
+
+/** The stage of the letter that a request created; asked when it was answered, whatever becomes of the delivery. */
+export function stageOfCreated(request: {
+  verb: string;
+  resource: { plural: string };
+  object?: object;
+}): LetterStage | undefined {
+  if (request.verb !== 'create' || request.resource.plural !== DEAD_LETTER.plural) return undefined;
+  return (request.object as DeadLetter).spec.stage;
 }
 
 /**

@@ -59,7 +59,7 @@ export function* keepAsLetter(
   const changed = before === undefined ? {} : { before };
   return {
     kind: 'delivery',
-    delivery: { kind: 'deadLettered', letter: name, ...failure, created, ...changed, task: held.task },
+    delivery: { kind: 'deadLettered', letter: name, ...failure, ...changed, task: held.task },
   };
 }
 

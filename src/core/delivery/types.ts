@@ -47,7 +47,6 @@ export type Delivery =
       kind: 'deadLettered';
       letter: string;
       stage: LetterStage;
-      created: boolean;
       error: LetterError;
       before?: CaptchaTask;
       task: CaptchaTask;

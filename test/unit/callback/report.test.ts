@@ -3,7 +3,6 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { CALLBACK_RESULTS } from '../../../src/callback/hooks.ts';
 import type { CallbackHooks } from '../../../src/callback/hooks.ts';
 import { reportTo } from '../../../src/callback/report.ts';
-import type { CallbackVerdict } from '../../../src/core/callback.ts';
 import { createMetrics } from '../../../src/ops/metrics.ts';
 import type { Metrics } from '../../../src/ops/metrics.ts';
 import { T0, aTask } from '../../support/builders.ts';
@@ -68,9 +67,8 @@ test('a hint is no result', async () => {
 });
 
 test('a dead letter is counted by whoever created it', async () => {
-  const letter: CallbackVerdict = { kind: 'deadLettered', letter: 'l', stage: 'WriteSecret', created: true };
-  hooks.onVerdict(letter, claims);
-  hooks.onVerdict({ ...letter, created: false }, claims);
+  hooks.onLetterCreated('WriteSecret');
+  hooks.onVerdict({ kind: 'deadLettered', letter: 'l', stage: 'WriteSecret' }, claims);
   expect(await sample('dead_letters_created_total{stage="WriteSecret"}')).toBe(1);
 });
 

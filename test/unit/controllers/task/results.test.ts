@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { Solution } from '../../../../src/api/captchatask.ts';
 import type { Metrics } from '../../../../src/ops/metrics.ts';
 import type { Stage } from '../../../support/task-controller.ts';
+import { SECRET } from '../../../../src/api/names.ts';
 import { pollDue, solved } from '../../../../src/core/task/transitions.ts';
 import { formatTime } from '../../../../src/core/task/times.ts';
 import { aTask } from '../../../support/builders.ts';
@@ -12,14 +13,15 @@ import { waitUntil } from '../../../support/wait-until.ts';
 let stage: Stage;
 afterEach(() => stage.controller.stop({ drainMs: 0 }));
 
-/** A stage with a submitted task, and the sources of the results that were counted. */
-async function submittedTask(): Promise<{ counted: string[]; makeDue(): void }> {
+/** A stage with a submitted task, and what was counted: sources of results, stages of letters. */
+async function submittedTask(task = aTask()): Promise<{ counted: string[]; makeDue(): void }> {
   const counted: string[] = [];
   const inc: Metrics['inc'] = (name, labels) => {
     if (name === 'captcha_operator_results_total') counted.push((labels as { source: string }).source);
+    if (name === 'captcha_operator_dead_letters_created_total') counted.push((labels as { stage: string }).stage);
   };
   stage = await startStage({ metrics: { inc, observe: () => undefined, gauge: () => undefined } });
-  stage.apply(aTask().created(Date.now()));
+  stage.apply(task.created(Date.now()));
   const submitted = await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
   return { counted, makeDue: () => stage.write(pollDue(submitted, Date.now())) };
 }
@@ -73,4 +75,16 @@ test('a result whose write was made but whose reply was lost is counted once', a
   await isLookedAt();
   expect(lost).toBe(1);
   expect(counted).toEqual(['Poll']);
+});
+
+test('a dead letter is counted when it is created, although its confirmation fails and comes again', async () => {
+  const { counted, makeDue } = await submittedTask(aTask().spec({ solutionSecretName: 'not-ours' }));
+  stage.api.seed(SECRET.plural, { metadata: { name: 'not-ours' }, data: {} });
+  stage.pollAnswer = () => ({ kind: 'solved', value: 'the-solution' });
+  let patches = 0;
+  stage.client.fate = (request) => (request.verb === 'patchStatus' && ++patches === 2 ? 'notSent' : undefined);
+  makeDue();
+  await stage.until('confirmed', ({ status }) => status?.deadLetter?.confirmed === true);
+  expect(patches).toBeGreaterThan(2);
+  expect(counted).toEqual(['WriteSecret']);
 });

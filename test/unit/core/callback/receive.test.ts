@@ -99,7 +99,7 @@ describe('a result', () => {
   test('that the API refuses for good becomes a dead letter', () => {
     const task = seed(submittedTask());
     api.faults.push(forbidsSolutions);
-    expect(receive(task)).toMatchObject({ kind: 'deadLettered', stage: 'ApplyCallback', created: true });
+    expect(receive(task)).toMatchObject({ kind: 'deadLettered', stage: 'ApplyCallback' });
     expect(api.all(DEAD_LETTER.plural)).toHaveLength(1);
   });
 });

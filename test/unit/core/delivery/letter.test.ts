@@ -52,7 +52,7 @@ const plain = (): ModelApi => world(aTask().intended().submitted().build());
 describe('a result that cannot be applied', () => {
   it('marks the task, creates the letter and confirms the mark, in this order', () => {
     const api = world();
-    expect(deliver(api)).toMatchObject({ kind: 'deadLettered', created: true, stage: 'WriteSecret' });
+    expect(deliver(api)).toMatchObject({ kind: 'deadLettered', stage: 'WriteSecret' });
     expect(written(api)).toEqual(['patchStatus captchatasks', 'create deadletters', 'patchStatus captchatasks']);
     const [letter] = letters(api);
     expect(task(api).status?.deadLetter).toEqual({
@@ -92,16 +92,16 @@ describe('a result that cannot be applied', () => {
     api.faults.push((request) => {
       if (!creates(request)) return undefined;
       api.faults = [];
-      expect(deliver(api)).toMatchObject({ kind: 'deadLettered', created: true });
+      expect(deliver(api)).toMatchObject({ kind: 'deadLettered' });
       return undefined;
     });
-    expect(deliver(api)).toMatchObject({ kind: 'deadLettered', created: false });
+    expect(deliver(api)).toMatchObject({ kind: 'deadLettered' });
     expect(letters(api)).toHaveLength(1);
   });
   it('costs no write when it comes again and is held already', () => {
     const api = world();
     deliver(api);
-    expect(deliver(api)).toMatchObject({ kind: 'deadLettered', created: false });
+    expect(deliver(api)).toMatchObject({ kind: 'deadLettered' });
     expect(api.writes).toHaveLength(3);
   });
   it('adopts the id of a submission whose answer has not come, with the mark', () => {
@@ -177,12 +177,12 @@ describe('the mark', () => {
     const api = world();
     deliver(api);
     setLetter(api, { phase: 'Abandoned' });
-    expect(deliver(api)).toMatchObject({ kind: 'deadLettered', created: false });
+    expect(deliver(api)).toMatchObject({ kind: 'deadLettered' });
   });
   it('goes to the newest letter', () => {
     const api = world();
     deliver(api);
-    expect(deliver(api, received({ value: 'solution-b' }))).toMatchObject({ kind: 'deadLettered', created: true });
+    expect(deliver(api, received({ value: 'solution-b' }))).toMatchObject({ kind: 'deadLettered' });
     const newest = letters(api).find((letter) => letter.spec.payload.code === 'solution-b');
     expect(task(api).status?.deadLetter).toMatchObject({ name: newest?.metadata.name, confirmed: true });
   });
@@ -197,7 +197,7 @@ describe('the mark', () => {
     const before = task(api).metadata.resourceVersion;
     api.remove('deadletters', letters(api)[0]!.metadata.name);
     const later = runModel(api, deliverResult(received(), { now: NOW + 1_000, onFailure: 'letter' }));
-    expect(later).toMatchObject({ kind: 'deadLettered', created: true });
+    expect(later).toMatchObject({ kind: 'deadLettered' });
     expect(task(api).metadata.resourceVersion).not.toBe(before);
   });
   it('is not written on a task that finished meanwhile', () => {
