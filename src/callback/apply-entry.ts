@@ -50,10 +50,7 @@ async function applyRecord(options: ApplyOptions, record: SpoolRecord, stopped: 
     hooks.onSpoolFault('damaged', 'token');
     return 'settled';
   }
-  const verdict = await run(
-    protocolFor(record, claims),
-    AbortSignal.any([stopped, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
-  );
+  const verdict = await run(protocolFor(record, claims), { signal: stopped, withinMs: CALL_TIMEOUT_MS });
   if (verdict.kind === 'retry') return isUnavailable(verdict) ? 'unavailable' : 'failed';
   hooks.onVerdict(verdict, claims);
   if (record.kind === 'callback') hooks.onResult(resultOf(verdict));

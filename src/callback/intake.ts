@@ -22,10 +22,10 @@ import type { Limits } from './limits.ts';
 import { createPlaces } from './places.ts';
 import type { SpoolEntry, SpoolWriter } from './spool/types.ts';
 
-/** Runs a callback protocol against the API; an aborted call shows up as a transient reply. */
+/** Runs a callback protocol against the API; a call that was aborted or out of time shows up as a transient reply. */
 export type RunCallbackProtocol = (
   protocol: Protocol<CallbackVerdict>,
-  signal: AbortSignal,
+  options: { withinMs: number; signal?: AbortSignal },
 ) => Promise<CallbackVerdict>;
 
 export interface Incoming {
@@ -100,7 +100,7 @@ function createAttempts({ run, health, hooks, limits }: IntakeOptions, stopping:
     if (!(await places.enter(limits.apiBudgetMs))) return undefined;
     try {
       const protocol = receiveCallback(claims, callback, { now: Date.now(), receivedTime });
-      const verdict = await run(protocol, AbortSignal.any([stopping, AbortSignal.timeout(ATTEMPT_TIMEOUT_MS)]));
+      const verdict = await run(protocol, { signal: stopping, withinMs: ATTEMPT_TIMEOUT_MS });
       if (verdict.kind !== 'retry') health.succeeded();
       else if (isUnavailable(verdict)) health.failed();
       return verdict;

@@ -37,7 +37,7 @@ export function createPollRequests(options: PollRequestOptions): PollRequests {
     const verdict =
       underWay.size >= MAX_AT_ONCE
         ? { kind: 'retry' as const }
-        : await run(makePollDue(claims, now()), AbortSignal.timeout(CALL_TIMEOUT_MS));
+        : await run(makePollDue(claims, now()), { withinMs: CALL_TIMEOUT_MS });
     // A full or broken spool reports itself; the poll fallback still finds this task, only later.
     if (verdict.kind === 'retry')
       await spool.append({ kind: 'due', token, receivedTime: now() }).catch(() => undefined);

@@ -59,8 +59,8 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
     const stage = stageOfCreated(request);
     if (stage !== undefined) hooks.onLetterCreated(stage);
   };
-  const run: RunCallbackProtocol = (protocol, signal) =>
-    runProtocol(client, protocol, { signal, onObject: countLetters });
+  const run: RunCallbackProtocol = (protocol, options) =>
+    runProtocol(client, protocol, { ...options, onObject: countLetters });
   const spool = createSpool({
     directory: options.spoolDir,
     maxBytes: limits.spoolBytes,

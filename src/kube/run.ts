@@ -7,8 +7,8 @@ import type { ApiReply, ApiRequest, KubeObject } from './types.ts';
 
 export interface RunOptions {
   signal?: AbortSignal | undefined;
-  /** Deadline of each request. */
-  timeoutMs?: number | undefined;
+  /** Deadline of all requests together; without it each has its own. */
+  withinMs?: number | undefined;
   /** Every object that a read or write returned, before the protocol goes on: the caller puts it in its store. */
   onObject?(object: KubeObject, request: ApiRequest): void;
 }
@@ -19,10 +19,12 @@ export async function runProtocol<Verdict>(
   protocol: Generator<ApiRequest, Verdict, ApiReply>,
   options: RunOptions = {},
 ): Promise<Verdict> {
-  const { signal, timeoutMs, onObject } = options;
+  const { signal, withinMs, onObject } = options;
+  const untilMs = withinMs === undefined ? undefined : performance.now() + withinMs;
   let step = protocol.next();
   while (!step.done) {
     const request = step.value;
+    const timeoutMs = untilMs === undefined ? undefined : Math.max(1, untilMs - performance.now());
     const reply = await client.execute(request, { signal, timeoutMs });
     if (onObject !== undefined && reply.ok && request.verb !== 'delete') onObject(reply.object as KubeObject, request);
     step = protocol.next(reply);

@@ -37,6 +37,8 @@ export type Performed =
   | { kind: 'again'; why: string; retry?: Retry };
 
 const REQUEST_TIMEOUT_MS = 15_000;
+/** For all requests of one retry: a few, and some of them again where somebody else writes meanwhile. */
+const RETRY_TIMEOUT_MS = 30_000;
 
 export async function perform(
   effect: LetterEffect,
@@ -86,7 +88,7 @@ async function retry(letter: Letter, context: Performer, signal: AbortSignal): P
   const protocol = retryLetter(letter.metadata, { now: context.now(), random: context.random(), policy, exists });
   const made = await runProtocol(client, protocol, {
     signal,
-    timeoutMs: REQUEST_TIMEOUT_MS,
+    withinMs: RETRY_TIMEOUT_MS,
     onObject(object, request) {
       if (request.resource.plural === DEAD_LETTER.plural) store.put(object);
       if (request.resource.plural === CAPTCHA_TASK.plural && request.verb !== 'get') onTaskWritten(asTask(object));

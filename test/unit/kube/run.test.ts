@@ -1,5 +1,5 @@
 /** The interpreter of protocols: each request once, each reply back, the verdict out. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { runProtocol } from '../../../src/kube/run.ts';
 import type { ApiReply, ApiRequest } from '../../../src/kube/types.ts';
 
@@ -36,6 +36,22 @@ test('sends what the protocol yields, in order, and returns its verdict', async 
     onObject: (object, request) => seen.push([object.metadata.name, request.verb]),
   });
   expect([verdict, names, seen]).toEqual([['ok', 'Timeout'], ['a', 'b'], [['a', 'get']]]);
+});
+
+test('gives each request what is left of the time of all', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  const given: (number | undefined)[] = [];
+  const client = {
+    execute: async (_request: ApiRequest, options?: { timeoutMs?: number | undefined }): Promise<ApiReply> => {
+      given.push(options?.timeoutMs);
+      vi.advanceTimersByTime(400);
+      return { ok: true, object: {} };
+    },
+  };
+  await runProtocol(client, protocolOf([get('a'), get('b'), get('c'), get('d')]), { withinMs: 1_000 });
+  await runProtocol(client, protocolOf([get('a')]));
+  vi.useRealTimers();
+  expect(given).toEqual([1_000, 600, 200, 1, undefined]);
 });
 
 test('does not take the answer of a delete for an object', async () => {
