@@ -50,11 +50,11 @@ const CPU_SECONDS = 'process_cpu_seconds_total';
 
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
-  const counters = new Map<string, Counter>();
-  const histograms = new Map<string, Histogram>();
+  const counters = new Map<string, Recorder>();
+  const histograms = new Map<string, Recorder>();
   const gauges = new Map<string, CollectAny[]>();
-  const counter = (name: MetricName): Counter => lazily(counters, name, () => createCounter(registry, name, options));
-  const histogram = (name: MetricName): Histogram =>
+  const counter = (name: MetricName): Recorder => lazily(counters, name, () => createCounter(registry, name, options));
+  const histogram = (name: MetricName): Recorder =>
     lazily(histograms, name, () => createHistogram(registry, name, options));
   for (const [name, row] of Object.entries(METRICS) as [MetricName, MetricRow][]) {
     if (name === CPU_SECONDS || (row.in !== 'both' && row.in !== options.process)) continue;
@@ -63,14 +63,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   }
   const metrics: Omit<Metrics, 'stop'> = {
     contentType: registry.contentType,
-    inc(name, labels, by = 1) {
-      const known = withinLists(METRICS[name], labels as Labels);
-      if (known !== undefined) counter(name).inc(known, by);
-    },
-    observe(name, labels, value) {
-      const known = withinLists(METRICS[name], labels as Labels);
-      if (known !== undefined) histogram(name).observe(known, value);
-    },
+    inc: (name, labels, by = 1) => counter(name)(labels as Labels, by),
+    observe: (name, labels, value) => histogram(name)(labels as Labels, value),
     gauge(name, collect) {
       const collectors = lazily(gauges, name, () => registerGauge(registry, name, options));
       collectors.push(collect as CollectAny);
@@ -90,14 +84,52 @@ function lazily<T>(made: Map<string, T>, name: string, make: () => T): T {
   return found;
 }
 
-function createCounter(registry: Registry, name: MetricName, { process }: MetricsOptions): Counter {
+/** Takes one step of a counter or one observation of a histogram. */
+type Recorder = (labels: Labels, value: number) => void;
+
+/** Counted here and handed over at the scrape: every step through the library costs a hash of its labels. */
+function createCounter(registry: Registry, name: MetricName, { process }: MetricsOptions): Recorder {
   const row: MetricRow = METRICS[name];
-  const made = new Counter({ name, help: row.help, labelNames: Object.keys(row.labels), registers: [registry] });
-  for (const labels of combinations(row, process)) made.inc(labels, 0);
-  return made;
+  const cells = createCells(row, process, (labels) => ({ labels, sum: 0 }));
+  const made: Counter = new Counter({
+    name,
+    help: row.help,
+    labelNames: Object.keys(row.labels),
+    registers: [registry],
+    collect: () => {
+      made.reset();
+      for (const { labels, sum } of cells.all()) made.inc(labels, sum);
+    },
+  });
+  return (labels, by) => {
+    const cell = cells.of(labels);
+    if (cell !== undefined) cell.sum += by;
+  };
 }
 
-function createHistogram(registry: Registry, name: MetricName, { process }: MetricsOptions): Histogram {
+interface Cells<T> {
+  /** Undefined where a value lies outside its list and the list has no `other`. */
+  of(labels: Labels): T | undefined;
+  all(): Iterable<T>;
+}
+
+/** One cell for each combination of labels, from the start for those that can occur. */
+function createCells<T>(row: MetricRow, process: MetricsOptions['process'], make: (labels: Labels) => T): Cells<T> {
+  const names = Object.keys(row.labels);
+  const keyOf = (labels: Labels): string => names.map((name) => labels[name]).join('\n');
+  const cells = new Map(combinations(row, process).map((labels) => [keyOf(labels), make(labels)]));
+  return {
+    all: () => cells.values(),
+    of(labels) {
+      const known = cells.get(keyOf(labels));
+      if (known !== undefined) return known;
+      const within = withinLists(row, labels);
+      return within === undefined ? undefined : lazily(cells, keyOf(within), () => make(within));
+    },
+  };
+}
+
+function createHistogram(registry: Registry, name: MetricName, { process }: MetricsOptions): Recorder {
   const row: MetricRow = METRICS[name];
   const made = new Histogram({
     name,
@@ -106,8 +138,14 @@ function createHistogram(registry: Registry, name: MetricName, { process }: Metr
     buckets: [...(row.buckets ?? [])],
     registers: [registry],
   });
-  for (const labels of combinations(row, process)) made.zero(labels);
-  return made;
+  const cells = createCells(row, process, (labels) => {
+    made.zero(labels);
+    return labels;
+  });
+  return (labels, value) => {
+    const known = cells.of(labels);
+    if (known !== undefined) made.observe(known, value);
+  };
 }
 
 type SetAny = (labels: Labels, value: number) => void;

@@ -105,11 +105,15 @@ async function untilAnswered(control: SimulatorControl, fleet: Fleet, tasks: num
   const deadlineMs = performance.now() + 600_000;
   for (;;) {
     const answered = (await control.totals()).pingbacksAnswered200;
-    const spooled = total(await scrape(fleet.sidecars[0]?.metricsURL ?? ''), 'captcha_operator_spool_records');
-    if (answered >= tasks && spooled === 0) return;
+    // Scraping costs the sidecar, so it is left alone until it may be done.
+    if (answered >= tasks && (await spooledRecords(fleet)) === 0) return;
     if (performance.now() > deadlineMs) throw new Error(`bench drain: only ${answered} of ${tasks} callbacks came`);
     await delay(100);
   }
+}
+
+async function spooledRecords(fleet: Fleet): Promise<number> {
+  return total(await scrape(fleet.sidecars[0]?.metricsURL ?? ''), 'captcha_operator_spool_records');
 }
 
 async function expectSolved(admin: Admin, tasks: number): Promise<void> {

@@ -39,7 +39,10 @@ export function gather(context: TaskContext, key: string): GatheredFacts | undef
     key: context.keys.view(task),
     lane,
     letter,
-    pingback: lane.ticket === 'granted' ? pingbackOf(context, task) : { kind: 'none' },
+    // Signing costs; only the one turn that writes an intent asks for it.
+    get pingback() {
+      return pingbackOf(context, task);
+    },
     intentName: `${context.options.identity}/${context.intents + 1}`,
     mayWriteWaiting: context.waitingWrites < MAX_WAITING_WRITES,
   };
