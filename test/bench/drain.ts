@@ -52,7 +52,7 @@ async function measureRaw({ controlPlane, admin }: BenchWorld, count: number): P
   const token = controlPlane.tokenOf(OPERATOR);
   const usage = startUsage(serverPids(controlPlane));
   const figures = await writeRaw(tasks, { serverURL, ca: readFileSync(caFile, 'utf8'), token, inFlight: IN_FLIGHT });
-  return { ...figures, cpu: usage() };
+  return { ...figures, cpu: { ...usage(), client: figures.clientMs } };
 }
 
 function serverPids(controlPlane: ControlPlane): Record<string, number> {
@@ -138,6 +138,7 @@ function printFigures(raw: Figures, drained: Figures, tasks: number): void {
     ['status writes/s ÷ raw', (perSecond(drained) / perSecond(raw)).toFixed(2), '≥ 0.88'],
     ['status writes per task', (drained.writes / tasks).toFixed(2), '≤ 3'],
     ['server CPU per write, raw (ms)', server(raw).toFixed(2), ''],
+    ['raw client CPU per write (ms)', ((raw.cpu['client'] ?? 0) / raw.writes).toFixed(2), ''],
     ['server CPU per write ÷ raw', (server(drained) / server(raw)).toFixed(2), '≤ 1.10'],
     ['operator + sidecar CPU per task (ms)', own.toFixed(2), '≤ 0.8'],
     ['simulator CPU per task (ms)', ((drained.cpu['simulator'] ?? 0) / tasks).toFixed(2), ''],

@@ -17,6 +17,8 @@ export interface RawOptions {
 export interface RawFigures {
   writes: number;
   seconds: number;
+  /** CPU milliseconds of this process. */
+  clientMs: number;
 }
 
 interface Cursor {
@@ -47,10 +49,12 @@ export async function writeRaw(tasks: readonly CaptchaTask[], options: RawOption
     }
   };
   const startMs = performance.now();
+  const startUsage = process.cpuUsage();
   await Promise.all(Array.from({ length: options.inFlight }, worker));
   const seconds = (performance.now() - startMs) / 1000;
+  const { user, system } = process.cpuUsage(startUsage);
   await agent.close();
-  return { writes: tasks.length * 3, seconds };
+  return { writes: tasks.length * 3, seconds, clientMs: (user + system) / 1_000 };
 }
 
 function cursorOf(task: CaptchaTask): Cursor {
@@ -60,8 +64,10 @@ function cursorOf(task: CaptchaTask): Cursor {
   const second = with_(first, submitted(first, '7383820914', now + 120_000, now));
   const solution = { value: 'v'.repeat(500), source: 'Callback' as const, attempt: 1, captchaID: '7383820914' };
   const third = with_(second, solved(second, { ...solution, receivedTime: task.metadata.creationTimestamp }, now));
-  const bodies = [first, second, third].map((one) => {
-    const text = JSON.stringify({ ...one, metadata: { ...one.metadata, resourceVersion: MARK } });
+  const { apiVersion, kind } = task;
+  const metadata = { namespace, name, uid: task.metadata.uid, resourceVersion: MARK };
+  const bodies = [first, second, third].map(({ status }) => {
+    const text = JSON.stringify({ apiVersion, kind, metadata, status });
     return text.split(MARK) as [string, string];
   });
   return {

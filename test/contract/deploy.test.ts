@@ -2,6 +2,7 @@
  * What must agree between deploy/ and the rest, read as YAML without a cluster: copies of the CRDs, ports, versions,
  * and the promises about rights and pods that a careless edit would break. test/cluster/manifests.test.ts applies it all.
  */
+import { IMAGE_FLAGS } from '../../src/dev/child.ts';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -153,5 +154,10 @@ describe('the version', () => {
     );
     expect(new Set(images)).toEqual(new Set([devDependencies['node']]));
     expect(devDependencies['node']?.split('.')[0]).toBe(read('.node-version').trim());
+  });
+
+  test('of Node runs in the image as the demo, the benchmarks and the cluster tests run it', () => {
+    const entry = /^ENTRYPOINT (.+)$/m.exec(read('Dockerfile'))?.[1] ?? '';
+    expect(JSON.parse(entry)).toEqual(['node', ...IMAGE_FLAGS]);
   });
 });
