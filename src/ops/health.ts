@@ -8,8 +8,10 @@
  * not bring it back, and would take the caches away. Built in `bin/`.
  */
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Router } from '@koa/router';
+import Koa from 'koa';
 
 import type { BindAddress } from './config/kinds.ts';
 import type { Metrics } from './metrics.ts';
@@ -47,7 +49,10 @@ export function startHealthServer(options: {
 }
 
 /** Serves `/metrics`. Rejects when it cannot bind. */
-export function startMetricsServer(options: { bind: BindAddress; metrics: Metrics }): Promise<Listener> {
+export function startMetricsServer(options: {
+  bind: BindAddress;
+  metrics: Pick<Metrics, 'contentType' | 'text'>;
+}): Promise<Listener> {
   const { bind, metrics } = options;
   return listen(bind, {
     '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.text() }),
@@ -61,12 +66,32 @@ function verdict(complaints: readonly string[]): Reply {
 }
 
 async function listen(bind: BindAddress, routes: Routes): Promise<Listener> {
-  const server = createServer((request, response) => void answer(routes, request, response));
+  const handle = createApp(routes).callback();
+  const server = createServer((request, response) => void handle(request, response));
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.maxConnections = MAX_CONNECTIONS;
   await bound(server, bind);
   return { port: (server.address() as AddressInfo).port, close: () => closed(server) };
+}
+
+/** GET and HEAD of these very paths; 405 for their other methods, 404 for everything else, 500 for a route that fails. */
+function createApp(routes: Routes): Koa {
+  const router = new Router({ sensitive: true, strict: true });
+  for (const [path, reply] of Object.entries(routes)) {
+    router.get(path, async (ctx) => {
+      const { status, type = 'text/plain; charset=utf-8', body } = await reply();
+      ctx.status = status;
+      ctx.set({ 'content-type': type, 'cache-control': 'no-store' });
+      ctx.body = body;
+    });
+  }
+  const app = new Koa();
+  // A scrape that fails is seen by who scrapes; Koa would print it with its stack.
+  app.silent = true;
+  app.use(router.routes());
+  app.use(router.allowedMethods());
+  return app;
 }
 
 function bound(server: Server, { host, port }: BindAddress): Promise<void> {
@@ -84,25 +109,6 @@ function closed(server: Server): Promise<void> {
     server.close(() => resolve());
     server.closeAllConnections();
   });
-}
-
-async function answer(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { status, type = 'text/plain; charset=utf-8', body } = await replyTo(routes, request);
-  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
-  response.end(request.method === 'HEAD' ? undefined : body);
-  request.resume();
-}
-
-async function replyTo(routes: Routes, request: IncomingMessage): Promise<Reply> {
-  const path = (request.url ?? '').replace(/\?.*$/, '');
-  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  if (route === undefined) return { status: 404, body: 'not found\n' };
-  if (request.method !== 'GET' && request.method !== 'HEAD') return { status: 405, body: 'method not allowed\n' };
-  try {
-    return await route();
-  } catch {
-    return { status: 500, body: 'error\n' };
-  }
 }
 
 /** Since when calls to the Kubernetes API have been succeeding; fed by the client's hook. Monotonic milliseconds. */

@@ -43,6 +43,7 @@ describe('the health listener', () => {
     expect((await fetch(`${base}/constructor`)).status).toBe(404);
     expect((await fetch(`${base}/healthz`, { method: 'POST', body: 'x' })).status).toBe(405);
     expect((await fetch(`${base}/healthz`, { method: 'HEAD' })).status).toBe(200);
+    for (const path of ['/healthz/', '/HEALTHZ', '/%68ealthz/x']) expect((await fetch(base + path)).status).toBe(404);
   });
 
   test('rejects when its port is taken, and names the port', async () => {
@@ -97,6 +98,14 @@ test('a blocked event loop fails the liveness probe by not answering', async () 
 });
 
 describe('the metrics listener', () => {
+  test('answers 500 without a word where the page cannot be made', async () => {
+    const metrics = { contentType: 'text/plain', text: () => Promise.reject(new Error('canary')) };
+    const listener = await startMetricsServer({ bind: LOOPBACK, metrics });
+    open.push(listener);
+    const reply = await fetch(`http://127.0.0.1:${listener.port}/metrics`);
+    expect([reply.status, await reply.text()]).toEqual([500, 'Internal Server Error']);
+  });
+
   test('serves the page of the process', async () => {
     const metrics = createMetrics({ process: 'operator', version: '0' });
     const listener = await startMetricsServer({ bind: LOOPBACK, metrics });
