@@ -5,6 +5,7 @@
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { LetterView, Moment, PingbackView, TaskFacts } from '../../core/task/facts.ts';
 import { type TaskMemory, freshMemory, sighted } from '../../core/task/memory.ts';
+import type { PackedTask } from '../../core/task/packed.ts';
 import { PERMIT_MS } from '../../core/task/policy.ts';
 import { parseTime } from '../../core/task/times.ts';
 import { type TaskContext, keep } from './context.ts';
@@ -17,13 +18,9 @@ export function gather(context: TaskContext, key: string): GatheredFacts | undef
   const packed = context.store.get(key);
   if (packed === undefined) return undefined;
   const task = context.unpack(packed);
-  const { uid, namespace } = task.metadata;
+  const { namespace } = task.metadata;
   const moment = context.moment();
-  const known = context.memories.get(key);
-  if (known !== undefined && known.uid !== uid) leaveToSuccessor(context, key);
-  const memory = sighted(known?.uid === uid ? known : freshMemory(uid), task, moment.mono);
-  keep(context, key, memory);
-
+  const memory = look(context, key, task);
   settlePlace(context, key, { task, memory });
   const lane = context.lanes.view(key, context.keys.value(task));
   const mark = task.status?.deadLetter;
@@ -46,6 +43,24 @@ export function gather(context: TaskContext, key: string): GatheredFacts | undef
     intentName: `${context.options.identity}/${context.intents + 1}`,
     mayWriteWaiting: context.waitingWrites < MAX_WAITING_WRITES,
   };
+}
+
+/** Lets the memory see the task as it stands. */
+function look(context: TaskContext, key: string, task: CaptchaTask): TaskMemory {
+  const { uid } = task.metadata;
+  const known = context.memories.get(key);
+  if (known !== undefined && known.uid !== uid) leaveToSuccessor(context, key);
+  const memory = sighted(known?.uid === uid ? known : freshMemory(uid), task, context.moment().mono);
+  keep(context, key, memory);
+  return memory;
+}
+
+/**
+ * A standby looks at nothing but intents: their grace counts from when this process saw them first, and whoever takes
+ * over from a leader that keeps dying would otherwise begin it anew each time.
+ */
+export function standBy(context: TaskContext, key: string, packed: PackedTask): void {
+  if (packed.phase === 'Submitting' || context.memories.has(key)) look(context, key, context.unpack(packed));
 }
 
 /** So many workers at most say why tasks wait; the others are for those that move. */

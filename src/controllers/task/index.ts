@@ -11,6 +11,7 @@ import { type Reflector, startReflector } from '../../kube/reflector.ts';
 import type { Change } from '../../kube/store.ts';
 import { createContext } from './assemble.ts';
 import type { TaskContext } from './context.ts';
+import { standBy } from './gather.ts';
 import { drain, lead } from './leading.ts';
 import { registerGauges } from './meters.ts';
 
@@ -78,8 +79,10 @@ function changed(context: TaskContext, { key, change, current, previous }: Store
     return;
   }
   if (current?.phase !== 'Submitted') context.lanes.returnPermit(key);
-  // A standby looks at nothing; what its own calls left to record wakes by itself.
-  if (context.ownWrite !== key && context.mayAct()) context.queue.add(key);
+  if (context.ownWrite === key) return;
+  // What a standby's own calls left to record wakes by itself.
+  if (context.mayAct()) context.queue.add(key);
+  else if (current !== undefined) standBy(context, key, current);
 }
 
 /** The task finished or was deleted: nothing it held is held any more. */

@@ -86,10 +86,17 @@ export function sighted(memory: TaskMemory, task: CaptchaTask, mono: number): Ta
   const waits = memory.waitingSinceMono === undefined && isWaiting(task);
   const seen = waits ? { ...memory, waitingSinceMono: mono } : memory;
   const by = unresolvedIntent(task);
-  if (by === undefined || memory.sighted?.by === by) return seen;
+  if (by === undefined) return withoutSight(seen);
+  if (memory.sighted?.by === by) return seen;
   // Our own intent in a copy proves that it was written, even if the reply of that write was lost.
   if (memory.intent?.by === by) return memory.intent.written ? seen : intentWritten(seen);
   return { ...seen, sighted: { by, atMono: mono } };
+}
+
+function withoutSight(memory: TaskMemory): TaskMemory {
+  if (memory.sighted === undefined) return memory;
+  const { sighted: _seen, ...kept } = memory;
+  return kept;
 }
 
 function unresolvedIntent(task: CaptchaTask): string | undefined {

@@ -131,3 +131,18 @@ describe('a task that is suspended', () => {
     expect(stage.submissions).toHaveLength(0);
   });
 });
+
+describe('a standby', () => {
+  test('sees intents, so that whoever takes over does not begin their grace anew', async () => {
+    let offsetMs = 0;
+    const clock = { now: Date.now, random: () => 0.5, monotonicMs: () => performance.now() + offsetMs };
+    stage = await startStage({ clock });
+    stage.lead(false);
+    stage.apply(fresh().intended(Date.now(), { by: 'operator-b/7' }));
+    // The leader dies, and the standby gets the Lease when the grace is over.
+    offsetMs = DEFAULT_POLICY.unknownSubmissionGraceMs;
+    stage.lead(true);
+    const task = await stage.until('submitted again', ({ status }) => status?.phase === 'Submitted');
+    expect(task.status).toMatchObject({ attempts: 2, unknownSubmissions: 1 });
+  });
+});
