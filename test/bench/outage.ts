@@ -108,7 +108,7 @@ async function watchDrain(metricsURL: string): Promise<{ sinceReadyMs: number; r
   let begunMs = readyMs;
   while (left > 0 && performance.now() - readyMs < DRAIN_BOUND_MS) {
     if (left === first) begunMs = performance.now();
-    await delay(50);
+    await delay(250);
     left = await records();
   }
   const nowMs = performance.now();
