@@ -18,7 +18,7 @@ import type { Spool, SpoolEntry } from './spool/types.ts';
 export interface ApplyOptions {
   spool: Pick<Spool, 'read' | 'release'>;
   run: RunCallbackProtocol;
-  hooks: Pick<CallbackHooks, 'onResult' | 'onVerdict' | 'onSpoolFault' | 'onCrash'>;
+  hooks: Pick<CallbackHooks, 'onResult' | 'onVerdict' | 'onDeferred' | 'onSpoolFault' | 'onCrash'>;
 }
 
 const CALL_TIMEOUT_MS = 10_000;
@@ -51,7 +51,10 @@ async function applyRecord(options: ApplyOptions, record: SpoolRecord, stopped: 
     return 'settled';
   }
   const verdict = await run(protocolFor(record, claims), { signal: stopped, withinMs: CALL_TIMEOUT_MS });
-  if (verdict.kind === 'retry') return isUnavailable(verdict) ? 'unavailable' : 'failed';
+  if (verdict.kind === 'retry') {
+    hooks.onDeferred(verdict.error.class);
+    return isUnavailable(verdict) ? 'unavailable' : 'failed';
+  }
   hooks.onVerdict(verdict, claims);
   if (record.kind === 'callback') hooks.onResult(resultOf(verdict));
   return 'settled';
@@ -60,5 +63,5 @@ async function applyRecord(options: ApplyOptions, record: SpoolRecord, stopped: 
 function protocolFor(record: SpoolRecord, claims: TokenClaims): Protocol<CallbackVerdict> {
   const now = Date.now();
   if (record.kind === 'due') return makePollDue(claims, now);
-  return receiveCallback(claims, record.callback, { now, receivedTime: record.receivedTime });
+  return receiveCallback(claims, record.callback, { now, receivedTime: record.receivedTime, write: 'put' });
 }

@@ -5,7 +5,7 @@
  * Nothing that passes here holds a token, a code or free text from a request, except the tasks in a verdict: of those
  * only namespace, name, uid and attempt may be shown, and only in the log.
  */
-import type { LetterStage } from '../api/names.ts';
+import type { LetterErrorClass, LetterStage } from '../api/names.ts';
 import type { CallbackVerdict } from '../core/callback.ts';
 import type { TokenClaims } from '../core/token.ts';
 
@@ -39,6 +39,9 @@ export type SpoolFault =
   /** A file could not be read or removed; its records stay. */
   | 'ioError';
 
+/** Why a callback is not applied now: the API was down before or did not answer in time, or how it answered. */
+export type Deferral = 'apiDown' | 'apiSlow' | 'noPlace' | LetterErrorClass;
+
 export interface CallbackHooks {
   /**
    * One result. A callback that waited in the spool is reported twice: `spooled` when it was answered, and its verdict
@@ -51,6 +54,8 @@ export interface CallbackHooks {
   onVerdict(verdict: CallbackVerdict, claims: TokenClaims): void;
   /** A dead letter was created; its delivery may still have to be tried again. */
   onLetterCreated(stage: LetterStage): void;
+  /** A callback goes to the spool, or stays there, for this reason. */
+  onDeferred(why: Deferral): void;
   /** `code` is a system error code (`ENOSPC`) or a stable word of ours. */
   onSpoolFault(fault: SpoolFault, code: string): void;
   /** A bug: something threw where nothing may. The name of the error's class only. */

@@ -17,7 +17,7 @@ import type { TokenClaims } from '../core/token.ts';
 import { isUnavailable } from './api-health.ts';
 import type { ApiHealth } from './api-health.ts';
 import { nameOfError, resultOf } from './hooks.ts';
-import type { CallbackHooks, CallbackResult } from './hooks.ts';
+import type { CallbackHooks, CallbackResult, Deferral } from './hooks.ts';
 import type { Limits } from './limits.ts';
 import { createPlaces } from './places.ts';
 import type { SpoolEntry, SpoolWriter } from './spool/types.ts';
@@ -66,21 +66,27 @@ export function createIntake(options: IntakeOptions): Intake {
     const { token, callback, receivedTime } = incoming;
     return spool.append({ kind: 'callback', token, callback, receivedTime }, take);
   };
-  const resultOfSpooling = async (work: Promise<void>): Promise<CallbackResult> =>
-    (await within(work.then(isDone, isNotDone), limits.spoolBudgetMs)) === true ? 'spooled' : 'lost';
+  const defer = async (why: Deferral, spooling: Promise<void>): Promise<CallbackResult> => {
+    hooks.onDeferred(why);
+    return (await within(spooling.then(isDone, isNotDone), limits.spoolBudgetMs)) === true ? 'spooled' : 'lost';
+  };
 
   return {
     async take(incoming) {
       const settled = settledWithoutAsking(incoming);
       if (settled !== undefined) return settled;
-      if (!health.isUp()) return resultOfSpooling(spoolIt(incoming));
+      if (!health.isUp()) return defer('apiDown', spoolIt(incoming));
       const attempt = tryApi(incoming);
       const verdict = await within(attempt, limits.apiBudgetMs);
       if (verdict === LATE) {
         health.failed();
-        return resultOfSpooling(goingOn.spool(incoming, attempt, (take) => spoolIt(incoming, take)));
+        return defer(
+          'apiSlow',
+          goingOn.spool(incoming, attempt, (take) => spoolIt(incoming, take)),
+        );
       }
-      if (verdict === undefined || verdict.kind === 'retry') return resultOfSpooling(spoolIt(incoming));
+      if (verdict === undefined) return defer('noPlace', spoolIt(incoming));
+      if (verdict.kind === 'retry') return defer(verdict.error.class, spoolIt(incoming));
       hooks.onVerdict(verdict, incoming.claims);
       return resultOf(verdict);
     },

@@ -1,7 +1,7 @@
 /**
  * Connects the sidecar's hooks to the metrics and the log of its process. The log follows single tasks by namespace,
- * name, uid and attempt; metrics never do. Faults of the spool can come with every callback, so each kind is logged at
- * most once in ten seconds, with how many there were; the counter has them all. Called by `bin/callback.ts`.
+ * name, uid and attempt; metrics never do. Faults of the spool and trouble with the API can come with every callback, so
+ * each kind is logged at most once in ten seconds, with how many there were; the counters have them all. Called by `bin/callback.ts`.
  */
 import type { CallbackVerdict } from '../core/callback.ts';
 import { announce } from '../core/task/announce.ts';
@@ -10,14 +10,14 @@ import type { TokenClaims } from '../core/token.ts';
 import type { Logger } from '../ops/log.ts';
 import { snakeCase } from '../ops/metrics.ts';
 import type { Metrics } from '../ops/metrics.ts';
-import type { CallbackHooks, SpoolFault } from './hooks.ts';
+import type { CallbackHooks } from './hooks.ts';
 
 type Log = Pick<Logger, 'info' | 'warn' | 'error'>;
 
 const LOG_INTERVAL_MS = 10_000;
 
 export function reportTo(metrics: Pick<Metrics, 'inc' | 'observe'>, log: Log): CallbackHooks {
-  const logSpoolFault = spoolFaultLog(log);
+  const nowAndThen = createLimiter();
   return {
     onResult: (result) => metrics.inc('captcha_operator_callbacks_total', { result }),
     onAnswered: (durationMs) => metrics.observe('captcha_operator_callback_duration_seconds', {}, durationMs / 1_000),
@@ -28,8 +28,14 @@ export function reportTo(metrics: Pick<Metrics, 'inc' | 'observe'>, log: Log): C
     onLetterCreated: (stage) => metrics.inc('captcha_operator_dead_letters_created_total', { stage }),
     onSpoolFault(fault, code) {
       metrics.inc('captcha_operator_spool_faults_total', { fault: snakeCase(fault) });
-      logSpoolFault(fault, code);
+      nowAndThen(`fault ${fault}`, (unlogged) => {
+        log.error('spool fault', { fault: snakeCase(fault), cause: code, unloggedBefore: unlogged });
+      });
     },
+    onDeferred: (why) =>
+      nowAndThen(`deferred ${why}`, (unlogged) => {
+        log.warn('callbacks wait in the spool', { why, unloggedBefore: unlogged });
+      }),
     onCrash: (place, errorName) => log.error('unexpected error', { place, errorName }),
   };
 }
@@ -63,15 +69,16 @@ function logVerdict(log: Log, verdict: CallbackVerdict, { namespace, name, uid, 
   }
 }
 
-function spoolFaultLog(log: Log): (fault: SpoolFault, code: string) => void {
-  const quiet = new Map<SpoolFault, { count: number; untilMs: number }>();
-  return (fault, code) => {
-    const last = quiet.get(fault);
+/** Calls `write` once in an interval for each key, with how often it was left out since. */
+function createLimiter(): (key: string, write: (leftOut: number) => void) => void {
+  const quiet = new Map<string, { count: number; untilMs: number }>();
+  return (key, write) => {
+    const last = quiet.get(key);
     if (last !== undefined && performance.now() < last.untilMs) {
       last.count++;
       return;
     }
-    quiet.set(fault, { count: 0, untilMs: performance.now() + LOG_INTERVAL_MS });
-    log.error('spool fault', { fault, code, unloggedBefore: last?.count ?? 0 });
+    quiet.set(key, { count: 0, untilMs: performance.now() + LOG_INTERVAL_MS });
+    write(last?.count ?? 0);
   };
 }

@@ -85,6 +85,7 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
       onAnswered: () => undefined,
       onVerdict: () => undefined,
       onLetterCreated: () => undefined,
+      onDeferred: () => undefined,
       onSpoolFault: (fault, code) => faults.push({ fault, code }),
       onCrash: (place, name) => crashes.push(`${place}: ${name}`),
     },

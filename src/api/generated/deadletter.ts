@@ -86,7 +86,7 @@ export interface DeadLetterStatus {
    */
   nextRetryTime?: string;
   /**
-   * How the last retry failed.
+   * How the last try failed; before the first retry, as spec.error.
    */
   lastError?: {
     /**

@@ -53,7 +53,10 @@ export function pendingBecause(error: LetterError, stage: LetterStage): Cause {
 export function abandonedBecause(failed: { error: LetterError; hopeless: boolean }, stage: LetterStage): Cause {
   const { error, hopeless } = failed;
   const why = hopeless ? 'It can never be stored' : 'All retries failed';
-  const message = `${why}: ${error.message} ${advice(error, stage)} The task waits. Then retry: ${REDRIVE} or give up: delete this letter.`;
+  const next = hopeless
+    ? 'The task waits until this letter is deleted.'
+    : `The task waits. Then retry: ${REDRIVE} or give up: delete this letter.`;
+  const message = `${why}: ${error.message} ${advice(error, stage)} ${next}`;
   return { status: 'False', reason: 'Abandoned', message };
 }
 

@@ -19,7 +19,8 @@ export function firstRetryAt(letter: Letter, policy: LetterPolicy): Millis {
 /** The first status: people see at once what failed, when it is retried and what to do, or that no retry can help. */
 export function introduced(letter: Letter, now: Millis, policy: LetterPolicy): DeadLetterStatus {
   const { error, stage } = letter.spec;
-  const status: DeadLetterStatus = { ...letter.status, phase: 'Pending', attempts: letter.status?.attempts ?? 0 };
+  const { attempts = 0, lastError = error } = letter.status ?? {};
+  const status: DeadLetterStatus = { ...letter.status, phase: 'Pending', attempts, lastError };
   if (cureOf(error.class) === 'hopeless') {
     return ended(letter, { ...status, phase: 'Abandoned' }, abandonedBecause({ error, hopeless: true }, stage), now);
   }

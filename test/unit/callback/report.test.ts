@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { CALLBACK_RESULTS } from '../../../src/callback/hooks.ts';
 import type { CallbackHooks } from '../../../src/callback/hooks.ts';
 import { reportTo } from '../../../src/callback/report.ts';
+import { createLogger } from '../../../src/ops/log.ts';
 import { createMetrics } from '../../../src/ops/metrics.ts';
 import type { Metrics } from '../../../src/ops/metrics.ts';
 import { T0, aTask } from '../../support/builders.ts';
@@ -81,8 +82,31 @@ test('faults of the spool are all counted, and logged once in ten seconds with t
   expect(await sample('spool_faults_total{fault="full"}')).toBe(6);
   expect(await sample('spool_faults_total{fault="write_failed"}')).toBe(1);
   expect(told.map(({ fields }) => fields)).toEqual([
-    { fault: 'full', code: 'bound', unloggedBefore: 0 },
-    { fault: 'writeFailed', code: 'ENOSPC', unloggedBefore: 0 },
-    { fault: 'full', code: 'bound', unloggedBefore: 4 },
+    { fault: 'full', cause: 'bound', unloggedBefore: 0 },
+    { fault: 'write_failed', cause: 'ENOSPC', unloggedBefore: 0 },
+    { fault: 'full', cause: 'bound', unloggedBefore: 4 },
   ]);
+});
+
+test('that callbacks wait is told with the reason, once in ten seconds', () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  for (let count = 0; count < 500; count++) hooks.onDeferred('apiDown');
+  hooks.onDeferred('Forbidden');
+  vi.advanceTimersByTime(10_001);
+  hooks.onDeferred('apiDown');
+  expect(told).toEqual([
+    { level: 'warn', message: 'callbacks wait in the spool', fields: { why: 'apiDown', unloggedBefore: 0 } },
+    { level: 'warn', message: 'callbacks wait in the spool', fields: { why: 'Forbidden', unloggedBefore: 0 } },
+    { level: 'warn', message: 'callbacks wait in the spool', fields: { why: 'apiDown', unloggedBefore: 499 } },
+  ]);
+});
+
+test('what the spool says of its faults passes the redaction guard', () => {
+  const lines: string[] = [];
+  const log = createLogger({ level: 'info', component: 'callback', write: (line) => void lines.push(line) });
+  const spoken = reportTo(metrics, log);
+  spoken.onSpoolFault('full', 'bound');
+  spoken.onSpoolFault('damaged', 'checksum');
+  spoken.onSpoolFault('unavailable', 'EROFS');
+  expect(lines.map((line) => (JSON.parse(line) as { cause: string }).cause)).toEqual(['bound', 'checksum', 'EROFS']);
 });

@@ -39,7 +39,12 @@ describe('a letter that was just created', () => {
     const { effect } = decide(aLetter().build(), T0 + 200);
     expect(effect).toMatchObject({
       kind: 'writeStatus',
-      status: { phase: 'Pending', attempts: 0, nextRetryTime: '2026-01-01T00:00:10Z' },
+      status: {
+        phase: 'Pending',
+        attempts: 0,
+        nextRetryTime: '2026-01-01T00:00:10Z',
+        lastError: aLetter().build().spec.error,
+      },
     });
   });
   it('is abandoned at once where no retry can help, and still says what to do', () => {
@@ -223,12 +228,14 @@ describe('what a delivery means for the letter', () => {
 });
 
 describe('what a person reads', () => {
-  it.each(LETTER_ERROR_CLASSES)('says what to do about %s, how to retry, and fits the schema', (errorClass) => {
+  it.each(LETTER_ERROR_CLASSES)('says what to do about %s, how to retry where that helps, and fits', (errorClass) => {
     const error = { class: errorClass, message: 'x'.repeat(500) };
     for (const hopeless of [false, true]) {
       const letter = aLetter({ error }).introduced().retried({ kind: 'failed', error, hopeless }, T0).build();
       const { message } = letter.status!.conditions![0]!;
-      expect(message).toContain('kubectl annotate dl <name> captcha-operator.io/retry=');
+      const retry = 'kubectl annotate dl <name> captcha-operator.io/retry=';
+      expect(message).toContain(hopeless ? 'The task waits until this letter is deleted.' : retry);
+      expect(message.includes(retry)).toBe(!hopeless);
       expect(message.length).toBeLessThanOrEqual(1_024);
       expect(message).not.toContain('solution-a');
     }
