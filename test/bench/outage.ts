@@ -139,7 +139,7 @@ async function startSidecar(controlPlane: ControlPlane, home: string): Promise<C
     METRICS_BIND_ADDRESS: '127.0.0.1:0',
     HEALTH_BIND_ADDRESS: '127.0.0.1:0',
   };
-  return startChild({ entry: 'callback', env });
+  return startChild({ entry: 'callback', env, built: true });
 }
 
 async function portOf(child: Child, listener: string): Promise<number> {
