@@ -1,7 +1,8 @@
 /**
  * Connects the sidecar's hooks to the metrics and the log of its process. The log follows single tasks by namespace,
  * name, uid and attempt; metrics never do. Faults of the spool and trouble with the API can come with every callback, so
- * each kind is logged at most once in ten seconds, with how many there were; the counters have them all. Called by `bin/callback.ts`.
+ * each kind is logged at most once in ten seconds, with how many there were; the counters have them all. Called by
+ * `bin/callback.ts`.
  */
 import type { CallbackVerdict } from '../core/callback.ts';
 import { announce } from '../core/task/announce.ts';

@@ -50,9 +50,9 @@ async function measureRaw({ controlPlane, admin }: BenchWorld, count: number): P
   const { serverURL, caFile } = controlPlane;
   // Under the operator's identity: an administrator would skip RBAC and priority and fairness.
   const token = controlPlane.tokenOf(OPERATOR);
-  const usage = startUsage(serverPids(controlPlane));
+  const usage = startUsage({ ...serverPids(controlPlane), client: process.pid });
   const figures = await writeRaw(tasks, { serverURL, ca: readFileSync(caFile, 'utf8'), token, inFlight: IN_FLIGHT });
-  return { ...figures, cpu: { ...usage(), client: figures.clientMs } };
+  return { ...figures, cpu: usage() };
 }
 
 function serverPids(controlPlane: ControlPlane): Record<string, number> {

@@ -17,8 +17,6 @@ export interface RawOptions {
 export interface RawFigures {
   writes: number;
   seconds: number;
-  /** CPU milliseconds of this process. */
-  clientMs: number;
 }
 
 interface Cursor {
@@ -49,12 +47,10 @@ export async function writeRaw(tasks: readonly CaptchaTask[], options: RawOption
     }
   };
   const startMs = performance.now();
-  const startUsage = process.cpuUsage();
   await Promise.all(Array.from({ length: options.inFlight }, worker));
   const seconds = (performance.now() - startMs) / 1000;
-  const { user, system } = process.cpuUsage(startUsage);
   await agent.close();
-  return { writes: tasks.length * 3, seconds, clientMs: (user + system) / 1_000 };
+  return { writes: tasks.length * 3, seconds };
 }
 
 function cursorOf(task: CaptchaTask): Cursor {

@@ -41,8 +41,7 @@ beforeAll(async () => {
     path: process.env['PATH'] ?? '',
   });
   // What is counted before the first scrape is no increase to Prometheus.
-  const targets = scrapeTargets(world.fleet).length;
-  await waitUntil('every page to be scraped', async () => (await total('up == 1')) === targets);
+  await untilScraped();
 });
 afterAll(async () => {
   await monitoring?.stop();
@@ -182,7 +181,7 @@ async function booked(): Promise<number> {
 async function untilScraped(): Promise<void> {
   const now = Date.now() / 1_000;
   const targets = scrapeTargets(world.fleet).length;
-  await waitUntil('every page to be scraped again', async () => {
+  await waitUntil('every page to be scraped', async () => {
     return (await monitoring.query(`(timestamp(up) > ${now}) and (up == 1)`)).length === targets;
   });
 }

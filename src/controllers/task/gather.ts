@@ -20,7 +20,7 @@ export function gather(context: TaskContext, key: string): GatheredFacts | undef
   const task = context.unpack(packed);
   const { namespace } = task.metadata;
   const moment = context.moment();
-  const memory = look(context, key, task);
+  const memory = look(context, key, task, moment.mono);
   settlePlace(context, key, { task, memory });
   const lane = context.lanes.view(key, context.keys.value(task));
   const mark = task.status?.deadLetter;
@@ -46,11 +46,11 @@ export function gather(context: TaskContext, key: string): GatheredFacts | undef
 }
 
 /** Lets the memory see the task as it stands. */
-function look(context: TaskContext, key: string, task: CaptchaTask): TaskMemory {
+function look(context: TaskContext, key: string, task: CaptchaTask, mono: number): TaskMemory {
   const { uid } = task.metadata;
   const known = context.memories.get(key);
   if (known !== undefined && known.uid !== uid) leaveToSuccessor(context, key);
-  const memory = sighted(known?.uid === uid ? known : freshMemory(uid), task, context.moment().mono);
+  const memory = sighted(known?.uid === uid ? known : freshMemory(uid), task, mono);
   keep(context, key, memory);
   return memory;
 }
@@ -60,7 +60,8 @@ function look(context: TaskContext, key: string, task: CaptchaTask): TaskMemory 
  * over from a leader that keeps dying would otherwise begin it anew each time.
  */
 export function standBy(context: TaskContext, key: string, packed: PackedTask): void {
-  if (packed.phase === 'Submitting' || context.memories.has(key)) look(context, key, context.unpack(packed));
+  if (packed.phase !== 'Submitting' && !context.memories.has(key)) return;
+  look(context, key, context.unpack(packed), context.moment().mono);
 }
 
 /** So many workers at most say why tasks wait; the others are for those that move. */

@@ -91,7 +91,9 @@ describe('a result', () => {
 
   test('under another id than this attempt has is a conflict: not applied, and the task is due for a poll', () => {
     const task = seed(submittedTask());
-    expect(receive(task, { id: '1' })).toMatchObject({ kind: 'conflict' });
+    const before = stored();
+    const verdict = receive(task, { id: '1' });
+    expect(verdict).toEqual({ kind: 'conflict', before, after: stored() });
     expect(stored().status?.solution).toBeUndefined();
     expect(stored().status?.submission).toMatchObject({ captchaID: CAPTCHA_ID, pollAfterTime: formatTime(NOW) });
   });
