@@ -63,5 +63,5 @@ async function applyRecord(options: ApplyOptions, record: SpoolRecord, stopped: 
 function protocolFor(record: SpoolRecord, claims: TokenClaims): Protocol<CallbackVerdict> {
   const now = Date.now();
   if (record.kind === 'due') return makePollDue(claims, now);
-  return receiveCallback(claims, record.callback, { now, receivedTime: record.receivedTime });
+  return receiveCallback(claims, record.callback, { now, receivedTime: record.receivedTime, write: 'put' });
 }

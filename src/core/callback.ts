@@ -30,6 +30,8 @@ import type { TokenClaims } from './token.ts';
 export interface ReceiveOptions {
   now: number;
   receivedTime: number;
+  /** As for a delivery; `put` suits what waited in the spool, because nobody writes its task just now. */
+  write?: 'patch' | 'put';
 }
 
 /** How a callback ended. Only `retry` leaves it with the caller. */
@@ -75,7 +77,7 @@ export function* receiveCallback(
   const received: Received = { claims, callback, now: options.now };
   if (word !== undefined) return yield* settle(claims, task, (copy) => judgeWord(copy, received, word));
   if (isHintType(task.spec.captcha.type)) return yield* settle(claims, task, (copy) => judgeHint(copy, received));
-  return yield* receiveResult(task, received, options.receivedTime);
+  return yield* receiveResult(task, received, options);
 }
 
 /**
@@ -92,7 +94,8 @@ export function* makePollDue(claims: TokenClaims, now: number): Protocol<Callbac
   });
 }
 
-function* receiveResult(task: CaptchaTask, received: Received, receivedTime: number): Protocol<CallbackVerdict> {
+function* receiveResult(task: CaptchaTask, received: Received, options: ReceiveOptions): Protocol<CallbackVerdict> {
+  const { receivedTime, write = 'patch' } = options;
   const { claims, callback, now } = received;
   const type = task.spec.captcha.type;
   const code = plusIsSpace(type) ? (callback.spacedCode ?? callback.code) : callback.code;
@@ -107,7 +110,7 @@ function* receiveResult(task: CaptchaTask, received: Received, receivedTime: num
     source: 'Callback',
     receivedTime,
   };
-  return verdictOf(yield* deliverResult(result, { now, known: task, onFailure: 'letter' }));
+  return verdictOf(yield* deliverResult(result, { now, known: task, write, onFailure: 'letter' }));
 }
 
 function verdictOf(delivery: Delivery): CallbackVerdict {

@@ -11,7 +11,7 @@ import type { CaptchaTask, CaptchaTaskStatus, Solution } from '../api/captchatas
 import type { LetterError } from '../api/deadletter.ts';
 import type { Protocol } from './protocol.ts';
 import type { Judgement } from './delivery/judge.ts';
-import type { TaskCopy, Written } from './delivery/task-status.ts';
+import type { Step, TaskCopy, Written } from './delivery/task-status.ts';
 import type { Delivery, DeliveryOptions, Failure, ReceivedResult } from './delivery/types.ts';
 import { MAX_SOLUTION_BYTES } from '../api/names.ts';
 import { judge } from './delivery/judge.ts';
@@ -36,7 +36,7 @@ export function* deliverResult(result: ReceivedResult, options: DeliveryOptions)
   if (kept.kind === 'failed') {
     return yield* fail({ ...looked.copy, task: judgement.task }, result, kept.failure, options);
   }
-  const written = yield* writeSolution(looked.copy, result, kept.solution, options.now);
+  const written = yield* writeSolution(looked.copy, result, kept.solution, options);
   if (written.kind === 'refused') {
     const task = written.copy.task ?? judgement.task;
     return yield* fail({ ...written.copy, task }, result, { stage: stageOf(result), error: written.error }, options);
@@ -96,14 +96,15 @@ function writeSolution(
   copy: TaskCopy,
   result: ReceivedResult,
   solution: Solution,
-  now: number,
+  { now, write }: DeliveryOptions,
 ): Protocol<Written<Judgement>> {
-  return writeTaskStatus(result.task, copy, (seen) => {
+  const decide = (seen: TaskCopy): Step<Judgement> => {
     const judgement = judge(seen, result);
     if (judgement.kind === 'unproven') return { kind: 'reread' };
     if (judgement.kind !== 'open') return { kind: 'stop', verdict: judgement };
     return { kind: 'write', status: solvedBy(judgement.task, solution, now) };
-  });
+  };
+  return writeTaskStatus(result.task, copy, decide, write);
 }
 
 /** A result proves its attempt, also to a status that does not know of it (restored from a backup, say). */

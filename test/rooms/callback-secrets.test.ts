@@ -105,7 +105,7 @@ test('when it is spooled, damaged on disk, drained, kept in a dead letter, or th
   bytes[bytes.indexOf(CODE) + 3]! ^= 1;
   writeFileSync(segment, bytes);
   const refusesTheSolution = (request: ApiRequest): ApiReply =>
-    request.verb === 'patchStatus' && JSON.stringify(request).includes(CODE)
+    request.verb !== 'create' && JSON.stringify(request).includes(CODE)
       ? refusal(403, 'Forbidden', `no: ${CODE}`)
       : api.handle(request);
   await start(refusesTheSolution);

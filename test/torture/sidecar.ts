@@ -3,7 +3,7 @@
  * path of the stand-in's socket, port (0: any), mutant. Tells the harness its port, and the length of its spool.
  *
  * Mutants show that the torture sees what it is for. `answer-before-write`: the spool's writes return at once and
- * happen a few milliseconds later. `check-then-insert`: statuses are patched without testing them first.
+ * happen a few milliseconds later. `check-then-insert`: statuses are written without testing them first.
  */
 import { connect } from 'node:net';
 import { startCallbackServer } from '../../src/callback/server.ts';
@@ -17,9 +17,8 @@ const [spoolDir = '', socketPath = '', port = '0', mutant = 'none'] = process.ar
 const WRITE_DELAY_MS = 5;
 
 function withoutTests(request: ApiRequest): ApiRequest {
-  return request.verb === 'patchStatus'
-    ? { ...request, patch: request.patch.filter(({ op }) => op !== 'test') }
-    : request;
+  if (request.verb === 'patchStatus') return { ...request, patch: request.patch.filter(({ op }) => op !== 'test') };
+  return request.verb === 'replaceStatus' ? { ...request, object: { ...request.object, metadata: {} } } : request;
 }
 
 function lateWrites(file: SpoolFile): SpoolFile {

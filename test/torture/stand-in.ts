@@ -1,12 +1,13 @@
 /**
  * A status writer in the harness that the tortured sidecar talks to over a unix socket: millions of tasks, each named
- * `task-<n>`, submitted, and solved by the first patch whose tests hold. It keeps the API's rules for conditional
- * patches and nothing else: no transition rule makes a solution final here, so a sidecar that does not test before it
- * writes is seen writing twice. Stopping it is an outage; what it knows stays.
+ * `task-<n>`, submitted, and solved by the first patch whose tests hold or the first PUT of the current version. It
+ * keeps the API's rules for conditional writes and nothing else: no transition rule makes a solution final here, so a
+ * sidecar that does not test before it writes is seen writing twice. Stopping it is an outage; what it knows stays.
  */
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import type { ApiReply, ApiRequest, JsonPatchOp } from '../../src/core/protocol.ts';
+import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { CAPTCHA_TASK } from '../../src/api/names.ts';
 import { T0, aTask } from '../support/builders.ts';
 import { refusal } from '../support/model-api.ts';
@@ -26,12 +27,16 @@ export const codeOf = (n: number): string => `solution-of-${n}`;
 export const nameOf = (n: number): string => `task-${n}`;
 export const uidOf = (n: number): string => `b7b2a1c0-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
+const submitted = aTask().named('NAME').uid('UID').intended(T0).submitted(T0);
+const VERSION = { open: '100', solved: '101' };
 const TEMPLATE = {
-  open: JSON.stringify(aTask().named('NAME').uid('UID').intended(T0).submitted(T0).build()),
-  solved: JSON.stringify(
-    aTask().named('NAME').uid('UID').intended(T0).submitted(T0).solved(T0, { value: 'CODE' }).build(),
-  ),
+  open: templateOf(submitted.build(), VERSION.open),
+  solved: templateOf(submitted.solved(T0, { value: 'CODE' }).build(), VERSION.solved),
 };
+
+function templateOf(task: CaptchaTask, resourceVersion: string): string {
+  return JSON.stringify({ ...task, metadata: { ...task.metadata, resourceVersion } });
+}
 
 export function createStandIn(path: string, tasks: number): StandIn {
   const effects = new Uint8Array(tasks);
@@ -53,16 +58,29 @@ export function createStandIn(path: string, tasks: number): StandIn {
   };
   const patch = (n: number, ops: JsonPatchOp[]): string => {
     if (!ops.every((op) => holds(n, op))) return JSON.stringify(refusal(422, 'Invalid'));
-    const solution = ops.find((op) => op.path === '/status/solution')?.value as { value?: string } | undefined;
-    if (solution?.value !== codeOf(n)) wrong.push(`task ${n} was given another task's solution, or none`);
+    const op = ops.find(({ path: at }) => at === '/status/solution');
+    return solve(n, (op?.value as { value?: string } | undefined)?.value);
+  };
+  const solve = (n: number, value: string | undefined): string => {
+    if (value !== codeOf(n)) wrong.push(`task ${n} was given another task's solution, or none`);
     effects[n]!++;
     return okText(objectOf(n));
+  };
+  const replace = (n: number, { metadata, status }: CaptchaTask): string => {
+    // Without a solution it asks for a poll (a damaged record was found).
+    if (status?.solution === undefined) return okText(objectOf(n));
+    const { uid = uidOf(n), resourceVersion } = metadata as Partial<CaptchaTask['metadata']>;
+    const current = effects[n] === 0 ? VERSION.open : VERSION.solved;
+    const stale = resourceVersion !== undefined && resourceVersion !== current;
+    return stale || uid !== uidOf(n)
+      ? JSON.stringify(refusal(409, 'Conflict'))
+      : solve(n, status.solution.value ?? undefined);
   };
   const answer = (request: ApiRequest): string => {
     const n = 'name' in request ? Number(request.name.slice(5)) : Number.NaN;
     if (request.resource.plural !== CAPTCHA_TASK.plural || !(n < tasks)) return unexpected(request);
-    // A write of the whole status asks for a poll (a damaged record was found); it solves nothing.
-    if (request.verb === 'get' || request.verb === 'replaceStatus') return okText(objectOf(n));
+    if (request.verb === 'get') return okText(objectOf(n));
+    if (request.verb === 'replaceStatus') return replace(n, request.object as CaptchaTask);
     return request.verb === 'patchStatus' ? patch(n, request.patch) : unexpected(request);
   };
   const unexpected = (request: ApiRequest): string => {

@@ -62,7 +62,9 @@ export function callBack(world: World): void {
 export function* drainRecord(world: World, record: SpoolRecord): Protocol<void> {
   const { uid, attempt, id, code, receivedTime } = record;
   const claims = { kid: 'k', namespace: 'default', name: TASK, uid, attempt };
-  const verdict = yield* receiveCallback(claims, { id, code }, { now: world.now, receivedTime });
+  // The first try may be the intake's, what comes later is the drainer's.
+  const write = world.now > receivedTime ? 'put' : 'patch';
+  const verdict = yield* receiveCallback(claims, { id, code }, { now: world.now, receivedTime, write });
   note(world, `sidecar: callback for ${id}: ${verdict.kind}`);
   if (verdict.kind === 'retry') return;
   if (verdict.kind === 'late') checkLate(world, uid, verdict.why);

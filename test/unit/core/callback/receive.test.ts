@@ -245,3 +245,28 @@ describe('making a task due after a refused callback', () => {
     expect(api.writes).toEqual([]);
   });
 });
+
+function drain(task: CaptchaTask): CallbackVerdict | 'died' {
+  const callback = { id: CAPTCHA_ID, code: 'the-token' };
+  const options = { now: NOW, receivedTime: T0 + 1_000, write: 'put' } as const;
+  return runModel(api, receiveCallback(claimsFor(task), callback, options));
+}
+
+describe('a callback that waited in the spool', () => {
+  test('is written as a whole, against the version that was read', () => {
+    expect(drain(seed(submittedTask()))).toMatchObject({ kind: 'accepted', effect: 'solved' });
+    expect(api.writes.map(({ verb }) => verb)).toEqual(['replaceStatus']);
+    expect(stored().status?.solution).toMatchObject({ value: 'the-token', receivedTime: formatTime(T0 + 1_000) });
+  });
+  test('is judged again when somebody wrote since, and never written over a solution', () => {
+    const task = seed(submittedTask());
+    api.faults.push((request) => {
+      if (request.verb !== 'replaceStatus') return undefined;
+      api.faults = [];
+      seed(submittedTask().solved(T0 + 2_000, { value: 'another' }));
+      return undefined;
+    });
+    expect(drain(task)).toEqual({ kind: 'conflict' });
+    expect(stored().status?.solution?.value).toBe('another');
+  });
+});
