@@ -66,27 +66,30 @@ export function createIntake(options: IntakeOptions): Intake {
     const { token, callback, receivedTime } = incoming;
     return spool.append({ kind: 'callback', token, callback, receivedTime }, take);
   };
-  const defer = async (why: Deferral, spooling: Promise<void>): Promise<CallbackResult> => {
+  const defer = async (why: Deferral, sinceMs: number, spooling: Promise<void>): Promise<CallbackResult> => {
     hooks.onDeferred(why);
-    return (await within(spooling.then(isDone, isNotDone), limits.spoolBudgetMs)) === true ? 'spooled' : 'lost';
+    const leftMs = sinceMs + limits.answerBudgetMs - performance.now();
+    return (await within(spooling.then(isDone, isNotDone), leftMs)) === true ? 'spooled' : 'lost';
   };
 
   return {
     async take(incoming) {
       const settled = settledWithoutAsking(incoming);
       if (settled !== undefined) return settled;
-      if (!health.isUp()) return defer('apiDown', spoolIt(incoming));
+      const sinceMs = performance.now();
+      if (!health.isUp()) return defer('apiDown', sinceMs, spoolIt(incoming));
       const attempt = tryApi(incoming);
       const verdict = await within(attempt, limits.apiBudgetMs);
       if (verdict === LATE) {
         health.failed();
         return defer(
           'apiSlow',
+          sinceMs,
           goingOn.spool(incoming, attempt, (take) => spoolIt(incoming, take)),
         );
       }
-      if (verdict === undefined) return defer('noPlace', spoolIt(incoming));
-      if (verdict.kind === 'retry') return defer(verdict.error.class, spoolIt(incoming));
+      if (verdict === undefined) return defer('noPlace', sinceMs, spoolIt(incoming));
+      if (verdict.kind === 'retry') return defer(verdict.error.class, sinceMs, spoolIt(incoming));
       hooks.onVerdict(verdict, incoming.claims);
       return resultOf(verdict);
     },

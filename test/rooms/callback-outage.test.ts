@@ -2,9 +2,11 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { CAPTCHA_TASK } from '../../src/api/names.ts';
+import type { SpoolFile, SpoolFiles } from '../../src/callback/spool/files.ts';
 import type { ApiReply, ApiRequest } from '../../src/core/protocol.ts';
 import { CAPTCHA_ID, T0, aTask } from '../support/builders.ts';
 import { failingFiles } from '../support/failing-files.ts';
@@ -37,6 +39,13 @@ const solutionOf = (task: CaptchaTask): string | undefined =>
   api.read<CaptchaTask>(CAPTCHA_TASK.plural, task.metadata.name)?.status?.solution?.value;
 const deliver = async (sidecar: Sidecar, task: CaptchaTask, code = `code-${task.metadata.name}`): Promise<number> =>
   (await sidecar.get(`${sidecar.pathFor(task)}?id=${CAPTCHA_ID}&code=${code}`)).status;
+/** A disk whose fsyncs end when they are let go. */
+function hangingFiles(): { files: SpoolFiles; letGo(): void } {
+  const files = failingFiles();
+  const { promise: hanging, resolve: letGo } = Promise.withResolvers<void>();
+  const create = async (path: string): Promise<SpoolFile> => ({ ...(await files.create(path)), sync: () => hanging });
+  return { files: { ...files, create }, letGo };
+}
 const emptied = (sidecar: Sidecar): Promise<boolean> =>
   waitUntil('the spool to be empty', () => sidecar.server.spoolStats().records === 0);
 
@@ -189,17 +198,23 @@ describe('when neither the API nor the disk takes a callback', () => {
   });
 
   test('a disk that hangs does not keep the provider waiting', async () => {
-    const files = failingFiles();
-    const create = files.create;
-    const { promise: hanging, resolve: letGo } = Promise.withResolvers<void>();
-    files.create = async (path) => {
-      const file = await create(path);
-      return { ...file, sync: () => hanging };
-    };
+    const { files, letGo } = hangingFiles();
     takeDown(api);
-    const sidecar = await start({ files, limits: { apiBudgetMs: 50, spoolBudgetMs: 50, drainOnStopMs: 50 } });
+    const sidecar = await start({ files, limits: { apiBudgetMs: 50, answerBudgetMs: 100, drainOnStopMs: 50 } });
     expect(await deliver(sidecar, seedTask(1))).toBe(503);
     letGo();
+  });
+
+  test('a slow disk may take what the API left of the time for an answer', async () => {
+    const { files, letGo } = hangingFiles();
+    takeDown(api);
+    const sidecar = await start({ files, limits: { answerBudgetMs: 30_000, drainOnStopMs: 50 } });
+    const answer = deliver(sidecar, seedTask(1));
+    // Longer than the quarter of a second that a disk used to get.
+    await delay(400);
+    letGo();
+    expect(await answer).toBe(200);
+    expect(sidecar.results).toEqual(['spooled']);
   });
 
   test('a broken disk changes nothing while the API answers', async () => {
