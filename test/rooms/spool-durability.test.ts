@@ -116,6 +116,32 @@ describe('a record', () => {
     expect(after.faults).toEqual([]);
   });
 
+  test('is read with its neighbours, and does not depend on them', async () => {
+    const files = failingFiles();
+    const { spool, entries, faults } = await openSpool({ files });
+    const records = Array.from({ length: 500 }, (_, n) => record(n));
+    await Promise.all(records.map((one) => spool.append(one)));
+    const readInOrder = async (): Promise<(SpoolRecord | undefined)[]> => {
+      const read = [];
+      for (const entry of entries) read.push(await spool.read(entry));
+      return read;
+    };
+    files.reads = 0;
+    expect(await readInOrder()).toEqual(records);
+    expect(files.reads).toBeLessThan(10);
+    files.faults = { read: 'EIO', readsBeyond: 1_000 };
+    expect(await readInOrder()).toEqual(records);
+    expect(faults).toEqual([]);
+  });
+
+  test('is found although its neighbour was read before it was written', async () => {
+    const { spool, entries } = await openSpool();
+    for (let n = 0; n < 5; n++) {
+      await spool.append(record(n));
+      expect(await spool.read(entries[n]!)).toEqual(record(n));
+    }
+  });
+
   test('shares its fsync with the others that wait', async () => {
     const files = failingFiles();
     const { spool } = await openSpool({ files });
@@ -129,9 +155,11 @@ describe('a record', () => {
       fc.record({ do: fc.constant('release' as const), pick: fc.nat(30) }),
       fc.record({ do: fc.constant('restart' as const) }),
     );
+    const parent = directory;
+    let run = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
-        directory = await temporaryDirectory();
+        directory = join(parent, String(run++));
         let current = await openSpool({ segmentBytes: 700 });
         let expected: SpoolRecord[] = [];
         let next = 0;
@@ -154,10 +182,10 @@ describe('a record', () => {
         expect(await readAll(current)).toEqual(expected);
         expect(current.faults).toEqual([]);
         await current.spool.close();
-        await rm(directory, { recursive: true });
       }),
       { numRuns: 40 },
     );
+    directory = parent;
   });
 });
 

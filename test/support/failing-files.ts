@@ -12,6 +12,8 @@ export interface FileFaults {
   /** How many more fsyncs fail; all of them when unset. */
   syncTimes?: number;
   read?: string;
+  /** Only reads of more bytes than this fail. */
+  readsBeyond?: number;
   list?: string;
   remove?: string;
 }
@@ -20,6 +22,8 @@ export interface FailingFiles extends SpoolFiles {
   faults: FileFaults;
   /** Successful fsyncs of files so far. */
   syncs: number;
+  /** Reads of files so far. */
+  reads: number;
   /** Names of files created so far. */
   created: string[];
 }
@@ -43,7 +47,8 @@ export function failingFiles(): FailingFiles {
       files.syncs++;
     },
     async read(position, length) {
-      failWith(files.faults.read);
+      files.reads++;
+      if (length > (files.faults.readsBeyond ?? 0)) failWith(files.faults.read);
       return file.read(position, length);
     },
     size: () => file.size(),
@@ -54,6 +59,7 @@ export function failingFiles(): FailingFiles {
     ...diskFiles,
     faults: {},
     syncs: 0,
+    reads: 0,
     created: [],
     async list(directory) {
       failWith(files.faults.list);

@@ -3,8 +3,7 @@
  * from then on it is only read and finally removed. A file found at start is never appended to. After a failed fsync
  * nobody knows which pages reached the device, so nothing written to that file later may be called durable.
  */
-import { HEADER_BYTES, encodeHeader, readFrame } from './format.ts';
-import type { Frame } from './format.ts';
+import { HEADER_BYTES, encodeHeader } from './format.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 
 export interface Segment {
@@ -82,12 +81,4 @@ export async function appendTo(segment: Segment, bytes: Buffer, durable: boolean
     segment.sealed = true;
     throw error;
   }
-}
-
-/** The frame at this place, or undefined when it is not sound (any more). */
-export async function readFrom(
-  segment: Segment,
-  place: { offset: number; length: number },
-): Promise<Frame | undefined> {
-  return readFrame(await segment.file.read(place.offset, place.length), 0);
 }

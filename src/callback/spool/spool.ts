@@ -13,8 +13,8 @@
 import { diskFiles } from './files.ts';
 import { SpoolError, codeOf, openDirectory, releaseFrom, setAside, usedBytes } from './directory.ts';
 import { FRAME_RECORD, encodeFrame } from './format.ts';
+import { createFrameReader } from './frame-reader.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
-import { readFrom } from './segment.ts';
 import type { OpenSpool, Spool, SpoolEntry, SpoolOptions } from './types.ts';
 
 const REOPEN_INTERVAL_MS = 1_000;
@@ -25,6 +25,7 @@ export function createSpool(options: SpoolOptions): Spool {
     onFault: options.onFault,
     onOpened: ({ entries }) => entries.forEach((entry) => options.onEntry(entry)),
   });
+  const frameAt = createFrameReader();
 
   return {
     entries: () => door.current()?.entries ?? [],
@@ -43,7 +44,7 @@ export function createSpool(options: SpoolOptions): Spool {
       take(entry);
     },
     async read(entry) {
-      const frame = await readFrom(entry.segment, entry);
+      const frame = await frameAt(entry);
       const record = frame === undefined ? undefined : decodeRecord(frame.payload, entry.receivedTime);
       if (record === undefined) await setAside(parts, entry);
       return record;
