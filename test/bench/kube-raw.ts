@@ -8,14 +8,10 @@ import { Pool } from 'undici';
 
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { CAPTCHA_TASK } from '../../src/api/names.ts';
-import {
-  OPERATOR,
-  createAdmin,
-  ensureAssets,
-  installOperator,
-  startControlPlane,
-} from '../../src/dev/control-plane/index.ts';
+import { OPERATOR } from '../../src/dev/control-plane/index.ts';
 import type { ControlPlane } from '../../src/dev/control-plane/index.ts';
+import { startInstallation } from '../../src/dev/installation.ts';
+import type { Installation } from '../../src/dev/installation.ts';
 import { loadAccess } from '../../src/kube/access.ts';
 import { createKubeClient } from '../../src/kube/client.ts';
 import { createStatusWriter } from '../../src/kube/status-writer.ts';
@@ -30,18 +26,15 @@ type Write = (task: CaptchaTask, status: object) => Promise<string>;
 
 const [count = 1_000, rounds = 3] = process.argv.slice(2).map(Number);
 const log = (line: string): void => console.log(line);
-const controlPlane = await startControlPlane({ assets: await ensureAssets({ log, env: process.env }), log });
+const installation = await startInstallation({ log, env: process.env });
 try {
-  await measure(controlPlane);
+  await measure(installation);
 } finally {
-  await controlPlane.stop();
+  await installation.stop();
 }
 
-async function measure(plane: ControlPlane): Promise<void> {
+async function measure({ controlPlane: plane, admin }: Installation): Promise<void> {
   const { serverURL, caFile } = plane;
-  const token = plane.tokenOf({ user: 'admin', groups: ['system:masters', 'system:authenticated'] });
-  const admin = createAdmin({ serverURL, caFile, token });
-  await installOperator(admin);
   await createBenchNamespace(admin, NAMESPACE);
   const tasks = await createTasks(admin, NAMESPACE, count);
   const pool = new Pool(serverURL, { connections: IN_FLIGHT, allowH2: false, connect: { ca: await readFile(caFile) } });

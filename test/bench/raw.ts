@@ -6,6 +6,7 @@ import { Agent } from 'undici';
 
 import { submitted, intended, solved } from '../../src/core/task/transitions.ts';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
+import { CAPTCHA_ID } from '../support/builders.ts';
 
 export interface RawOptions {
   serverURL: string;
@@ -28,7 +29,10 @@ interface Cursor {
 
 const MARK = '@resourceVersion@';
 
-/** Three writes for each task, in order within a task, `inFlight` tasks at once. */
+/** The length of a Turnstile token. */
+export const SOLUTION = 'v'.repeat(500);
+
+/** The writes that each task still needs to be solved (new: 3, submitted: 1), in order, `inFlight` tasks at once. */
 export async function writeRaw(tasks: readonly CaptchaTask[], options: RawOptions): Promise<RawFigures> {
   const agent = new Agent({
     connections: options.inFlight,
@@ -50,19 +54,21 @@ export async function writeRaw(tasks: readonly CaptchaTask[], options: RawOption
   await Promise.all(Array.from({ length: options.inFlight }, worker));
   const seconds = (performance.now() - startMs) / 1000;
   await agent.close();
-  return { writes: tasks.length * 3, seconds };
+  return { writes: cursors.reduce((sum, { bodies }) => sum + bodies.length, 0), seconds };
 }
 
 function cursorOf(task: CaptchaTask): Cursor {
   const { namespace, name, resourceVersion } = task.metadata;
   const now = Date.parse(task.metadata.creationTimestamp);
   const first = with_(task, intended(task, { by: 'raw/1', pingback: true, sameAttempt: false }, now));
-  const second = with_(first, submitted(first, '7383820914', now + 120_000, now));
-  const solution = { value: 'v'.repeat(500), source: 'Callback' as const, attempt: 1, captchaID: '7383820914' };
-  const third = with_(second, solved(second, { ...solution, receivedTime: task.metadata.creationTimestamp }, now));
+  const second = with_(first, submitted(first, CAPTCHA_ID, now + 120_000, now));
+  const waiting = task.status?.phase === 'Submitted' ? task : second;
+  const solution = { value: SOLUTION, source: 'Callback' as const, attempt: 1, captchaID: CAPTCHA_ID };
+  const third = with_(waiting, solved(waiting, { ...solution, receivedTime: task.metadata.creationTimestamp }, now));
   const { apiVersion, kind } = task;
   const metadata = { namespace, name, uid: task.metadata.uid, resourceVersion: MARK };
-  const bodies = [first, second, third].map(({ status }) => {
+  const steps = waiting === task ? [third] : [first, second, third];
+  const bodies = steps.map(({ status }) => {
     const text = JSON.stringify({ apiVersion, kind, metadata, status });
     return text.split(MARK) as [string, string];
   });

@@ -2,18 +2,10 @@
  * What every benchmark of the whole stands on: a control plane, the installed operator manifests and a simulator in a
  * process of its own, so that what they cost can be told apart from what the operator costs.
  */
-import {
-  ADMINISTRATOR,
-  createAdmin,
-  ensureAssets,
-  installOperator,
-  OPERATOR,
-  startControlPlane,
-  type Admin,
-  type ControlPlane,
-} from '../../src/dev/control-plane/index.ts';
+import { OPERATOR, type Admin, type ControlPlane } from '../../src/dev/control-plane/index.ts';
 import { startChild, type Child } from '../../src/dev/child.ts';
 import { startFleet, type Fleet } from '../../src/dev/fleet.ts';
+import { startInstallation } from '../../src/dev/installation.ts';
 import { createSimulatorControl, type SimulatorControl } from '../../src/dev/simulator/control.ts';
 
 export interface BenchWorld {
@@ -31,15 +23,10 @@ export function say(line: string): void {
 
 /** Runs `bench` in a fresh world and ends everything afterwards. */
 export async function inWorld<T>(solvingMs: number, bench: (world: BenchWorld) => Promise<T>): Promise<T> {
-  const controlPlane = await startControlPlane({
-    assets: await ensureAssets({ log: say, env: process.env }),
-    log: say,
-  });
-  const { serverURL, caFile } = controlPlane;
-  const admin = createAdmin({ serverURL, caFile, token: controlPlane.tokenOf(ADMINISTRATOR) });
+  const installation = await startInstallation({ log: say, env: process.env });
+  const { controlPlane, admin } = installation;
   const simulator = startChild({ entry: 'simulator', built: true, env: { ANSWER_AFTER_MS: String(solvingMs) } });
   try {
-    await installOperator(admin);
     const line = await simulator.waitForLine('its URL', (each) => each.msg === 'simulator listening');
     const providerURL = String(line['url']);
     const kubeconfig = await controlPlane.kubeconfigFor(OPERATOR);
@@ -58,8 +45,7 @@ export async function inWorld<T>(solvingMs: number, bench: (world: BenchWorld) =
     });
   } finally {
     await simulator.stop();
-    await admin.close();
-    await controlPlane.stop();
+    await installation.stop();
   }
 }
 

@@ -5,14 +5,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { CAPTCHA_TASK } from '../../src/api/names.ts';
-import {
-  OPERATOR,
-  ensureAssets,
-  installOperator,
-  startControlPlane,
-  createAdmin,
-} from '../../src/dev/control-plane/index.ts';
-import { ADMINISTRATOR, objectOf } from '../../src/dev/control-plane/index.ts';
+import { OPERATOR } from '../../src/dev/control-plane/index.ts';
+import { startInstallation } from '../../src/dev/installation.ts';
+import { objectOf } from '../../src/dev/control-plane/index.ts';
 import { loadAccess } from '../../src/kube/access.ts';
 import { createKubeClient } from '../../src/kube/client.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
@@ -45,7 +40,6 @@ async function clientOf(kubeconfigPath: string): Promise<KubeClient> {
 
 const manifestOf = (name: string) => taskManifest('Turnstile', { name });
 const newWriter = () => createStatusWriter({ client: operator, resource: CAPTCHA_TASK });
-const silent = () => {};
 
 async function createTask(name: string): Promise<KubeObject> {
   return objectOf(await admin.create(pathOf('captchatasks', namespace), manifestOf(name)));
@@ -240,9 +234,8 @@ test('an Event and its repetitions are one object that the core API shows, too',
 });
 
 test('a reflector lives through a killed API server, and hears what happened after it', async () => {
-  const plane = await startControlPlane({ assets: await ensureAssets({ log: silent, env: process.env }), log: silent });
-  const tooling = createAdmin({ ...plane, token: plane.tokenOf(ADMINISTRATOR) });
-  await installOperator(tooling);
+  const installation = await startInstallation({ env: process.env });
+  const { controlPlane: plane, admin: tooling } = installation;
   const client = await clientOf(await plane.kubeconfigFor(OPERATOR));
   const troubles: string[] = [];
   const store = createStore({ project: (raw) => raw.metadata.uid ?? '' });
@@ -267,7 +260,7 @@ test('a reflector lives through a killed API server, and hears what happened aft
     expect(troubles).toEqual(['down', 'up']);
   } finally {
     await reflector.stop();
-    await Promise.all([client.close(), tooling.close()]);
-    await plane.stop();
+    await client.close();
+    await installation.stop();
   }
 });

@@ -1,45 +1,32 @@
 /** The Kubernetes API or the provider is away: everything waits, says so, and goes on by itself. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import {
-  ADMINISTRATOR,
-  createAdmin,
-  ensureAssets,
-  installOperator,
-  objectOf,
-  OPERATOR,
-  startControlPlane,
-  type Admin,
-  type ControlPlane,
-} from '../../src/dev/control-plane/index.ts';
+import { objectOf, OPERATOR } from '../../src/dev/control-plane/index.ts';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { startFleet, type Fleet } from '../../src/dev/fleet.ts';
+import { startInstallation, type Installation } from '../../src/dev/installation.ts';
 import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
 import { createBenchNamespace, createTasks, tasksPath } from '../bench/seed-tasks.ts';
 import { scrape, total } from '../bench/scrape.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const NAMESPACE = 'outage';
-let controlPlane: ControlPlane;
-let admin: Admin;
+let installation: Installation;
+let controlPlane: Installation['controlPlane'];
+let admin: Installation['admin'];
 let simulator: Simulator;
 let fleet: Fleet;
 
-function log(): void {}
-
 beforeAll(async () => {
-  controlPlane = await startControlPlane({ assets: await ensureAssets({ log, env: process.env }), log });
-  const { serverURL, caFile } = controlPlane;
-  admin = createAdmin({ serverURL, caFile, token: controlPlane.tokenOf(ADMINISTRATOR) });
-  await installOperator(admin);
+  installation = await startInstallation({ env: process.env });
+  ({ controlPlane, admin } = installation);
   await createBenchNamespace(admin, NAMESPACE);
   simulator = await startSimulator({ answerAfterMs: 300 });
 });
 afterAll(async () => {
   await fleet?.stop();
   await simulator?.stop();
-  await admin?.close();
-  await controlPlane?.stop();
+  await installation?.stop();
 });
 
 async function tasks(): Promise<CaptchaTask[]> {

@@ -10,20 +10,9 @@ import { parseAllDocuments } from 'yaml';
 
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../src/api/deadletter.ts';
-import {
-  ADMINISTRATOR,
-  OPERATOR,
-  applyManifests,
-  createAdmin,
-  ensureAssets,
-  installOperator,
-  objectOf,
-  startControlPlane,
-  type Admin,
-  type AuditedRequest,
-  type ControlPlane,
-} from '../../src/dev/control-plane/index.ts';
+import { OPERATOR, applyManifests, objectOf, type AuditedRequest } from '../../src/dev/control-plane/index.ts';
 import { startFleet, type Fleet } from '../../src/dev/fleet.ts';
+import { startInstallation, type Installation } from '../../src/dev/installation.ts';
 import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
 import type { Script } from '../../src/dev/simulator/script.ts';
 import { corePathOf, pathOf } from '../support/cluster.ts';
@@ -32,10 +21,10 @@ import { waitUntil } from '../support/wait-until.ts';
 
 const ROLES = ['deploy/base/rbac.yaml', 'deploy/tenant/rbac.yaml'];
 const TENANT = 'tenant';
-const log = (): void => {};
 
-let controlPlane: ControlPlane;
-let admin: Admin;
+let installation: Installation;
+let controlPlane: Installation['controlPlane'];
+let admin: Installation['admin'];
 let simulator: Simulator;
 let fleet: Fleet | undefined;
 
@@ -45,9 +34,8 @@ async function stopFleet(): Promise<void> {
 }
 
 beforeAll(async () => {
-  controlPlane = await startControlPlane({ assets: await ensureAssets({ log, env: process.env }), log, audit: true });
-  admin = createAdmin({ ...controlPlane, token: controlPlane.tokenOf(ADMINISTRATOR) });
-  await installOperator(admin);
+  installation = await startInstallation({ env: process.env, audit: true });
+  ({ controlPlane, admin } = installation);
   objectOf(await admin.create('/api/v1/namespaces', { metadata: { name: TENANT } }));
   await applyManifests(admin, ['deploy/tenant/rbac.yaml'], TENANT);
   simulator = await startSimulator({ answerAfterMs: 200 });
@@ -62,8 +50,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await stopFleet();
   await simulator?.stop();
-  await admin?.close();
-  await controlPlane?.stop();
+  await installation?.stop();
 });
 
 async function apply(name: string, spec: Json = {}, script?: Script): Promise<void> {

@@ -4,15 +4,8 @@
  */
 import type { TestProject } from 'vitest/node';
 
-import {
-  ADMINISTRATOR,
-  OPERATOR,
-  createAdmin,
-  ensureAssets,
-  installOperator,
-  startControlPlane,
-  type ControlPlane,
-} from '../../src/dev/control-plane/index.ts';
+import { ADMINISTRATOR, OPERATOR } from '../../src/dev/control-plane/index.ts';
+import { startInstallation, type Installation } from '../../src/dev/installation.ts';
 
 /** What the tests are told about the control plane. */
 export interface ClusterAccess {
@@ -33,26 +26,22 @@ declare module 'vitest' {
   }
 }
 
-let controlPlane: ControlPlane | undefined;
+let installation: Installation | undefined;
 
 function log(line: string): void {
   console.error(`[control plane] ${line}`);
 }
 
 export async function setup(project: TestProject): Promise<void> {
-  const assets = await ensureAssets({ log, env: process.env });
-  controlPlane = await startControlPlane({ assets, log });
+  installation = await startInstallation({ log, env: process.env });
+  const { controlPlane, kubectl = '' } = installation;
   const { serverURL, caFile, adminKubeconfig } = controlPlane;
   const adminToken = controlPlane.tokenOf(ADMINISTRATOR);
-  const admin = createAdmin({ serverURL, caFile, token: adminToken });
-  await installOperator(admin);
-  await admin.close();
   const operatorKubeconfig = await controlPlane.kubeconfigFor(OPERATOR);
   const pids = controlPlane.pids();
-  const kubectl = assets.kubectl ?? '';
   project.provide('cluster', { serverURL, caFile, adminToken, adminKubeconfig, operatorKubeconfig, pids, kubectl });
 }
 
 export async function teardown(): Promise<void> {
-  await controlPlane?.stop();
+  await installation?.stop();
 }

@@ -7,17 +7,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { API_VERSION } from '../../src/api/names.ts';
-import {
-  ADMINISTRATOR,
-  OPERATOR,
-  applyManifests,
-  createAdmin,
-  ensureAssets,
-  installOperator,
-  objectOf,
-  startControlPlane,
-  type Admin,
-} from '../../src/dev/control-plane/index.ts';
+import { OPERATOR, applyManifests, objectOf, type Admin } from '../../src/dev/control-plane/index.ts';
+import { startInstallation } from '../../src/dev/installation.ts';
 import { startFleet } from '../../src/dev/fleet.ts';
 import { startSimulator } from '../../src/dev/simulator/index.ts';
 import { aTask } from './builders.ts';
@@ -64,10 +55,8 @@ async function recordSpool(): Promise<void> {
 }
 
 async function recordObjects(): Promise<void> {
-  const controlPlane = await startControlPlane({ assets: await ensureAssets({ log, env: process.env }), log });
-  const { serverURL, caFile } = controlPlane;
-  const admin = createAdmin({ serverURL, caFile, token: controlPlane.tokenOf(ADMINISTRATOR) });
-  await installOperator(admin);
+  const installation = await startInstallation({ log, env: process.env });
+  const { controlPlane, admin } = installation;
   await applyManifests(admin, ['deploy/tenant/rbac.yaml'], 'default');
   const foreign = {
     apiVersion: 'v1',
@@ -90,8 +79,7 @@ async function recordObjects(): Promise<void> {
   } finally {
     await fleet.stop();
     await simulator.stop();
-    await admin.close();
-    await controlPlane.stop();
+    await installation.stop();
   }
 }
 

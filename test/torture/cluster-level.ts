@@ -11,15 +11,9 @@ import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { CAPTCHA_TASK } from '../../src/api/names.ts';
 import { startChild } from '../../src/dev/child.ts';
 import type { Child } from '../../src/dev/child.ts';
-import {
-  ADMINISTRATOR,
-  OPERATOR,
-  createAdmin,
-  ensureAssets,
-  installOperator,
-  startControlPlane,
-} from '../../src/dev/control-plane/index.ts';
+import { OPERATOR } from '../../src/dev/control-plane/index.ts';
 import type { ControlPlane } from '../../src/dev/control-plane/index.ts';
+import { startInstallation } from '../../src/dev/installation.ts';
 import { loadAccess } from '../../src/kube/access.ts';
 import { createKubeClient } from '../../src/kube/client.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
@@ -65,15 +59,10 @@ const codeOf = (n: number): string => `solution-of-${n}`;
 export async function tortureCluster(options: ClusterLevelOptions): Promise<TortureReport> {
   const say = options.onProgress ?? (() => undefined);
   const home = await mkdtemp(join(tmpdir(), 'torture-'));
-  const controlPlane = await startControlPlane({
-    assets: await ensureAssets({ log: say, env: process.env }),
-    log: say,
-  });
-  const { serverURL, caFile } = controlPlane;
-  const admin = createAdmin({ serverURL, caFile, token: controlPlane.tokenOf(ADMINISTRATOR) });
+  const installation = await startInstallation({ log: say, env: process.env });
+  const { controlPlane, admin } = installation;
   const client = await watcherClient(controlPlane);
   try {
-    await installOperator(admin);
     await createBenchNamespace(admin, NAMESPACE);
     say(`creating ${options.tasks} submitted tasks`);
     const tasks = await createSubmittedTasks(admin, NAMESPACE, options.tasks);
@@ -105,8 +94,7 @@ export async function tortureCluster(options: ClusterLevelOptions): Promise<Tort
     return report(arena, found, { counts: sightings.counts, seenAll });
   } finally {
     await client.close();
-    await admin.close();
-    await controlPlane.stop();
+    await installation.stop();
     await rm(home, { recursive: true, force: true });
   }
 }

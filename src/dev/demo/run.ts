@@ -8,19 +8,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { DeadLetter } from '../../api/deadletter.ts';
 import { CAPTCHA_TASK, DEAD_LETTER } from '../../api/names.ts';
-import {
-  applyManifests,
-  createAdmin,
-  ADMINISTRATOR,
-  ensureAssets,
-  installOperator,
-  objectOf,
-  OPERATOR,
-  startControlPlane,
-  type Admin,
-  type ControlPlane,
-} from '../control-plane/index.ts';
+import { applyManifests, objectOf, OPERATOR, type Admin, type ControlPlane } from '../control-plane/index.ts';
 import { startFleet, type Fleet } from '../fleet.ts';
+import { startInstallation } from '../installation.ts';
 import { startSimulator, type Simulator } from '../simulator/index.ts';
 import {
   DEMO_NAMESPACE,
@@ -69,12 +59,9 @@ export async function startDemoWorld(output: TableOutput, env: NodeJS.ProcessEnv
     for (let release = stops.pop(); release !== undefined; release = stops.pop()) await release();
   };
   try {
-    const assets = await ensureAssets({ log, env });
-    const controlPlane = await startControlPlane({ assets, log });
-    stops.push(() => controlPlane.stop());
-    const admin = adminOf(controlPlane);
-    stops.push(() => admin.close());
-    await installOperator(admin);
+    const installation = await startInstallation({ log, env });
+    stops.push(() => installation.stop());
+    const { controlPlane, admin, kubectl } = installation;
     log('installed the CRDs and the operator’s ServiceAccount with its shipped RBAC');
     const simulator = await startSimulator({ answerAfterMs: 1_500 });
     stops.push(() => simulator.stop());
@@ -87,16 +74,11 @@ export async function startDemoWorld(output: TableOutput, env: NodeJS.ProcessEnv
     log(
       `operator (pid ${fleet.operators[0]?.child().pid}) and callback sidecar (pid ${fleet.sidecars[0]?.child().pid}) run`,
     );
-    return { controlPlane, admin, simulator, fleet, kubectl: assets.kubectl, stop };
+    return { controlPlane, admin, simulator, fleet, kubectl, stop };
   } catch (error) {
     await stop();
     throw error;
   }
-}
-
-function adminOf(controlPlane: ControlPlane): Admin {
-  const { serverURL, caFile } = controlPlane;
-  return createAdmin({ serverURL, caFile, token: controlPlane.tokenOf(ADMINISTRATOR) });
 }
 
 /** Applies the samples and watches them to their ends. */
