@@ -15,9 +15,13 @@ export interface RawOptions {
   inFlight: number;
 }
 
-export interface RawFigures {
-  writes: number;
-  seconds: number;
+export interface RawWriter {
+  /**
+   * Makes ready the writes that each task still needs to be solved (new: 3, submitted: 1). What it returns sends them,
+   * in order within a task, `inFlight` tasks at once, and resolves with how many there were.
+   */
+  prepare(tasks: readonly CaptchaTask[]): () => Promise<number>;
+  close(): Promise<void>;
 }
 
 interface Cursor {
@@ -32,29 +36,29 @@ const MARK = '@resourceVersion@';
 /** The length of a Turnstile token. */
 export const SOLUTION = 'v'.repeat(500);
 
-/** The writes that each task still needs to be solved (new: 3, submitted: 1), in order, `inFlight` tasks at once. */
-export async function writeRaw(tasks: readonly CaptchaTask[], options: RawOptions): Promise<RawFigures> {
-  const agent = new Agent({
-    connections: options.inFlight,
-    pipelining: 1,
-    allowH2: false,
-    connect: { ca: options.ca },
-  });
-  const cursors = tasks.map(cursorOf);
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let cursor = cursors[next++]; cursor !== undefined; cursor = cursors[next++]) {
-      for (const [head, tail] of cursor.bodies) {
-        const body = head + cursor.resourceVersion + tail;
-        cursor.resourceVersion = await put(agent, options, cursor.path, body);
+export function createRawWriter(options: RawOptions): RawWriter {
+  const { inFlight, ca } = options;
+  const agent = new Agent({ connections: inFlight, pipelining: 1, allowH2: false, connect: { ca } });
+  const writeAll = async (cursors: readonly Cursor[]): Promise<number> => {
+    let next = 0;
+    const worker = async (): Promise<void> => {
+      for (let cursor = cursors[next++]; cursor !== undefined; cursor = cursors[next++]) {
+        for (const [head, tail] of cursor.bodies) {
+          const body = head + cursor.resourceVersion + tail;
+          cursor.resourceVersion = await put(agent, options, cursor.path, body);
+        }
       }
-    }
+    };
+    await Promise.all(Array.from({ length: inFlight }, worker));
+    return cursors.reduce((sum, { bodies }) => sum + bodies.length, 0);
   };
-  const startMs = performance.now();
-  await Promise.all(Array.from({ length: options.inFlight }, worker));
-  const seconds = (performance.now() - startMs) / 1000;
-  await agent.close();
-  return { writes: cursors.reduce((sum, { bodies }) => sum + bodies.length, 0), seconds };
+  return {
+    prepare(tasks) {
+      const cursors = tasks.map(cursorOf);
+      return () => writeAll(cursors);
+    },
+    close: () => agent.close(),
+  };
 }
 
 function cursorOf(task: CaptchaTask): Cursor {
