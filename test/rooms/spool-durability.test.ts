@@ -287,6 +287,18 @@ describe('damage', () => {
 });
 
 describe('a disk that fails', () => {
+  test.each([
+    { room: 'has room', freeBytes: 5_000_000, created: 2 },
+    { room: 'is almost full', freeBytes: 3_000_000, created: 1 },
+  ])('that $room: blocks are reserved only where that leaves room for callbacks', async (disk) => {
+    const files = failingFiles();
+    files.faults.freeBytes = disk.freeBytes;
+    const { spool } = await openSpool({ files, segmentBytes: 1_000_000 });
+    await spool.append(record(1));
+    await spool.close();
+    expect(files.created).toHaveLength(disk.created);
+  });
+
   test('with ENOSPC: refused while it is full, earlier records intact, served again when there is room', async () => {
     const files = failingFiles();
     const before = await openSpool({ files });

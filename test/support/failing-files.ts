@@ -15,6 +15,8 @@ export interface FileFaults {
   /** Only reads of more bytes than this fail. */
   readsBeyond?: number;
   list?: string;
+  /** What the file system says it has left; the real figure when unset. */
+  freeBytes?: number;
   remove?: string;
 }
 
@@ -71,6 +73,7 @@ export function failingFiles(): FailingFiles {
       return wrap(await diskFiles.create(path));
     },
     open: async (path) => wrap(await diskFiles.open(path)),
+    freeBytes: async (directory) => files.faults.freeBytes ?? diskFiles.freeBytes(directory),
     async remove(path) {
       failWith(files.faults.remove);
       await diskFiles.remove(path);

@@ -3,7 +3,7 @@
  * directory: a full disk, a failing fsync, a read that returns other bytes. No rules here.
  */
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, statfs } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
 export interface SpoolFile {
@@ -25,6 +25,8 @@ export interface SpoolFiles {
   create(path: string): Promise<SpoolFile>;
   open(path: string): Promise<SpoolFile>;
   remove(path: string): Promise<void>;
+  /** Bytes that may still be written to the file system of a directory. */
+  freeBytes(directory: string): Promise<number>;
   /** Makes the names in a directory durable. */
   syncDirectory(path: string): Promise<void>;
 }
@@ -37,6 +39,10 @@ export const diskFiles: SpoolFiles = {
   create: async (path) => fileOf(await open(path, 'wx+', 0o600)),
   open: async (path) => fileOf(await open(path, 'r+')),
   remove: (path) => rm(path, { force: true }),
+  async freeBytes(directory) {
+    const { bavail, bsize } = await statfs(directory);
+    return bavail * bsize;
+  },
   async syncDirectory(path) {
     const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {

@@ -1,7 +1,7 @@
 /**
  * Writes frames to the active segment, one batch after another: what arrives during one fsync goes with the next
- * (group commit). Opens segments, the next one ahead of time, and retires them when they are full or a write on them failed; a failed batch is
- * tried once more on a new segment, because the old one may never be written again.
+ * (group commit). Opens segments, the next one ahead of time, and retires them when they are full or a write on them
+ * failed; a failed batch is tried once more on a new segment, because the old one may never be written again.
  *
  * Notes of released records ride along with the next batch, or are written alone after a moment, without an fsync.
  * It keeps no index and removes no file; `spool.ts` does.
@@ -50,6 +50,8 @@ interface Pending {
 const MAX_BATCH_BYTES = 1024 * 1024;
 /** Soon: a process that is killed again and again would otherwise apply the same records in every life. */
 const NOTE_DELAY_MS = 20;
+/** Blocks are reserved while this many segments fit on the disk: the last of the room is for callbacks, not for zeros. */
+const SPARE_ROOM = 4;
 const NOTHING = Buffer.alloc(0);
 
 export function createJournal(options: JournalOptions): Journal {
@@ -172,7 +174,10 @@ function activeSegment(options: JournalOptions) {
   let number = options.nextNumber;
   let segment: Segment | undefined;
   const create = (reserveBytes?: number): Promise<Segment> => createSegment(files, directory, number++, reserveBytes);
-  const spare = spareSegment(() => create(segmentBytes));
+  const spare = spareSegment(async () => {
+    const free = await files.freeBytes(directory);
+    return free < segmentBytes * SPARE_ROOM ? undefined : create(segmentBytes);
+  });
   spare.prepare();
   const retire = (): void => {
     if (segment === undefined) return;
@@ -204,9 +209,9 @@ function activeSegment(options: JournalOptions) {
 
 /**
  * One segment prepared in the background, so that no callback waits for its blocks. There may be none: the disk is
- * full or slow, and then segments are created without.
+ * almost full or slow, and then segments are created without.
  */
-function spareSegment(create: () => Promise<Segment>) {
+function spareSegment(create: () => Promise<Segment | undefined>) {
   let ready: Segment | undefined;
   let preparing: Promise<void> | undefined;
   let closed = false;
