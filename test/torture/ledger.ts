@@ -23,6 +23,7 @@ export interface LedgerOptions {
 export interface Ledger {
   /** 1 where a callback was answered 200. */
   acknowledged: Uint8Array;
+  /** How many they are. */
   answered(): number;
   /** Answers that were neither 200 nor a broken connection, by status. */
   refused: Map<number, number>;
@@ -52,8 +53,8 @@ export function startLedger(options: LedgerOptions): Ledger {
     if (typeof status !== 'number') return;
     slowestMs = Math.max(slowestMs, performance.now() - startMs);
     if (status === 200) {
+      answered += 1 - acknowledged[n]!;
       acknowledged[n] = 1;
-      answered++;
     } else {
       refused.set(status, (refused.get(status) ?? 0) + 1);
     }

@@ -66,7 +66,7 @@ interface Arena {
   faults: Set<string>;
 }
 
-const LONGEST_LIFE_MS = 1_000;
+const LONGEST_LIFE_MS = 1_400;
 /**
  * No more is delivered while this many records wait. Lives are too short and outages too many to drain as fast as the
  * client delivers; without this the run would end up testing a spool at its bound, started again and again.
