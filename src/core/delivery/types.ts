@@ -25,7 +25,7 @@ export interface DeliveryOptions {
   known?: CaptchaTask;
   /**
    * How the solution is written. `patch` (the default) tests only what matters and does not miss because the operator
-   * writes just now. `put` costs the server a seventh less, and misses when anybody wrote since the copy.
+   * writes just now. `put` costs the server 7 % less, and misses when anybody wrote since the copy.
    */
   write?: 'patch' | 'put';
   /** `letter`: permanent trouble becomes a DeadLetter. `report`: it is returned (used by the letter's own retries). */
