@@ -3,11 +3,10 @@
  * and the status writes per second are set against the API server's own limit, measured just before in the same run.
  * Prints figures; asserts nothing about time. It ends non-zero only where a task is not solved or a write is missing.
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
-import { objectOf, OPERATOR, type Admin, type ControlPlane } from '../../src/dev/control-plane/index.ts';
+import { objectOf, type Admin, type ControlPlane } from '../../src/dev/control-plane/index.ts';
 import type { Child } from '../../src/dev/child.ts';
 import type { Fleet } from '../../src/dev/fleet.ts';
 import type { SimulatorControl } from '../../src/dev/simulator/control.ts';
@@ -18,7 +17,6 @@ import { createBenchNamespace, createTasks, tasksPath } from './seed-tasks.ts';
 import { inWorld, printRows, type BenchWorld } from './world.ts';
 
 const WRITES_PER_TASK = 3;
-const IN_FLIGHT = 16;
 /** Faster than any real solver; slower than a burst of submissions takes to be recorded. */
 const SOLVING_MS = 2_000;
 
@@ -47,10 +45,7 @@ interface Figures {
 async function measureRaw({ controlPlane, admin }: BenchWorld, count: number): Promise<Figures> {
   await createBenchNamespace(admin, 'raw');
   const tasks = await createTasks(admin, 'raw', count);
-  const { serverURL, caFile } = controlPlane;
-  // Under the operator's identity: an administrator would skip RBAC and priority and fairness.
-  const token = controlPlane.tokenOf(OPERATOR);
-  const raw = createRawWriter({ serverURL, ca: readFileSync(caFile, 'utf8'), token, inFlight: IN_FLIGHT });
+  const raw = createRawWriter(controlPlane);
   const write = raw.prepare(tasks);
   const usage = startUsage({ ...serverPids(controlPlane), client: process.pid });
   const startMs = performance.now();

@@ -3,7 +3,6 @@
  * answered 200 within 1 s; once the server is back, the sidecar drains at 0.8 or more of what the server itself can do
  * with the same status bodies, and everything is applied within three minutes.
  */
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,7 +30,6 @@ export interface OutageBenchOptions {
 
 const RAW_TASKS = 6_000;
 const RAW_CHUNK = 200;
-const IN_FLIGHT = 16;
 /** How long the sidecar drains before the raw loop has its turn. */
 const TURN_MS = 4_000;
 const POLL_MS = 100;
@@ -114,10 +112,7 @@ async function measure(stage: Stage): Promise<boolean> {
  */
 async function drainInTurns(stage: Stage): Promise<{ drain: Writes; raw: Writes }> {
   const { controlPlane, sidecar, rawTasks } = stage;
-  const { serverURL, caFile } = controlPlane;
-  // Under the operator's identity: an administrator would skip RBAC and priority and fairness.
-  const token = controlPlane.tokenOf(OPERATOR);
-  const rawWriter = createRawWriter({ serverURL, ca: readFileSync(caFile, 'utf8'), token, inFlight: IN_FLIGHT });
+  const rawWriter = createRawWriter(controlPlane);
   const [drain, raw] = [createBook(controlPlane, sidecar.pid), createBook(controlPlane, process.pid)];
   const records = await recordsOf(sidecar);
   const first = await records();

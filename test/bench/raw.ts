@@ -2,26 +2,26 @@
  * What the API server itself can do: status writes of the same bodies as the operator's, prepared beforehand, over
  * keep-alive connections, by a loop that does nothing else. Every throughput figure is a ratio to this, in one run.
  */
+import { readFileSync } from 'node:fs';
 import { Agent } from 'undici';
 
 import { submitted, intended, solved } from '../../src/core/task/transitions.ts';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
+import { OPERATOR, type ControlPlane } from '../../src/dev/control-plane/index.ts';
 import { CAPTCHA_ID } from '../support/builders.ts';
-
-export interface RawOptions {
-  serverURL: string;
-  ca: string;
-  token: string;
-  inFlight: number;
-}
 
 export interface RawWriter {
   /**
    * Makes ready the writes that each task still needs to be solved (new: 3, submitted: 1). What it returns sends them,
-   * in order within a task, `inFlight` tasks at once, and resolves with how many there were.
+   * in order within a task, sixteen tasks at once, and resolves with how many there were.
    */
   prepare(tasks: readonly CaptchaTask[]): () => Promise<number>;
   close(): Promise<void>;
+}
+
+interface Server {
+  url: string;
+  authorization: string;
 }
 
 interface Cursor {
@@ -32,24 +32,28 @@ interface Cursor {
 }
 
 const MARK = '@resourceVersion@';
+const IN_FLIGHT = 16;
 
 /** The length of a Turnstile token. */
 export const SOLUTION = 'v'.repeat(500);
 
-export function createRawWriter(options: RawOptions): RawWriter {
-  const { inFlight, ca } = options;
-  const agent = new Agent({ connections: inFlight, pipelining: 1, allowH2: false, connect: { ca } });
+export function createRawWriter(controlPlane: ControlPlane): RawWriter {
+  const { serverURL, caFile } = controlPlane;
+  // Under the operator's identity: an administrator would skip RBAC and priority and fairness.
+  const server: Server = { url: serverURL, authorization: `Bearer ${controlPlane.tokenOf(OPERATOR)}` };
+  const ca = readFileSync(caFile, 'utf8');
+  const agent = new Agent({ connections: IN_FLIGHT, pipelining: 1, allowH2: false, connect: { ca } });
   const writeAll = async (cursors: readonly Cursor[]): Promise<number> => {
     let next = 0;
     const worker = async (): Promise<void> => {
       for (let cursor = cursors[next++]; cursor !== undefined; cursor = cursors[next++]) {
         for (const [head, tail] of cursor.bodies) {
           const body = head + cursor.resourceVersion + tail;
-          cursor.resourceVersion = await put(agent, options, cursor.path, body);
+          cursor.resourceVersion = await put(agent, server, cursor.path, body);
         }
       }
     };
-    await Promise.all(Array.from({ length: inFlight }, worker));
+    await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
     return cursors.reduce((sum, { bodies }) => sum + bodies.length, 0);
   };
   return {
@@ -87,12 +91,12 @@ function with_(task: CaptchaTask, status: CaptchaTask['status']): CaptchaTask {
   return { ...task, ...(status === undefined ? {} : { status }) };
 }
 
-async function put(agent: Agent, options: RawOptions, path: string, body: string): Promise<string> {
+async function put(agent: Agent, { url, authorization }: Server, path: string, body: string): Promise<string> {
   const reply = await agent.request({
-    origin: options.serverURL,
+    origin: url,
     path,
     method: 'PUT',
-    headers: { authorization: `Bearer ${options.token}`, 'content-type': 'application/json' },
+    headers: { authorization, 'content-type': 'application/json' },
     body,
   });
   const text = await reply.body.text();
