@@ -66,7 +66,7 @@ export function plusIsSpace(type: CaptchaType): boolean {
 
 /**
  * The result as the contract stores it: text, or compact JSON for lists and objects; with the user agent it is bound
- * to, where there is one. `request` is the provider's `request` member (JSON replies), the text after `OK|` (plain
+ * to, where there is one. `request` is the answer of a JSON reply (its `request`, else its `result`), the text after `OK|` (plain
  * replies) or a callback's decoded `code`. Undefined when there is no result in it: empty, null, boolean.
  */
 export function solutionOf(type: CaptchaType, request: unknown, userAgent?: unknown): SolvedAnswer | undefined {

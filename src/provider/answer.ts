@@ -9,7 +9,8 @@ import { listedCode, looksLikeCode, PENDING_WORDS } from '../core/provider-codes
 
 /** What a body says: a result (or id), a word instead of one, or nothing that can be understood. */
 export type Answer =
-  | { kind: 'result'; request: unknown; userAgent?: unknown }
+  /** `request` as it stands, the only place of an id; `value`: the answer, wherever in the reply it was. */
+  | { kind: 'result'; request: unknown; value: unknown; userAgent?: unknown }
   /** `explicit`: the reply said "status 0"; otherwise the bare word is all there is. */
   | { kind: 'word'; word: string; explicit: boolean }
   | { kind: 'nothing'; empty: boolean };
@@ -21,29 +22,43 @@ export function parseAnswer(text: string): Answer {
   const body = text.trim();
   if (body === '') return { kind: 'nothing', empty: true };
   if (body.startsWith('{')) return parseJsonAnswer(parseFields(body));
-  if (body.startsWith('OK|')) return { kind: 'result', request: body.slice(3) };
+  if (body.startsWith('OK|')) return { kind: 'result', request: body.slice(3), value: body.slice(3) };
   return looksLikeCode(body) ? { kind: 'word', word: body, explicit: false } : UNREADABLE;
 }
 
 function parseJsonAnswer(fields: Record<string, unknown>): Answer {
-  const request = fields['request'];
+  const value = answerIn(fields);
   switch (scalar(fields['status']) ?? '') {
     case '0':
     case 'false':
-      return { kind: 'word', word: typeof request === 'string' ? request : '', explicit: true };
+      return { kind: 'word', word: typeof value === 'string' ? value : '', explicit: true };
     case '1':
     case 'true':
-      return isListedWord(request)
-        ? { kind: 'word', word: request, explicit: true }
-        : { kind: 'result', request, userAgent: fields['user_agent'] ?? fields['userAgent'] };
+      return isListedWord(value)
+        ? { kind: 'word', word: value, explicit: true }
+        : { kind: 'result', request: fields['request'], value, userAgent: userAgentIn(fields) };
     default:
       return UNREADABLE;
   }
 }
 
+/** reCAPTCHA Enterprise and Cloudflare Challenge answer in `result`, every other type in `request`. */
+function answerIn({ request, result }: Record<string, unknown>): unknown {
+  return isEmpty(request) && !isEmpty(result) ? result : request;
+}
+
+function userAgentIn(fields: Record<string, unknown>): unknown {
+  return isEmpty(fields['user_agent']) ? fields['userAgent'] : fields['user_agent'];
+}
+
+function isEmpty(value: unknown): boolean {
+  if (typeof value === 'string') return value.trim() === '';
+  return value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0);
+}
+
 /** A listed word is never a result, even where the envelope says success. */
-function isListedWord(request: unknown): request is string {
-  return typeof request === 'string' && (PENDING_WORDS.has(request) || listedCode(request) !== undefined);
+function isListedWord(value: unknown): value is string {
+  return typeof value === 'string' && (PENDING_WORDS.has(value) || listedCode(value) !== undefined);
 }
 
 /** Text that may hold a number which a double would change: 16 digits, a fraction, an exponent, a negative zero. */

@@ -59,7 +59,7 @@ export function pollOutcome(exchange: Exchange, type: CaptchaType): PollOutcome 
   if (exchange.kind === 'cut') return unreachable(causeOf(exchange.fault));
   const answer = parseAnswer(exchange.text);
   if (answer.kind === 'word') return classifyCode(answer.word, 'res');
-  const solved = answer.kind === 'result' ? solutionOf(type, answer.request, answer.userAgent) : undefined;
+  const solved = answer.kind === 'result' ? solutionOf(type, answer.value, answer.userAgent) : undefined;
   return solved ?? unreachable('unreadable');
 }
 

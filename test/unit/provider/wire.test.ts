@@ -49,6 +49,7 @@ describe('a submission is unknown when the reply', () => {
     ['has a fractional id', reply('{"status":1,"request":1.5}'), 'unreadable'],
     ['has an id of 21 digits', json({ status: 1, request: '1'.repeat(21) }), 'unreadable'],
     ['has an object for an id', json({ status: 1, request: { id: 1 } }), 'unreadable'],
+    ['has an id in result only', json({ status: 1, request: '', result: '12' }), 'unreadable'],
     ['says OK and no more', reply('OK'), 'unreadable'],
     ['is the pending word', reply('CAPCHA_NOT_READY'), 'unreadable'],
     ['is a bare word that is not listed and does not say ERROR', reply('TASK_QUEUED'), 'unreadable'],
@@ -130,6 +131,39 @@ describe('a poll', () => {
     const exchange = json({ status: 1, request: 'cookie', user_agent: 'UA' });
     expect(pollOutcome(exchange, 'CloudflareChallenge')).toEqual({ kind: 'solved', value: 'cookie', userAgent: 'UA' });
   });
+  it.each([
+    ['in result alone', { result: 'T' }],
+    ['in result beside an empty text', { request: '', result: 'T' }],
+    ['in result beside blanks', { request: ' ', result: 'T' }],
+    ['in result beside null', { request: null, result: 'T' }],
+    ['in result beside an empty object', { request: {}, result: 'T' }],
+    ['in request, whatever result says', { request: 'T', result: 'other' }],
+    ['in request beside an empty result', { request: 'T', result: '' }],
+    ['in both', { request: 'T', result: 'T' }],
+  ])('reads the answer and its user agent %s', (_where, fields) => {
+    const solved = { kind: 'solved', value: 'T', userAgent: 'UA' };
+    for (const type of ['RecaptchaV2', 'RecaptchaV3', 'CloudflareChallenge', 'Custom'] as const) {
+      expect(pollOutcome(json({ status: 1, ...fields, user_agent: 'UA' }), type), type).toEqual(solved);
+    }
+  });
+  it('reads an object, a list and JSON text in result like those in request', () => {
+    const clearance = { cookies: { cf_clearance: 'C' }, userAgent: 'UA' };
+    const solved = { kind: 'solved', value: 'C', userAgent: 'UA' };
+    for (const result of [clearance, JSON.stringify(clearance)]) {
+      expect(pollOutcome(json({ status: 1, result }), 'CloudflareChallenge')).toEqual(solved);
+    }
+    expect(pollOutcome(json({ status: 1, request: '', result: [1, 4] }), 'Grid')).toMatchObject({ value: '[1,4]' });
+  });
+  it('keeps an empty list in request, which says that no cell matches', () => {
+    expect(pollOutcome(json({ status: 1, request: [] }), 'Grid')).toMatchObject({ value: '[]' });
+  });
+  it.each([0, 1])('takes a listed word in result for a word, with status %d', (status) => {
+    expect(pollOutcome(json({ status, result: 'CAPCHA_NOT_READY' }), 'RecaptchaV2')).toEqual({ kind: 'pending' });
+    expect(pollOutcome(json({ status, request: '', result: 'ERROR_CAPTCHA_UNSOLVABLE' }), 'Custom')).toMatchObject({
+      kind: 'refused',
+      class: 'retriable',
+    });
+  });
   it('keeps the digits of a number that an image shows', () => {
     expect(pollOutcome(reply('{"status":1,"request":90071992547409931234}'), 'Image')).toMatchObject({
       value: '90071992547409931234',
@@ -195,7 +229,7 @@ describe('whatever comes', () => {
     fc.string({ unit: 'binary' }),
     fc.json(),
     fc
-      .record({ status: fc.jsonValue(), request: fc.jsonValue(), user_agent: fc.jsonValue() })
+      .record({ status: fc.jsonValue(), request: fc.jsonValue(), result: fc.jsonValue(), user_agent: fc.jsonValue() })
       .map((body) => JSON.stringify(body)),
     fc.uint8Array().map((bytes) => new TextDecoder().decode(bytes)),
     fc.string().map((text) => `OK|${text}`),
