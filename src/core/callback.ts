@@ -21,7 +21,7 @@ import type { Step, TaskCopy } from './delivery/task-status.ts';
 import type { Refusal } from './outcome.ts';
 import type { Protocol } from './protocol.ts';
 import { classifyCode } from './provider-codes.ts';
-import { isHintType, plusIsSpace, solutionOf } from './solution.ts';
+import { isHint, plusIsSpace, solutionOf } from './solution.ts';
 import { parseTime } from './task/times.ts';
 import { attemptEnded, isFinished, pollDue, submitted } from './task/transitions.ts';
 import type { TokenClaims } from './token.ts';
@@ -76,7 +76,7 @@ export function* receiveCallback(
   const { task } = found;
   const received: Received = { claims, callback, now: options.now };
   if (word !== undefined) return yield* settle(claims, task, (copy) => judgeWord(copy, received, word));
-  if (isHintType(task.spec.captcha.type)) return yield* settle(claims, task, (copy) => judgeHint(copy, received));
+  if (isHint(task.spec.captcha)) return yield* settle(claims, task, (copy) => judgeHint(copy, received));
   return yield* receiveResult(task, received, options);
 }
 

@@ -1,12 +1,13 @@
 /**
  * What a result looks like, by captcha type: how the provider's many shapes become the one text that the contract
- * stores, how long it lives, which types a callback cannot carry alone, and how long solving takes at least. Polls
+ * stores, how long it lives, which results a callback cannot carry alone, and how long solving takes at least. Polls
  * (`provider/wire`) and callbacks (`core/callback`) both come through here, so the same answer is the same text
  * whichever way it came, and a repeat can be recognised by comparing.
  *
  * It never judges a token (no length, no alphabet) and never drops a paid result because its shape surprises: what it
  * cannot normalise it keeps as received. Facts: provider-api.md sections 3, 6 and 8.
  */
+import type { Captcha } from '../api/captchatask.ts';
 import type { CaptchaType } from '../api/names.ts';
 import type { SolvedAnswer } from './outcome.ts';
 
@@ -54,9 +55,12 @@ export function firstPollDelayMs(type: CaptchaType): number {
   return FACTS[type].firstPollSeconds * 1_000;
 }
 
-/** Whether the result needs more than a callback's `code`, so that the callback only makes the task due for a poll. */
-export function isHintType(type: CaptchaType): boolean {
-  return FACTS[type].hint;
+/**
+ * Whether the result needs more than a callback's `code`, so that the callback only makes the task due for a poll. The
+ * type alone does not tell: a token of reCAPTCHA Enterprise is bound to a user agent, which no callback brings.
+ */
+export function isHint(captcha: Pick<Captcha, 'type' | 'recaptchaV2' | 'recaptchaV3'>): boolean {
+  return FACTS[captcha.type].hint || (captcha.recaptchaV2 ?? captcha.recaptchaV3)?.enterprise === true;
 }
 
 /** Whether `+` in a raw query string stands for a space in this type's `code` (form bodies: always). */

@@ -5,7 +5,7 @@
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { CaptchaType, FailureClass, ResultSource, SolvedReason } from '../../api/names.ts';
-import { isHintType } from '../solution.ts';
+import { isHint } from '../solution.ts';
 import { summaryOf } from './conditions.ts';
 import { parseTime } from './times.ts';
 import { isFinished } from './transitions.ts';
@@ -95,7 +95,7 @@ function finishEvents(task: CaptchaTask): TaskEvent[] {
 
 /** Polling is the normal way without a pingback, and where a callback cannot carry the result. */
 function wasFallback({ spec, status }: CaptchaTask): boolean {
-  const pinged = status?.submission?.pingback === true && !isHintType(spec.captcha.type);
+  const pinged = status?.submission?.pingback === true && !isHint(spec.captcha);
   return pinged && status.solution?.source === 'Poll';
 }
 

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CAPTCHA_TYPES } from '../../../src/api/names.ts';
-import { firstPollDelayMs, isHintType, lifetimeSeconds, plusIsSpace, solutionOf } from '../../../src/core/solution.ts';
+import { firstPollDelayMs, isHint, lifetimeSeconds, plusIsSpace, solutionOf } from '../../../src/core/solution.ts';
 
 const solved = (value: string, userAgent?: string): object =>
   userAgent === undefined ? { kind: 'solved', value } : { kind: 'solved', value, userAgent };
@@ -150,7 +150,16 @@ describe('facts by type', () => {
   });
 
   it('a callback is only a hint where the result needs more than one text', () => {
-    expect(CAPTCHA_TYPES.filter(isHintType)).toEqual(['CloudflareChallenge', 'GeeTestV3', 'GeeTestV4', 'Custom']);
+    const hints = CAPTCHA_TYPES.filter((type) => isHint({ type }));
+    expect(hints).toEqual(['CloudflareChallenge', 'GeeTestV3', 'GeeTestV4', 'Custom']);
+  });
+
+  it('a callback is only a hint where the token of Enterprise is bound to a user agent', () => {
+    const site = { siteKey: 'K', pageURL: 'https://example.com' };
+    for (const enterprise of [true, false]) {
+      expect(isHint({ type: 'RecaptchaV2', recaptchaV2: { ...site, enterprise } })).toBe(enterprise);
+      expect(isHint({ type: 'RecaptchaV3', recaptchaV3: { ...site, enterprise } })).toBe(enterprise);
+    }
   });
 
   it('a plus is a space in texts and lists, never in tokens', () => {

@@ -13,6 +13,7 @@ import { createModelApi, outage, refusal, runModel } from '../../../support/mode
 import type { ModelApi } from '../../../support/model-api.ts';
 
 const NOW = T0 + 60_000;
+const pageURL = 'https://example.com';
 let api: ModelApi;
 beforeEach(() => {
   api = createModelApi(() => NOW);
@@ -20,7 +21,7 @@ beforeEach(() => {
 
 const submittedTask = (): TaskBuilder => aTask().intended(T0).submitted(T0);
 const challenge = (): TaskBuilder =>
-  aTask().spec({ captcha: { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL: 'https://example.com' } } });
+  aTask().spec({ captcha: { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL } } });
 const image = (): TaskBuilder => aTask().spec({ captcha: { type: 'Image', image: { body: 'aGk=' } } });
 
 function seed(builder: TaskBuilder): CaptchaTask {
@@ -200,6 +201,16 @@ describe('a hint: a callback whose code cannot carry the whole result', () => {
     expect(receive(task)).toMatchObject({ kind: 'accepted', effect: 'due' });
     expect(stored().status).toMatchObject({ phase: 'Submitted', submission: { pollAfterTime: formatTime(NOW) } });
     expect(receive(task)).toEqual({ kind: 'duplicate' });
+    expect(stored().status?.solution).toBeUndefined();
+  });
+
+  test.each([
+    ['RecaptchaV2', { type: 'RecaptchaV2', recaptchaV2: { siteKey: 'K', pageURL, enterprise: true } }],
+    ['RecaptchaV3', { type: 'RecaptchaV3', recaptchaV3: { siteKey: 'K', pageURL, enterprise: true } }],
+  ] as const)('is what the token of %s Enterprise is: it is bound to a user agent', (_, captcha) => {
+    const task = seed(aTask().spec({ captcha }).intended(T0).submitted(T0));
+    expect(receive(task)).toMatchObject({ kind: 'accepted', effect: 'due' });
+    expect(stored().status).toMatchObject({ phase: 'Submitted', submission: { pollAfterTime: formatTime(NOW) } });
     expect(stored().status?.solution).toBeUndefined();
   });
 

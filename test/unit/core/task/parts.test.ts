@@ -127,7 +127,16 @@ describe('announcing', () => {
     const challenge = aTask().spec({
       captcha: { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL: 'https://a.example' } },
     });
-    expect(reasons(challenge.submitted(), challenge.submitted().solved(T0, { source: 'Poll' }))).toEqual([]);
+    const enterprise = aTask().spec({
+      captcha: {
+        type: 'RecaptchaV2',
+        recaptchaV2: { siteKey: 'K', pageURL: 'https://a.example', enterprise: true },
+      },
+    });
+    for (const task of [challenge, enterprise]) {
+      const polled = task.intended().submitted();
+      expect(reasons(polled, polled.solved(T0, { source: 'Poll' }))).toEqual([]);
+    }
   });
   test('says that a result had to be polled, that a task failed, and that a letter holds it', () => {
     expect(reasons(submitted, submitted.solved(T0, { source: 'Poll' }))).toEqual(['SolvedByPoll']);
