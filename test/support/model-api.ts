@@ -41,6 +41,8 @@ export interface ModelApi {
   all<T = StoredObject>(plural: string): T[];
   /** All versions of a name, the oldest first; undefined where it was deleted. */
   versions(plural: string, name: string): readonly (StoredObject | undefined)[];
+  /** The version of the newest change, deletions included. */
+  revision(): number;
   /** Puts an object as given, by somebody's other hand (people, the scheduler of a test). */
   seed(plural: string, object: object): void;
   remove(plural: string, name: string): void;
@@ -60,7 +62,10 @@ export function createModelApi(now: () => number = () => 0): ModelApi {
   const keep = (plural: string, name: string, object: StoredObject | undefined): StoredObject | undefined => {
     revision += 1;
     const resourceVersion = String(revision);
-    const kept = object && { ...object, metadata: { ...object.metadata, resourceVersion } };
+    const kept = object && {
+      ...object,
+      metadata: { ...object.metadata, resourceVersion },
+    };
     const list = versions.get(key(plural, name)) ?? [];
     list.push(kept);
     versions.set(key(plural, name), list);
@@ -85,7 +90,11 @@ export function createModelApi(now: () => number = () => 0): ModelApi {
     uids += 1;
     const creationTimestamp = new Date(now()).toISOString();
     api.writes.push(request);
-    const metadata = { ...object.metadata, uid: `uid-${uids}`, creationTimestamp };
+    const metadata = {
+      ...object.metadata,
+      uid: `uid-${uids}`,
+      creationTimestamp,
+    };
     return { ok: true, object: keep(plural, name, { ...object, metadata }) };
   }
 
@@ -134,6 +143,7 @@ export function createModelApi(now: () => number = () => 0): ModelApi {
       return request.verb === 'delete' ? remove(request) : writeStatus(request);
     },
     read: <T>(plural: string, name: string) => current(plural, name) as T | undefined,
+    revision: () => revision,
     versions: (plural, name) => versions.get(key(plural, name)) ?? [],
     all: <T>(plural: string) =>
       [...versions.entries()]
@@ -165,7 +175,14 @@ export function refusal(status: number, reason: string, message = reason): Refus
 
 /** No answer; `sent` says whether the request may have been acted on. */
 export function outage(sent = false): Refusal {
-  return { ok: false, status: 0, reason: 'Unavailable', message: 'no connection', transient: true, sent };
+  return {
+    ok: false,
+    status: 0,
+    reason: 'Unavailable',
+    message: 'no connection',
+    transient: true,
+    sent,
+  };
 }
 
 function notFound(): Refusal {
@@ -181,7 +198,10 @@ function replaced(before: StoredObject, given: StoredObject): StoredObject | Ref
 
 function patched(before: StoredObject, patch: JsonPatchOp[]): StoredObject | Refusal {
   // Nothing but `/status/<field>` is ever patched, and `/metadata/uid` tested.
-  const object = { ...before, ...(before.status === undefined ? {} : { status: { ...before.status } }) };
+  const object = {
+    ...before,
+    ...(before.status === undefined ? {} : { status: { ...before.status } }),
+  };
   return patch.every((op) => applied(object as unknown as Tree, op)) ? object : refusal(422, 'Invalid');
 }
 

@@ -1,7 +1,9 @@
 /**
  * A KubeClient over the model API, for tests of a controller's shell: lists, watches and requests in memory, with a
- * place to lose, refuse or delay any request. What is written is told to the watches at once.
+ * place to lose, refuse or delay any request. What is written is told to the watches at once. Every request takes a
+ * turn of the event loop, as a real one does: what happens between a request and its reply must be able to happen here.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { CallOptions } from '../../src/kube/sender.ts';
 import type { KubeClient, ListReply } from '../../src/kube/client.ts';
 import type { ApiReply, ApiRequest, KubeObject } from '../../src/kube/types.ts';
@@ -27,12 +29,25 @@ export function createModelClient(api: ModelApi): ModelClient {
   function tell(plural: string, before: StoredObject | undefined, after: StoredObject | undefined): void {
     if (before === after || client.deaf) return;
     const gone = after === undefined || isFinished(after);
-    const object = (gone ? before : after) as unknown as KubeObject | undefined;
+    const object = (gone ? leaving(before) : after) as unknown as KubeObject | undefined;
     if (object === undefined) return;
     for (const watch of watches) {
       if (watch.plural === plural)
         watch.onEvent(gone ? 'DELETED' : before === undefined ? 'ADDED' : 'MODIFIED', object);
     }
+  }
+
+  /** As an API server tells it: what leaves a selection is its last state there, at the version of the change. */
+  function leaving(before: StoredObject | undefined): StoredObject | undefined {
+    return (
+      before && {
+        ...before,
+        metadata: {
+          ...before.metadata,
+          resourceVersion: String(api.revision()),
+        },
+      }
+    );
   }
 
   function change(plural: string, name: string, act: () => void): void {
@@ -56,7 +71,7 @@ export function createModelClient(api: ModelApi): ModelClient {
     change,
     async execute(request: ApiRequest, _options?: CallOptions) {
       const fate = client.fate(request);
-      await (fate instanceof Promise ? fate : Promise.resolve());
+      await (fate instanceof Promise ? fate : setImmediate());
       if (fate === 'notSent') return outage(false);
       const reply = carryOut(request);
       return fate === 'replyLost' ? outage(true) : reply;
@@ -67,11 +82,10 @@ export function createModelClient(api: ModelApi): ModelClient {
       const all = api.all(resource.plural);
       const items =
         resource.plural === 'captchatasks' ? all.filter((object) => isFinished(object) === finishedWanted) : all;
-      const newest = Math.max(0, ...api.all(resource.plural).map((object) => Number(object.metadata.resourceVersion)));
       return {
         ok: true,
         items: items as unknown as KubeObject[],
-        resourceVersion: String(newest),
+        resourceVersion: String(api.revision()),
         continue: undefined,
       };
     },
