@@ -9,7 +9,7 @@ import type { KubeClient, ListReply } from '../../src/kube/client.ts';
 import type { ApiReply, ApiRequest, KubeObject } from '../../src/kube/types.ts';
 import type { WatchOptions } from '../../src/kube/watch.ts';
 import type { ModelApi, StoredObject } from './model-api.ts';
-import { outage } from './model-api.ts';
+import { outage, refusal } from './model-api.ts';
 
 /** What becomes of a request: its reply is lost after it was carried out, it never arrives, or it waits first. */
 export type Fate = 'replyLost' | 'notSent' | Promise<void> | undefined;
@@ -19,6 +19,10 @@ export interface ModelClient extends KubeClient {
   fate: (request: ApiRequest) => Fate;
   /** While true the watches tell nothing, and never will of what happened meanwhile. */
   deaf: boolean;
+  /** Namespaces that may be neither listed nor watched. */
+  readonly forbidden: Set<string>;
+  /** How many watches are open. */
+  watching(): number;
   /** A change by somebody else, told to the watches. */
   change(plural: string, name: string, act: () => void): void;
 }
@@ -31,10 +35,8 @@ export function createModelClient(api: ModelApi): ModelClient {
     const gone = after === undefined || isFinished(after);
     const object = (gone ? leaving(before) : after) as unknown as KubeObject | undefined;
     if (object === undefined) return;
-    for (const watch of watches) {
-      if (watch.plural === plural)
-        watch.onEvent(gone ? 'DELETED' : before === undefined ? 'ADDED' : 'MODIFIED', object);
-    }
+    const type = gone ? 'DELETED' : before === undefined ? 'ADDED' : 'MODIFIED';
+    for (const watch of watches) if (isSeen(object, plural, watch)) watch.onEvent(type, object);
   }
 
   /** As an API server tells it: what leaves a selection is its last state there, at the version of the change. */
@@ -68,6 +70,8 @@ export function createModelClient(api: ModelApi): ModelClient {
   const client: ModelClient = {
     fate: () => undefined,
     deaf: false,
+    forbidden: new Set(),
+    watching: () => watches.size,
     change,
     async execute(request: ApiRequest, _options?: CallOptions) {
       const fate = client.fate(request);
@@ -78,8 +82,11 @@ export function createModelClient(api: ModelApi): ModelClient {
     },
     async list(resource, options): Promise<ListReply> {
       await Promise.resolve();
+      if (client.forbidden.has(options?.namespace ?? '')) return refusal(403, 'Forbidden');
       const finishedWanted = options?.fieldSelector?.includes('!=') !== true;
-      const all = api.all(resource.plural);
+      const all = api
+        .all(resource.plural)
+        .filter(({ metadata: { namespace } }) => namespace === (options?.namespace ?? namespace));
       const items =
         resource.plural === 'captchatasks' ? all.filter((object) => isFinished(object) === finishedWanted) : all;
       return {
@@ -90,6 +97,9 @@ export function createModelClient(api: ModelApi): ModelClient {
       };
     },
     watch(resource, options) {
+      if (client.forbidden.has(options.namespace ?? '')) {
+        return Promise.resolve({ kind: 'failed', failure: refusal(403, 'Forbidden') });
+      }
       const watch = { ...options, plural: resource.plural };
       watches.add(watch);
       options.onOpen?.();
@@ -106,6 +116,11 @@ export function createModelClient(api: ModelApi): ModelClient {
     close: () => Promise.resolve(),
   };
   return client;
+}
+
+function isSeen(object: KubeObject, plural: string, watch: WatchOptions & { plural: string }): boolean {
+  const { namespace } = object.metadata;
+  return watch.plural === plural && (watch.namespace ?? namespace) === namespace;
 }
 
 function isFinished(object: StoredObject): boolean {

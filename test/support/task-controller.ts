@@ -36,9 +36,15 @@ export interface Stage {
   logged: string[];
 }
 
-export async function startStage(change: Partial<TaskControllerOptions> = {}): Promise<Stage> {
+/** @param forbidden namespaces that may be neither listed nor watched; nothing waits for them */
+export async function startStage(
+  change: Partial<TaskControllerOptions> = {},
+  forbidden: readonly string[] = [],
+): Promise<Stage> {
   const api = createModelApi(() => Date.now());
   const client = createModelClient(api);
+  const { namespaces = [] } = change;
+  for (const namespace of forbidden) client.forbidden.add(namespace);
   const listeners = new Set<(leading: boolean) => void>();
   const logged: string[] = [];
   const line = (message: string, fields?: object): void =>
@@ -110,6 +116,7 @@ export async function startStage(change: Partial<TaskControllerOptions> = {}): P
     mintPingback: ({ name }, attempt) => `https://callback.example/v1/callback/${name}.${attempt}`,
     ...change,
   });
-  await controller.synced;
+  if (forbidden.length === 0) await controller.synced;
+  else await waitUntil('the others to be watched', () => client.watching() + forbidden.length >= namespaces.length);
   return Object.assign(stage, { controller });
 }

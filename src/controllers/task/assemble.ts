@@ -11,7 +11,6 @@ import { CAPTCHA_TASK } from '../../api/names.ts';
 import { decideTask } from '../../core/task/decide.ts';
 import { type PackedTask, packTask } from '../../core/task/packed.ts';
 import { createWorkQueue } from '../../kube/queue.ts';
-import type { Reflector } from '../../kube/reflector.ts';
 import { createStatusWriter } from '../../kube/status-writer.ts';
 import { createStore } from '../../kube/store.ts';
 import { createPass } from '../loop.ts';
@@ -22,6 +21,7 @@ import { createLanes } from './lanes.ts';
 import { queueHooks } from '../queue-metrics.ts';
 import { createOwnKey } from './own-key.ts';
 import { perform } from './perform.ts';
+import { createScopes } from './scopes.ts';
 import { createTimeToLive } from './ttl.ts';
 import { createUnpacking } from './unpacking.ts';
 
@@ -33,8 +33,8 @@ const REAL_CLOCK: TaskClock = {
   random: () => Math.random(),
 };
 
-/** `reflectors` may be filled afterwards. */
-export function createContext(options: TaskControllerOptions, reflectors: readonly Reflector[]): TaskContext {
+/** The scopes are added afterwards. */
+export function createContext(options: TaskControllerOptions): TaskContext {
   const { client, log, leadership, clock = REAL_CLOCK } = options;
   const moment = (): Moment => ({ now: clock.now(), mono: clock.monotonicMs(), random: clock.random() });
   const mayAct = (): boolean => context.actingSinceMono !== undefined && !context.stopping && leadership.isLeader();
@@ -54,6 +54,7 @@ export function createContext(options: TaskControllerOptions, reflectors: readon
         log.error('A pass over a task failed', { key, error }),
       ),
     }),
+    scopes: createScopes(clock.monotonicMs),
     calls: new Set(),
     stopping: false,
     actingSinceMono: undefined,
@@ -62,7 +63,6 @@ export function createContext(options: TaskControllerOptions, reflectors: readon
     ownWrite: undefined,
     moment,
     mayAct,
-    watchedMs: () => Math.min(...reflectors.map((reflector) => watchedMs(reflector, clock.monotonicMs()))),
   };
   const pass = createTaskPass(context);
   return context;
@@ -98,9 +98,4 @@ function createTaskPass(context: TaskContext): (key: string, signal: AbortSignal
     onPass: (result) => metrics.inc('controller_runtime_reconcile_total', { controller: 'captchatask', result }),
   });
   return loop;
-}
-
-function watchedMs(reflector: Reflector, mono: number): number {
-  const sinceMs = reflector.watchingSinceMs();
-  return sinceMs === undefined ? 0 : mono - sinceMs;
 }

@@ -12,6 +12,7 @@ import type { Store } from '../../kube/store.ts';
 import type { KeyRing } from './keys.ts';
 import type { Lanes } from './lanes.ts';
 import type { TaskControllerOptions } from './ports.ts';
+import type { Scopes } from './scopes.ts';
 import type { TimeToLive } from './ttl.ts';
 import type { Unpack } from './unpacking.ts';
 import { freshMemory, isBlank } from '../../core/task/memory.ts';
@@ -26,6 +27,7 @@ export interface TaskContext {
   readonly lanes: Lanes;
   readonly ttl: TimeToLive;
   readonly queue: WorkQueue;
+  readonly scopes: Scopes;
   /** Calls of the provider that are under way. */
   readonly calls: Set<Promise<void>>;
   /** Nothing is started any more. */
@@ -41,7 +43,13 @@ export interface TaskContext {
   moment(): Moment;
   /** Leader, and not stopping: read synchronously before every intent and every call. */
   mayAct(): boolean;
-  watchedMs(): number;
+}
+
+/** Since when this process acts on the tasks of a namespace, monotonic; undefined while it does not. */
+export function actingSinceMono(context: TaskContext, namespace: string): number | undefined {
+  const knownSinceMono = context.scopes.knownSinceMono(namespace);
+  if (!context.mayAct() || context.actingSinceMono === undefined || knownSinceMono === undefined) return undefined;
+  return Math.max(context.actingSinceMono, knownSinceMono);
 }
 
 /** The identity of a task in caches and queues. */

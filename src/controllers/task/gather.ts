@@ -8,7 +8,7 @@ import { type TaskMemory, freshMemory, sighted } from '../../core/task/memory.ts
 import type { PackedTask } from '../../core/task/packed.ts';
 import { PERMIT_MS } from '../../core/task/policy.ts';
 import { parseTime } from '../../core/task/times.ts';
-import { type TaskContext, keep } from './context.ts';
+import { type TaskContext, actingSinceMono, keep } from './context.ts';
 
 export interface GatheredFacts extends TaskFacts {
   moment: Moment;
@@ -24,15 +24,16 @@ export function gather(context: TaskContext, key: string): GatheredFacts | undef
   settlePlace(context, key, { task, memory });
   const lane = context.lanes.view(key, context.keys.value(task));
   const mark = task.status?.deadLetter;
+  const sinceMono = actingSinceMono(context, namespace);
   const letter: LetterView =
     mark === undefined ? { state: 'absent' } : context.options.letters.lookup(namespace, mark.name);
   return {
     task,
     memory,
     moment,
-    mayAct: context.mayAct(),
-    watchedMs: context.watchedMs(),
-    actingMs: moment.mono - (context.actingSinceMono ?? moment.mono),
+    mayAct: sinceMono !== undefined,
+    watchedMs: context.scopes.watchedMs(namespace),
+    actingMs: moment.mono - (sinceMono ?? moment.mono),
     key: context.keys.view(task),
     lane,
     letter,

@@ -7,12 +7,13 @@
 import type { TaskController, TaskControllerOptions } from './ports.ts';
 import { CAPTCHA_TASK } from '../../api/names.ts';
 import type { PackedTask } from '../../core/task/packed.ts';
-import { type Reflector, startReflector } from '../../kube/reflector.ts';
+import { startReflector } from '../../kube/reflector.ts';
 import type { Change } from '../../kube/store.ts';
+import { splitKey } from '../../kube/types.ts';
 import { createContext } from './assemble.ts';
-import type { TaskContext } from './context.ts';
+import { type TaskContext, actingSinceMono } from './context.ts';
 import { standBy } from './gather.ts';
-import { drain, lead } from './leading.ts';
+import { drain, known, lead } from './leading.ts';
 import { registerGauges } from './meters.ts';
 
 export type { LetterLookup, TaskController, TaskControllerOptions } from './ports.ts';
@@ -20,8 +21,7 @@ export type { LetterLookup, TaskController, TaskControllerOptions } from './port
 const UNFINISHED = 'status.phase!=Solved,status.phase!=Failed';
 
 export function startTaskController(options: TaskControllerOptions): TaskController {
-  const reflectors: Reflector[] = [];
-  const context = createContext(options, reflectors);
+  const context = createContext(options);
   registerGauges(options.metrics, {
     store: context.store,
     lanes: context.lanes,
@@ -29,18 +29,13 @@ export function startTaskController(options: TaskControllerOptions): TaskControl
     depth: () => context.queue.depth(),
   });
   context.store.subscribe((key, change, current, previous) => changed(context, { key, change, current, previous }));
-  reflectors.push(...startReflectors(options, context));
-  let isSynced = false;
-  const becomeSynced = async (): Promise<void> => {
-    await Promise.all(reflectors.map((reflector) => reflector.synced));
-    isSynced = true;
-    lead(context, true);
-  };
-  const synced = becomeSynced();
+  startReflectors(options, context);
+  const reflectors = Array.from(context.scopes.all(), ({ reflector }) => reflector);
   // In the same instant: a change of the Lease must not be seen later than what follows from it.
-  const unsubscribe = options.leadership.onChange(() => isSynced && lead(context));
+  const unsubscribe = options.leadership.onChange(() => lead(context));
+  lead(context);
   return {
-    synced,
+    synced: allKnown(options, context),
     wake: (namespace, name) => context.queue.add(`${namespace}/${name}`),
     lastActivityMs: () => Math.min(...reflectors.map((reflector) => reflector.lastActivityMs())),
     task(namespace, name) {
@@ -60,10 +55,18 @@ export function startTaskController(options: TaskControllerOptions): TaskControl
   };
 }
 
-function startReflectors({ client, namespaces, watchHooks }: TaskControllerOptions, context: TaskContext): Reflector[] {
+async function allKnown({ log }: TaskControllerOptions, { scopes, store, mayAct }: TaskContext): Promise<void> {
+  await Promise.all(Array.from(scopes.all(), ({ reflector }) => reflector.synced));
+  log.info(mayAct() ? 'All tasks are known' : 'Standing by', { tasks: store.size });
+}
+
+function startReflectors({ client, namespaces, watchHooks }: TaskControllerOptions, context: TaskContext): void {
   const hooks = watchHooks === undefined ? {} : { hooks: watchHooks };
   const watch = { client, resource: CAPTCHA_TASK, fieldSelector: UNFINISHED, store: context.store, ...hooks };
-  return (namespaces ?? [undefined]).map((namespace) => startReflector({ ...watch, namespace }));
+  for (const namespace of namespaces ?? [undefined]) {
+    const reflector = startReflector({ ...watch, namespace });
+    context.scopes.add({ namespace, reflector }, () => known(context, namespace));
+  }
 }
 
 interface StoreChange {
@@ -81,7 +84,7 @@ function changed(context: TaskContext, { key, change, current, previous }: Store
   if (current?.phase !== 'Submitted') context.lanes.returnPermit(key);
   if (context.ownWrite === key) return;
   // What a standby's own calls left to record wakes by itself.
-  if (context.mayAct()) context.queue.add(key);
+  if (actingSinceMono(context, splitKey(key).namespace) !== undefined) context.queue.add(key);
   else if (current !== undefined) standBy(context, key, current);
 }
 

@@ -1,17 +1,16 @@
 /**
- * Beginning and ending to act. The leader looks at every task it knows, oldest first; who loses the lead or stops ends
- * new intents, calls and polls in the same instant, and a stop waits for the replies of calls already sent.
+ * Beginning and ending to act. The leader looks at every task of the namespaces that it knows whole, oldest first, and
+ * at those of another when it knows that one; who loses the lead or stops ends new intents, calls and polls in the same
+ * instant, and a stop waits for the replies of calls already sent.
  */
-import type { TaskContext } from './context.ts';
+import { type TaskContext, actingSinceMono } from './context.ts';
+import { splitKey } from '../../kube/types.ts';
 
 /** Begins or ends acting, as leadership and stopping have it. */
-export function lead(context: TaskContext, first = false): void {
+export function lead(context: TaskContext): void {
   const { leadership, log } = context.options;
   const leading = leadership.isLeader() && !context.stopping;
-  if (leading === (context.actingSinceMono !== undefined)) {
-    if (first && !leading) log.info('Standing by', { tasks: context.store.size });
-    return;
-  }
+  if (leading === (context.actingSinceMono !== undefined)) return;
   if (!leading) {
     context.actingSinceMono = undefined;
     context.lanes.stop();
@@ -23,13 +22,25 @@ export function lead(context: TaskContext, first = false): void {
   context.lanes.start();
   context.ttl.start();
   log.info('Acting on tasks', { tasks: context.store.size });
-  for (const key of keysByAge(context)) context.queue.add(key);
+  lookAtAll(context);
+}
+
+/** All unfinished tasks of a namespace (of every one where absent) are known now. */
+export function known(context: TaskContext, namespace: string | undefined): void {
+  if (context.mayAct()) lookAtAll(context, namespace);
 }
 
 /** Oldest first, so that they join their lanes in that order. */
-function keysByAge({ store }: TaskContext): string[] {
-  const ages = Array.from(store.keys(), (key) => [key, store.get(key)?.sinceTime ?? Infinity] as const);
-  return ages.sort((left, right) => left[1] - right[1]).map(([key]) => key);
+function lookAtAll(context: TaskContext, only?: string): void {
+  const { store, queue } = context;
+  const ages: (readonly [string, number])[] = [];
+  for (const key of store.keys()) {
+    const { namespace } = splitKey(key);
+    if (only !== undefined && namespace !== only) continue;
+    if (actingSinceMono(context, namespace) === undefined) continue;
+    ages.push([key, store.get(key)?.sinceTime ?? Infinity]);
+  }
+  for (const [key] of ages.sort((left, right) => left[1] - right[1])) queue.add(key);
 }
 
 /** Waits until every call under way is answered and every answer is recorded, at most so long. */
