@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { RefusalClass } from '../src/core/outcome.ts';
-import { PROVIDER_CODES, type ProviderCode } from '../src/core/provider-codes.ts';
+import { PROVIDER_CODES, UNREADABLE_ANSWER, type ProviderCode } from '../src/core/provider-codes.ts';
 
 interface ClassText {
   title: RefusalClass;
@@ -68,6 +68,17 @@ const CLASSES: readonly ClassText[] = [
   },
 ];
 
+const OWN_CODES = [
+  '## The operator’s own',
+  'Not words of the provider, and found in `status` only:',
+  [
+    '| Code | Meaning |',
+    '|---|---|',
+    '| `INVALID_TASK` | the task cannot be written as a submission; nothing was sent |',
+    `| \`${UNREADABLE_ANSWER}\` | three answers had not the shape of the task’s type (text where a list of cells is due): the attempt is over, as with a *retriable* code |`,
+  ].join('\n'),
+];
+
 /** The whole page. */
 export function renderProviderCodes(): string {
   const parts = [
@@ -77,7 +88,8 @@ export function renderProviderCodes(): string {
     'Not a code, and never an end: `CAPCHA_NOT_READY` (still solving). The operator does not report answers, so the words of `reportgood` and `reportbad` are not here.',
     ...CLASSES.map(renderClass),
     '## unlisted',
-    'Any other word. From `in.php` it counts as *not accepted* if it begins with `ERROR` or comes with `"status": 0`, and as *unknown* otherwise; it is tried 5 times there, then the task fails: `ProviderRejected`. From `res.php` and in callbacks it ends nothing: polling goes on with backoff until the deadline. A word that does not look like a code is shown as `UNLISTED`, because free text may quote the key. `INVALID_TASK` is not the provider’s: the operator sets it where a task has no encoding.',
+    'Any other word. From `in.php` it counts as *not accepted* if it begins with `ERROR` or comes with `"status": 0`, and as *unknown* otherwise; it is tried 5 times there, then the task fails: `ProviderRejected`. From `res.php` and in callbacks it ends nothing: polling goes on with backoff until the deadline. A word that does not look like a code is shown as `UNLISTED`, because free text may quote the key.',
+    ...OWN_CODES,
     'Replies that are no word at all (time-outs, resets, pages, 5xx) are told apart in section 5 of the contract: what proves that nothing was accepted is tried again, everything else is an *unknown* submission.',
   ];
   return `${parts.join('\n\n')}\n`;

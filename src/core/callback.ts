@@ -3,8 +3,9 @@
  *
  * In order: "not ready" and empty codes change nothing. Everything else reads the task (a cached read is enough: no
  * write below depends on it being fresh). A result goes the common road of results (`core/delivery.ts`). An error word
- * ends the attempt it belongs to. A result that `code` cannot carry whole, a word that only asking again can explain,
- * and an id that is not this attempt's make the task due for a poll. "Late" is proved by a quorum read, or by a
+ * ends the attempt it belongs to. A result that `code` cannot carry whole, an answer that has not the shape of the
+ * task's type, a word that only asking again can explain, and an id that is not this attempt's make the task due for a
+ * poll. "Late" is proved by a quorum read, or by a
  * finished copy with this uid, however old.
  *
  * It decides nothing about new attempts, deadlines or failure: the operator does, from what is written here.
@@ -97,10 +98,11 @@ export function* makePollDue(claims: TokenClaims, now: number): Protocol<Callbac
 function* receiveResult(task: CaptchaTask, received: Received, options: ReceiveOptions): Protocol<CallbackVerdict> {
   const { receivedTime, write = 'patch' } = options;
   const { claims, callback, now } = received;
-  const type = task.spec.captcha.type;
-  const code = plusIsSpace(type) ? (callback.spacedCode ?? callback.code) : callback.code;
-  const answer = solutionOf(type, code);
+  const { captcha } = task.spec;
+  const code = plusIsSpace(captcha.type) ? (callback.spacedCode ?? callback.code) : callback.code;
+  const answer = solutionOf(captcha, code);
   if (answer === undefined) return { kind: 'ignored', why: 'notReady' };
+  if (answer.kind === 'unreadable') return yield* settle(claims, task, (copy) => judgeHint(copy, received));
   const result: ReceivedResult = {
     task: { namespace: claims.namespace, name: claims.name, uid: claims.uid },
     attempt: claims.attempt,

@@ -51,11 +51,16 @@ export type SubmitOutcome =
   | { kind: 'unknown'; cause: string };
 
 /** `res.php?action=get`. A poll may be repeated, so every transport fault is `unreachable`. */
-export type PollOutcome = { kind: 'pending' } | SolvedAnswer | Refusal | Unreachable;
+export type PollOutcome = { kind: 'pending' } | SolvedAnswer | UnreadableAnswer | Refusal | Unreachable;
 
 /** Value as section 3 of the contract stores it: text, or compact JSON for object and list results. */
 export interface SolvedAnswer {
   kind: 'solved';
   value: string;
   userAgent?: string;
+}
+
+/** An answer that has not the shape of its captcha's type: no result, and kept nowhere. */
+export interface UnreadableAnswer {
+  kind: 'unreadable';
 }

@@ -32,6 +32,9 @@ export const PENDING_WORDS: ReadonlySet<string> = new Set(['CAPCHA_NOT_READY', '
 /** The code that stands for a refusal whose own word is not fit to be shown. */
 export const UNREADABLE_CODE = 'UNLISTED';
 
+/** Our own code for an attempt whose answers had not the shape of the task's type. */
+export const UNREADABLE_ANSWER = 'UNREADABLE_ANSWER';
+
 type Row = readonly [code: string, seenOn: string, meaning: string, blockMs?: number];
 
 const rows = (refusalClass: RefusalClass, list: readonly Row[]): ProviderCode[] =>

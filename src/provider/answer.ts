@@ -44,7 +44,8 @@ function parseJsonAnswer(fields: Record<string, unknown>): Answer {
 
 /** reCAPTCHA Enterprise and Cloudflare Challenge answer in `result`, every other type in `request`. */
 function answerIn({ request, result }: Record<string, unknown>): unknown {
-  return isEmpty(request) && !isEmpty(result) ? result : request;
+  if (!isEmpty(request)) return request;
+  return isEmpty(result) ? (request ?? result) : result;
 }
 
 function userAgentIn(fields: Record<string, unknown>): unknown {

@@ -9,7 +9,7 @@
  * Everything goes by POST with the key in the body, so that no proxy's access log ever holds a key
  * (docs/decisions/0003-polls-by-post.md).
  */
-import type { CaptchaType } from '../api/names.ts';
+import type { Captcha } from '../api/captchatask.ts';
 import type { PollOutcome, SubmitOutcome } from '../core/outcome.ts';
 import { encodeForm, encodeSubmission, type SubmitRequest } from './encode.ts';
 import { createHttpClient, type Exchange, type ExchangeOptions } from './http.ts';
@@ -22,7 +22,8 @@ export interface PollRequest {
   apiKey: string;
   /** As accepted: `^\d{1,20}$`. */
   captchaID: string;
-  captchaType: CaptchaType;
+  /** `spec.captcha` of the task: it decides how the answer is read. */
+  captcha: Pick<Captcha, 'type' | 'grid'>;
 }
 
 export interface ProviderHooks {
@@ -71,11 +72,11 @@ export function createProviderClient(options: ProviderOptions): ProviderClient {
       if (form === undefined) return NOT_ENCODABLE;
       return timed('submit', async () => submitOutcome(await http.post('in.php', form, exchange)), requestCode);
     },
-    async poll({ apiKey, captchaID, captchaType }, exchange) {
+    async poll({ apiKey, captchaID, captcha }, exchange) {
       const query = { action: 'get', id: captchaID, json: 1 };
       const path = `res.php?${encodeForm(query)}`;
       const form = encodeForm({ key: apiKey, ...query });
-      return timed('poll', async () => pollOutcome(await http.post(path, form, exchange), captchaType), requestCode);
+      return timed('poll', async () => pollOutcome(await http.post(path, form, exchange), captcha), requestCode);
     },
     async threads({ apiKey }, exchange) {
       const query = { action: 'threadsinfo', json: 1 };
@@ -90,6 +91,6 @@ export function createProviderClient(options: ProviderOptions): ProviderClient {
 /** Without a number the reply is counted as what it was: the key's refusal, a fault, or nothing readable. */
 function threadsCode(reply: Exchange): string {
   if (threadsOutcome(reply) !== undefined) return 'ok';
-  const outcome = pollOutcome(reply, 'Custom');
+  const outcome = pollOutcome(reply, { type: 'Custom' });
   return outcome.kind === 'solved' ? 'unreadable' : requestCode(outcome);
 }

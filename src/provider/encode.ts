@@ -114,6 +114,10 @@ const ENCODERS: Readonly<Record<Captcha['type'], Encoder>> = {
       : {
           method: 'base64',
           body,
+          img_type: 'recaptcha',
+          grid_size: gridSize(it),
+          instructions: it.instructions,
+          // The same under the names of the protocol family, which the provider's own examples use as well.
           recaptcha: 1,
           recaptcharows: it.rows,
           recaptchacols: it.columns,
@@ -132,6 +136,10 @@ const ENCODERS: Readonly<Record<Captcha['type'], Encoder>> = {
     return { ...Object.fromEntries(own), method: it.method };
   },
 };
+
+function gridSize({ rows, columns }: NonNullable<Captcha['grid']>): string | undefined {
+  return rows === undefined || columns === undefined ? undefined : `${rows}x${columns}`;
+}
 
 /** Bare base64, which every image method takes: bytes are encoded, a data URI loses its head. */
 function imageBody(inline: string | undefined, bytes: Uint8Array | string | undefined): string | undefined {

@@ -47,6 +47,8 @@ export function requestCode(outcome: SubmitOutcome | PollOutcome): string {
       return 'ok';
     case 'pending':
       return 'pending';
+    case 'unreadable':
+      return 'unreadable';
     case 'refused':
       return outcome.class === 'unlisted' ? 'unlisted' : outcome.code;
     case 'unreachable':

@@ -4,7 +4,7 @@
  * so a reply counts as *not accepted* only if it proves it (section 5 of the contract): 429, 503, any other 4xx, or a
  * code of the provider. Called by `provider/client` alone.
  */
-import type { CaptchaType } from '../api/names.ts';
+import type { Captcha } from '../api/captchatask.ts';
 import type { PollOutcome, Refusal, SubmitOutcome, Unreachable } from '../core/outcome.ts';
 import { classifyCode, listedCode } from '../core/provider-codes.ts';
 import { solutionOf } from '../core/solution.ts';
@@ -50,7 +50,7 @@ function refusedSubmission(word: string, explicit: boolean): SubmitOutcome {
 }
 
 /** What a `res.php?action=get` exchange says. A poll may be repeated, so whatever went wrong is `unreachable`. */
-export function pollOutcome(exchange: Exchange, type: CaptchaType): PollOutcome {
+export function pollOutcome(exchange: Exchange, captcha: Pick<Captcha, 'type' | 'grid'>): PollOutcome {
   if (exchange.kind === 'failed') return unreachable(causeOf(exchange.fault));
   const refusal = refusedByStatus(exchange);
   if (refusal !== undefined) return refusal;
@@ -59,7 +59,7 @@ export function pollOutcome(exchange: Exchange, type: CaptchaType): PollOutcome 
   if (exchange.kind === 'cut') return unreachable(causeOf(exchange.fault));
   const answer = parseAnswer(exchange.text);
   if (answer.kind === 'word') return classifyCode(answer.word, 'res');
-  const solved = answer.kind === 'result' ? solutionOf(type, answer.value, answer.userAgent) : undefined;
+  const solved = answer.kind === 'result' ? solutionOf(captcha, answer.value, answer.userAgent) : undefined;
   return solved ?? unreachable('unreadable');
 }
 

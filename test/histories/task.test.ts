@@ -3,6 +3,7 @@
  * fixed bug adds one.
  */
 import { describe, expect, test } from 'vitest';
+import type { PollOutcome } from '../../src/core/outcome.ts';
 import * as memories from '../../src/core/task/memory.ts';
 import { pollAnswered } from '../../src/core/task/polling.ts';
 import { DEFAULT_POLICY } from '../../src/core/task/policy.ts';
@@ -124,6 +125,51 @@ describe('a lost callback', () => {
       DEFAULT_POLICY,
     );
     expect(decideAt(task, 121 * SECOND, { memory: refused })).toMatchObject({ effects: [], wakeInMs: 9 * SECOND });
+  });
+});
+
+describe('an answer without the shape of its type', () => {
+  const task = aTask()
+    .intended(T0)
+    .submitted(T0, { pollAfter: T0 + 120 * SECOND });
+  const answeredAt = (memory: memories.TaskMemory, second: number, outcome: PollOutcome, final = false) =>
+    pollAnswered(
+      memories.pollSent(memory, final),
+      { task: task.build(), outcome, final },
+      at(second * SECOND),
+      DEFAULT_POLICY,
+    );
+  test('is asked for again, and the third one ends the attempt, whatever came between them', () => {
+    const first = answeredAt(memories.freshMemory(uid), 120, { kind: 'unreadable' });
+    expect(decideAt(task, 120 * SECOND, { memory: first })).toMatchObject({ effects: [], wakeInMs: 10 * SECOND });
+    const waiting = answeredAt(first, 130, { kind: 'pending' });
+    const second = answeredAt(waiting, 140, { kind: 'unreadable' });
+    const polling = task.waiting('Polling', T0 + 140 * SECOND);
+    expect(decideAt(polling, 140 * SECOND, { memory: second }).effects).toEqual([]);
+    const third = answeredAt(second, 150, { kind: 'unreadable' });
+    const decision = decideAt(polling, 150 * SECOND, { memory: third });
+    expect(decision.effects).toMatchObject([
+      { kind: 'recordRefusal', status: { phase: 'Pending', submission: { code: 'UNREADABLE_ANSWER' } } },
+    ]);
+  });
+  test('is forgotten when a result comes after it', () => {
+    const first = answeredAt(memories.freshMemory(uid), 120, { kind: 'unreadable' });
+    const solved = answeredAt(first, 130, { kind: 'solved', value: '[1]' });
+    expect(decideAt(task, 130 * SECOND, { memory: solved }).effects).toEqual([{ kind: 'deliver' }]);
+  });
+  test('is the last word of the provider at the deadline', () => {
+    const final = answeredAt(memories.freshMemory(uid), 600, { kind: 'unreadable' }, true);
+    expect(decideAt(task, 600 * SECOND, { memory: final }).effects).toMatchObject([
+      { kind: 'writeStatus', status: { failure: { class: 'Deadline' } } },
+    ]);
+  });
+  test('of an earlier attempt does not count for the next one', () => {
+    const twice = answeredAt(answeredAt(memories.freshMemory(uid), 120, { kind: 'unreadable' }), 130, {
+      kind: 'unreadable',
+    });
+    const next = memories.intentSent(twice, { by: 'operator-a/2', attempt: 2, sentMono: MONO0 });
+    const first = answeredAt(next, 200, { kind: 'unreadable' });
+    expect(first.refusal).toBeUndefined();
   });
 });
 

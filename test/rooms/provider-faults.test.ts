@@ -118,7 +118,7 @@ describe.each(FAULTS)('when the reply goes wrong (%s)', (fault) => {
     const accepted = await client.submit({ apiKey: KEY, spec }, patient);
     const captchaID = accepted.kind === 'accepted' ? accepted.captchaID : '';
     await solved(page);
-    const poll = { apiKey: KEY, captchaID, captchaType: 'Turnstile' } as const;
+    const poll = { apiKey: KEY, captchaID, captcha: { type: 'Turnstile' } } as const;
     expect(await client.poll(poll, options)).toMatchObject(PROVES[fault].poll);
     expect(await client.poll(poll, patient)).toMatchObject({
       kind: 'solved',
@@ -282,7 +282,7 @@ describe('the key', () => {
     });
     client = clientOf(`http://127.0.0.1:${await listenOn(server)}`);
     await client.submit({ apiKey: KEY, spec: nextPage().spec }, patient);
-    await client.poll({ apiKey: KEY, captchaID: '12', captchaType: 'Image' }, patient);
+    await client.poll({ apiKey: KEY, captchaID: '12', captcha: { type: 'Image' } }, patient);
     await client.threads({ apiKey: KEY }, patient);
     expect(heads.map((head) => head.split(' ').slice(0, 2).join(' '))).toEqual([
       'POST /in.php',

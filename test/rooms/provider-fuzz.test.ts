@@ -101,7 +101,7 @@ describe('any bytes for a reply', () => {
       fc.asyncProperty(replies, async (bytes) => {
         reply = bytes;
         const outcome = await client.poll(
-          { apiKey: request.apiKey, captchaID: '1', captchaType: 'GeeTestV3' },
+          { apiKey: request.apiKey, captchaID: '1', captcha: { type: 'GeeTestV3' } },
           options,
         );
         expect(['pending', 'solved', 'refused', 'unreachable']).toContain(outcome.kind);

@@ -49,7 +49,7 @@ async function accepted(spec: Captcha, more: Partial<SubmitRequest> = {}): Promi
 
 async function answerOf(captchaID: string, spec: Captcha): Promise<PollOutcome> {
   return waitUntil('an answer', async () => {
-    const outcome = await client.poll({ apiKey: KEY, captchaID, captchaType: spec.type }, options);
+    const outcome = await client.poll({ apiKey: KEY, captchaID, captcha: spec }, options);
     return outcome.kind === 'pending' ? undefined : outcome;
   });
 }
@@ -152,7 +152,7 @@ describe('a scripted task', () => {
   });
 
   it('that nobody submitted is unknown to the provider', async () => {
-    const poll = { apiKey: KEY, captchaID: '1', captchaType: 'Image' } as const;
+    const poll = { apiKey: KEY, captchaID: '1', captcha: { type: 'Image' } } as const;
     expect(await client.poll(poll, options)).toMatchObject({ class: 'permanent', code: 'ERROR_WRONG_CAPTCHA_ID' });
   });
 });
@@ -193,7 +193,7 @@ describe('an account', () => {
     expect(await submit(keyOf(4))).toMatchObject({ class: 'keyRejected', code: 'ERROR_KEY_DOES_NOT_EXIST' });
     await submit(keyOf(4));
     expect(await submit(keyOf(5))).toMatchObject({ class: 'addressBlocked', code: 'IP_BANNED' });
-    const poll = { apiKey: keyOf(5), captchaID: '1', captchaType: 'Image' } as const;
+    const poll = { apiKey: keyOf(5), captchaID: '1', captcha: { type: 'Image' } } as const;
     expect(await client.poll(poll, options)).toMatchObject({ class: 'addressBlocked' });
     await simulator.control.advanceClock(5 * 60_000);
     expect(await submit(keyOf(5))).toMatchObject({ kind: 'accepted' });

@@ -100,7 +100,7 @@ export function startPoll(context: TaskContext, task: CaptchaTask, final: boolea
   }
   remember(context, task, (memory) => pollSent(memory, final));
   track(context, async () => {
-    const outcome = await poll(context, task, { apiKey, captchaID, captchaType: task.spec.captcha.type });
+    const outcome = await poll(context, task, { apiKey, captchaID, captcha: task.spec.captcha });
     context.lanes.polled(apiKey, outcome);
     pollEnded(context, { task, outcome, final });
   });

@@ -32,6 +32,8 @@ export interface PollMemory {
   failures: number;
   /** The provider has said "not ready" to a poll of this submission. */
   pending: boolean;
+  /** Answers about this submission that had not the shape of its type. */
+  unreadable?: number;
   /** Polls made because the deadline passed. */
   finalTries: number;
   finalDone: boolean;
@@ -171,7 +173,12 @@ export function pollSent(memory: TaskMemory, final: boolean): TaskMemory {
 /** A poll found nothing final; the next one is due at `nextMono`. */
 export function pollPostponed(
   memory: TaskMemory,
-  next: { after: string | undefined; nextMono: number; answer: 'pending' | 'refused' | 'unreachable'; final: boolean },
+  next: {
+    after: string | undefined;
+    nextMono: number;
+    answer: 'pending' | 'unreadable' | 'refused' | 'unreachable';
+    final: boolean;
+  },
 ): TaskMemory {
   const { poll } = memory;
   const reached = next.answer !== 'unreachable';
@@ -184,6 +191,7 @@ export function pollPostponed(
       underWay: false,
       failures: next.answer === 'pending' ? 0 : poll.failures + 1,
       pending: poll.pending || next.answer === 'pending',
+      unreadable: (poll.unreadable ?? 0) + (next.answer === 'unreadable' ? 1 : 0),
       finalTries: poll.finalTries,
       finalDone: poll.finalDone || (next.final && reached),
     },

@@ -50,6 +50,8 @@ export const THREADS_REREAD_MS = MINUTE;
 export const REJECTIONS_WINDOW_MS = 5 * MINUTE;
 /** How often a code that is not in the table is tried before it counts as permanent. */
 export const UNLISTED_TRIES = 5;
+/** As many answers without the shape of the task's type end the attempt. */
+export const UNREADABLE_ANSWERS = 3;
 /** A final poll that does not get through is repeated this often before the deadline counts. */
 export const FINAL_POLL_TRIES = 3;
 /** Ids and results of calls already sent are read and recorded for this long after a stop. */

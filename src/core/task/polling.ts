@@ -1,17 +1,22 @@
 /**
  * What an answer of `res.php?action=get` means for one task's memory: a result is held until it is delivered, a final
- * refusal until it is written, anything else postpones the next poll. Key, address and block codes never fail a task
+ * refusal until it is written, anything else postpones the next poll. An answer without the shape of the task's type is
+ * asked for again, and the third one is final. Key, address and block codes never fail a task
  * here; the lane pauses polling for them.
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
-import type { PollOutcome, RefusalClass } from '../outcome.ts';
+import type { PollOutcome, Refusal, RefusalClass } from '../outcome.ts';
 import type { Moment } from './facts.ts';
-import type { TaskPolicy } from './policy.ts';
+import { UNREADABLE_ANSWERS, type TaskPolicy } from './policy.ts';
+import { UNREADABLE_ANSWER } from '../provider-codes.ts';
 import { type TaskMemory, pollPostponed, pollRefused, resultHeld } from './memory.ts';
 import { POLL_BACKOFF, backoffMs, pollIntervalMs } from './schedule.ts';
 
 /** Refusals that are the provider's last word on this submission. */
 const FINAL_CLASSES: ReadonlySet<RefusalClass> = new Set(['permanent', 'retriable', 'proxy']);
+
+/** What the solver found answers something else; a new attempt may do better. */
+const UNREADABLE: Refusal = { kind: 'refused', class: 'retriable', code: UNREADABLE_ANSWER };
 
 /** A final poll that did not get through is repeated soon: the task is overdue. */
 const FINAL_BACKOFF = { baseMs: 2_000, maxMs: 2_000 };
@@ -27,13 +32,20 @@ export function pollAnswered(
   const submission = task.status?.submission;
   const after = submission?.pollAfterTime;
   if (outcome.kind === 'solved') return held(memory, task, outcome, moment);
-  if (outcome.kind === 'refused' && FINAL_CLASSES.has(outcome.class)) return pollRefused(memory, outcome);
+  const refusal = finalRefusal(memory, outcome);
+  if (refusal !== undefined) return pollRefused(memory, refusal);
   const backoff = final ? FINAL_BACKOFF : POLL_BACKOFF;
   const waitMs =
     outcome.kind === 'pending'
       ? pollIntervalMs(submission?.pingback === true, policy, moment.random)
       : backoffMs(backoff, memory.poll.failures + 1, moment.random);
   return pollPostponed(memory, { after, nextMono: moment.mono + waitMs, answer: outcome.kind, final });
+}
+
+function finalRefusal({ poll }: TaskMemory, outcome: PollOutcome): Refusal | undefined {
+  if (outcome.kind === 'refused') return FINAL_CLASSES.has(outcome.class) ? outcome : undefined;
+  const unreadable = outcome.kind === 'unreadable' ? (poll.unreadable ?? 0) + 1 : 0;
+  return unreadable >= UNREADABLE_ANSWERS ? UNREADABLE : undefined;
 }
 
 function held(

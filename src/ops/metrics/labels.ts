@@ -58,7 +58,7 @@ export const FAILURE_CLASSES = ['Permanent', 'Retriable', 'Deadline', 'Unknown',
 export const SUBMISSION_OUTCOMES = ['accepted', 'refused', 'unreachable', 'unknown'] as const;
 /** What became of a submission whose outcome was unknown. */
 export const AMBIGUOUS_RESOLUTIONS = ['adopted', 'resubmitted', 'failed'] as const;
-export const POLL_RESULTS = ['solved', 'pending', 'refused', 'unreachable'] as const;
+export const POLL_RESULTS = ['solved', 'pending', 'unreadable', 'refused', 'unreachable'] as const;
 
 export const CALLBACK_RESULTS = [
   'accepted',

@@ -1,8 +1,19 @@
 /** The provider's many shapes of a result become one text per type. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CAPTCHA_TYPES } from '../../../src/api/names.ts';
-import { firstPollDelayMs, isHint, lifetimeSeconds, plusIsSpace, solutionOf } from '../../../src/core/solution.ts';
+import type { Captcha } from '../../../src/api/captchatask.ts';
+import { CAPTCHA_TYPES, type CaptchaType } from '../../../src/api/names.ts';
+import * as solution from '../../../src/core/solution.ts';
+import { firstPollDelayMs, isHint, lifetimeSeconds, plusIsSpace } from '../../../src/core/solution.ts';
+
+type Read = ReturnType<typeof solution.solutionOf>;
+const solutionOf = (type: CaptchaType, answer: unknown, userAgent?: unknown): Read =>
+  solution.solutionOf({ type }, answer, userAgent);
+const UNREADABLE = { kind: 'unreadable' };
+const grid = (rows: number, columns: number): Pick<Captcha, 'type' | 'grid'> => ({
+  type: 'Grid',
+  grid: { rows, columns },
+});
 
 const solved = (value: string, userAgent?: string): object =>
   userAgent === undefined ? { kind: 'solved', value } : { kind: 'solved', value, userAgent };
@@ -14,6 +25,14 @@ describe('a token', () => {
   it('is never judged by its length', () => {
     expect(solutionOf('RecaptchaV3', 'x')).toEqual(solved('x'));
     expect(solutionOf('Turnstile', 'x'.repeat(20_000))).toEqual(solved('x'.repeat(20_000)));
+  });
+  it.each(['RecaptchaV2', 'Turnstile', 'Image'] as const)('or text of %s is not in an object or a list', (type) => {
+    for (const answer of [{}, { token: 'x' }, [], ['x']]) expect(solutionOf(type, answer)).toEqual(UNREADABLE);
+  });
+  it('of Custom may be whatever is not empty', () => {
+    expect(solutionOf('Custom', { a: 1 })).toEqual(solved('{"a":1}'));
+    expect(solutionOf('Custom', [])).toEqual(solved('[]'));
+    expect(solutionOf('Custom', {})).toEqual(UNREADABLE);
   });
   it('carries the user agent that came with it', () => {
     expect(solutionOf('Custom', 'fox', 'Mozilla/5.0')).toEqual(solved('fox', 'Mozilla/5.0'));
@@ -44,8 +63,33 @@ describe('cells', () => {
   it('may be none', () => {
     expect(solutionOf('Grid', [])).toEqual(solved('[]'));
   });
-  it('in words that nobody foresaw are kept as received', () => {
-    expect(solutionOf('Grid', 'No_matching_images')).toEqual(solved('No_matching_images'));
+  it('may be none, in a word', () => {
+    expect(solutionOf('Grid', 'No_matching_images')).toEqual(solved('[]'));
+  });
+  it.each([
+    ['a recognised text', 'ABC123'],
+    ['a text of digits', '1234'],
+    ['a sentence', 'no buses here'],
+    ['a list of words', ['bus', 'car']],
+    ['a list with something else in it', [1, null]],
+    ['a list in a list', [[1, 4]]],
+    ['a fraction', [1.5]],
+    ['a number below zero', [-1]],
+    ['an object', { cells: [1, 4] }],
+    ['an empty object', {}],
+  ])('are not in %s', (_what, answer) => {
+    expect(solutionOf('Grid', answer)).toEqual(UNREADABLE);
+    expect(solutionOf('BLS', answer)).toEqual(UNREADABLE);
+  });
+  it('outside the picture are none', () => {
+    expect(solution.solutionOf(grid(3, 3), [9])).toEqual(solved('[9]'));
+    expect(solution.solutionOf(grid(3, 3), [10])).toEqual(UNREADABLE);
+    expect(solution.solutionOf(grid(4, 4), '[16]')).toEqual(solved('[16]'));
+    expect(solution.solutionOf(grid(4, 4), 'click:17')).toEqual(UNREADABLE);
+    expect(solution.solutionOf({ type: 'Grid', grid: {} }, [400])).toEqual(solved('[400]'));
+    expect(solution.solutionOf({ type: 'Grid', grid: {} }, [401])).toEqual(UNREADABLE);
+    expect(solutionOf('BLS', [9])).toEqual(solved('[9]'));
+    expect(solutionOf('BLS', [10])).toEqual(UNREADABLE);
   });
 });
 
@@ -69,7 +113,15 @@ describe('GeeTest', () => {
 
   it('with a field missing is kept as received', () => {
     expect(solutionOf('GeeTestV3', { challenge: 'c' })).toEqual(solved('{"challenge":"c"}'));
-    expect(solutionOf('GeeTestV3', 'whatever')).toEqual(solved('whatever'));
+  });
+  it.each([
+    ['a text', 'whatever'],
+    ['a list', [1]],
+    ['an empty object', {}],
+    ['another object', { x: 1 }],
+  ])('is not in %s', (_what, answer) => {
+    expect(solutionOf('GeeTestV3', answer)).toEqual(UNREADABLE);
+    expect(solutionOf('GeeTestV4', answer)).toEqual(UNREADABLE);
   });
 });
 
@@ -91,7 +143,14 @@ describe('a clearance', () => {
   });
   it('in a shape that nobody foresaw is kept as received', () => {
     expect(solutionOf('CloudflareChallenge', 'a=1; b=2')).toEqual(solved('a=1; b=2'));
-    expect(solutionOf('CloudflareChallenge', { x: 1 })).toEqual(solved('{"x":1}'));
+  });
+  it.each([
+    ['an empty object', {}],
+    ['another object', { x: 1 }],
+    ['a list', ['abc']],
+    ['no cookie', 'cf_clearance='],
+  ])('is not in %s', (_what, answer) => {
+    expect(solutionOf('CloudflareChallenge', answer, agent)).toEqual(UNREADABLE);
   });
 });
 
@@ -107,7 +166,7 @@ describe('any result', () => {
     fc.assert(
       fc.property(fc.constantFrom(...CAPTCHA_TYPES), shapes, (type, request) => {
         const first = solutionOf(type, request);
-        if (first !== undefined) expect(first.value).not.toBe('');
+        if (first?.kind === 'solved') expect(first.value).not.toBe('');
       }),
       { numRuns: 2_000 },
     );
@@ -119,7 +178,7 @@ describe('any result', () => {
       fc.assert(
         fc.property(fc.oneof(fc.jsonValue(), fc.string()), (request) => {
           const once = solutionOf(type, request);
-          if (once !== undefined) expect(solutionOf(type, once.value)).toEqual(once);
+          if (once?.kind === 'solved') expect(solutionOf(type, once.value)).toEqual(once);
         }),
       );
     },

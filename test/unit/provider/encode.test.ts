@@ -119,16 +119,29 @@ describe('the fields of', () => {
     });
   });
 
-  it('Grid', () => {
-    const all = { body: 'aGVsbG8=', rows: 3, columns: 4, instructions: 'buses', previousID: '7' };
+  it('Grid, under the names of the provider and those of its family', () => {
+    const all = { body: 'aGVsbG8=', rows: 4, columns: 4, instructions: 'buses', previousID: '7' };
     expect(fieldsOf({ type: 'Grid', grid: all })).toEqual({
       method: 'base64',
       body: 'aGVsbG8=',
+      img_type: 'recaptcha',
+      grid_size: '4x4',
+      instructions: 'buses',
       recaptcha: '1',
-      recaptcharows: '3',
+      recaptcharows: '4',
       recaptchacols: '4',
       textinstructions: 'buses',
       previousID: '7',
+    });
+  });
+
+  it('Grid of the first version, which may lack what is required now', () => {
+    expect(fieldsOf({ type: 'Grid', grid: { body: 'aGVsbG8=', rows: 3 } })).toEqual({
+      method: 'base64',
+      body: 'aGVsbG8=',
+      img_type: 'recaptcha',
+      recaptcha: '1',
+      recaptcharows: '3',
     });
   });
 

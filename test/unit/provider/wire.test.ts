@@ -1,14 +1,17 @@
 /** What a reply proves: accepted, not accepted, or unknown; and that no reply can throw. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CAPTCHA_TYPES } from '../../../src/api/names.ts';
+import { CAPTCHA_TYPES, type CaptchaType } from '../../../src/api/names.ts';
+import type { PollOutcome } from '../../../src/core/outcome.ts';
 import { PROVIDER_CODES } from '../../../src/core/provider-codes.ts';
 import type { Exchange, Fault } from '../../../src/provider/http.ts';
 import { REQUEST_CODES, requestCode } from '../../../src/provider/labels.ts';
-import { pollOutcome, submitOutcome, threadsOutcome } from '../../../src/provider/wire.ts';
+import * as wire from '../../../src/provider/wire.ts';
+import { submitOutcome, threadsOutcome } from '../../../src/provider/wire.ts';
 
 const reply = (text: string, status = 200): Exchange => ({ kind: 'reply', status, text });
 const json = (value: unknown): Exchange => reply(JSON.stringify(value));
+const pollOutcome = (exchange: Exchange, type: CaptchaType): PollOutcome => wire.pollOutcome(exchange, { type });
 const FAULTS: Fault[] = [
   'connectionRefused',
   'dns',
@@ -163,6 +166,13 @@ describe('a poll', () => {
       kind: 'refused',
       class: 'retriable',
     });
+  });
+  it('that brings an answer without the shape of its type brings no result', () => {
+    expect(pollOutcome(json({ status: 1, request: 'ABC123' }), 'Grid')).toEqual({ kind: 'unreadable' });
+    expect(pollOutcome(json({ status: 1, result: {} }), 'CloudflareChallenge')).toEqual({ kind: 'unreadable' });
+    expect(pollOutcome(reply('OK|whatever'), 'GeeTestV3')).toEqual({ kind: 'unreadable' });
+    const grid = { type: 'Grid', grid: { rows: 3, columns: 3 } } as const;
+    expect(wire.pollOutcome(json({ status: 1, request: [10] }), grid)).toEqual({ kind: 'unreadable' });
   });
   it('keeps the digits of a number that an image shows', () => {
     expect(pollOutcome(reply('{"status":1,"request":90071992547409931234}'), 'Image')).toMatchObject({

@@ -1,6 +1,6 @@
 /** What an authentic callback does to its task, against the model of the API. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
+import type { Captcha, CaptchaTask } from '../../../../src/api/captchatask.ts';
 import { CAPTCHA_TASK, DEAD_LETTER } from '../../../../src/api/names.ts';
 import { makePollDue, receiveCallback } from '../../../../src/core/callback.ts';
 import type { CallbackVerdict } from '../../../../src/core/callback.ts';
@@ -210,6 +210,21 @@ describe('a hint: a callback whose code cannot carry the whole result', () => {
   ] as const)('is what the token of %s Enterprise is: it is bound to a user agent', (_, captcha) => {
     const task = seed(aTask().spec({ captcha }).intended(T0).submitted(T0));
     expect(receive(task)).toMatchObject({ kind: 'accepted', effect: 'due' });
+    expect(stored().status).toMatchObject({ phase: 'Submitted', submission: { pollAfterTime: formatTime(NOW) } });
+    expect(stored().status?.solution).toBeUndefined();
+  });
+
+  test.each([
+    ['a text where cells are due', { type: 'Grid', grid: { body: 'aGk=' } }, 'ABC123'],
+    ['cells that the picture has not', { type: 'BLS', bls: { instructions: '1', images: [] } }, '[10]'],
+  ] as const)('is what %s are: no result, but a reason to ask', (_, captcha, code) => {
+    const task = seed(
+      aTask()
+        .spec({ captcha: captcha as Captcha })
+        .intended(T0)
+        .submitted(T0),
+    );
+    expect(receive(task, { code })).toMatchObject({ kind: 'accepted', effect: 'due' });
     expect(stored().status).toMatchObject({ phase: 'Submitted', submission: { pollAfterTime: formatTime(NOW) } });
     expect(stored().status?.solution).toBeUndefined();
   });
