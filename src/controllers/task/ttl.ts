@@ -160,7 +160,8 @@ async function sweep(state: State): Promise<void> {
   state.nextSweepAt = startedAt + MAX_SWEEP_GAP_MS;
   for (const namespace of state.options.namespaces ?? [undefined]) {
     for (const phase of ['Solved', 'Failed']) {
-      if (await sweepOne(state, namespace, phase)) continue;
+      // A namespace that may not be listed is passed over: it must not keep the others from being tidied.
+      if ((await sweepOne(state, namespace, phase)) !== 'failed') continue;
       state.nextSweepAt = state.options.now() + RETRY_MS;
       return;
     }
@@ -168,11 +169,13 @@ async function sweep(state: State): Promise<void> {
   state.nextSweepAt = Math.max(state.nextSweepAt, startedAt + MIN_SWEEP_GAP_MS);
 }
 
-async function sweepOne(state: State, namespace: string | undefined, phase: string): Promise<boolean> {
+type Swept = 'done' | 'refused' | 'failed';
+
+async function sweepOne(state: State, namespace: string | undefined, phase: string): Promise<Swept> {
   const { client, defaultTtlSeconds } = state.options;
   let next: string | undefined;
   do {
-    if (state.ticker === undefined || !state.options.mayAct()) return false;
+    if (state.ticker === undefined || !state.options.mayAct()) return 'failed';
     const fieldSelector = `status.phase=${phase}`;
     const page = await client.list(CAPTCHA_TASK, {
       limit: PAGE_SIZE,
@@ -180,7 +183,7 @@ async function sweepOne(state: State, namespace: string | undefined, phase: stri
       ...(namespace === undefined ? {} : { namespace }),
       ...(next === undefined ? {} : { continue: next }),
     });
-    if (!page.ok) return false;
+    if (!page.ok) return page.transient ? 'failed' : 'refused';
     for (const item of page.items) {
       const task = item as unknown as CaptchaTask;
       note(state, task, dueTime(task, defaultTtlSeconds));
@@ -188,5 +191,5 @@ async function sweepOne(state: State, namespace: string | undefined, phase: stri
     next = page.continue;
     if (next !== undefined) await new Promise((resolve) => setTimeout(resolve, PAGE_PAUSE_MS));
   } while (next !== undefined);
-  return true;
+  return 'done';
 }

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
-import type { TimeToLive } from '../../../../src/controllers/task/ttl.ts';
+import type { TimeToLive, TimeToLiveOptions } from '../../../../src/controllers/task/ttl.ts';
 import type { ModelApi } from '../../../support/model-api.ts';
+import type { ModelClient } from '../../../support/model-client.ts';
 import type { TaskBuilder } from '../../../support/builders.ts';
 import { CAPTCHA_TASK } from '../../../../src/api/names.ts';
 import { createTimeToLive, dueTime } from '../../../../src/controllers/task/ttl.ts';
@@ -15,18 +16,20 @@ let api: ModelApi;
 let ttl: TimeToLive;
 let leads: boolean;
 
+const options = (client: ModelClient): TimeToLiveOptions => ({
+  client,
+  namespaces: undefined,
+  defaultTtlSeconds: 3_600,
+  now: () => Date.now(),
+  mayAct: () => leads,
+  log: silent,
+});
+
 beforeEach(() => {
   vi.useFakeTimers({ now: T0 });
   api = createModelApi();
   leads = true;
-  ttl = createTimeToLive({
-    client: createModelClient(api),
-    namespaces: undefined,
-    defaultTtlSeconds: 3_600,
-    now: () => Date.now(),
-    mayAct: () => leads,
-    log: silent,
-  });
+  ttl = createTimeToLive(options(createModelClient(api)));
   ttl.start();
 });
 afterEach(async () => {
@@ -57,6 +60,16 @@ describe('a finished task', () => {
     expect(dueTime(aTask().build(), 60)).toBeUndefined();
   });
   test('is found by a sweep when nobody saw it finish', async () => {
+    store(finished(T0 - 3_700 * SECOND));
+    await vi.advanceTimersByTimeAsync(15 * SECOND);
+    expect(exists()).toBe(false);
+  });
+  test('is found although a namespace before its own may not be listed', async () => {
+    await ttl.stop();
+    const client = createModelClient(api);
+    client.forbidden.add('a-shut-one');
+    ttl = createTimeToLive({ ...options(client), namespaces: ['a-shut-one', 'default'] });
+    ttl.start();
     store(finished(T0 - 3_700 * SECOND));
     await vi.advanceTimersByTimeAsync(15 * SECOND);
     expect(exists()).toBe(false);
