@@ -1,6 +1,6 @@
 /**
  * What both processes connect in the same way: where the Kubernetes API is, how its client is counted, how listeners
- * and key reloads are told. Used by `operator.ts` and `callback.ts` only.
+ * and key reloads are told. Used by the two processes only.
  */
 import { readFileSync } from 'node:fs';
 
