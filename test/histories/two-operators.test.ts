@@ -115,7 +115,10 @@ function createHistory(seedTask: CaptchaTask) {
       process.memory = memories.callSent(process.memory);
       calls.push({ process, boot: process.boot, attempt, by: task.status?.submission?.intentBy ?? '' });
     },
-    forgoCall: ({ process }) => void (process.memory = memories.callForgone(process.memory, mono)),
+    forgoCall({ process }) {
+      process.holdsTurn = false;
+      process.memory = memories.callForgone(process.memory, mono);
+    },
     joinLane: ({ process }) => void (process.holdsTurn = true),
     leaveLane: ({ process }) => void (process.holdsTurn = false),
     poll({ process, task }) {

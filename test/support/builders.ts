@@ -4,7 +4,7 @@
  */
 import type { CaptchaTask, CaptchaTaskSpec, CaptchaTaskStatus, Solution } from '../../src/api/captchatask.ts';
 import type { FailedReason, FailureClass, UnknownReason } from '../../src/api/names.ts';
-import { API_VERSION } from '../../src/api/names.ts';
+import { API_VERSION, SECRET } from '../../src/api/names.ts';
 import * as transitions from '../../src/core/task/transitions.ts';
 import { formatTime } from '../../src/core/task/times.ts';
 
@@ -89,5 +89,21 @@ function builderOf(task: CaptchaTask): TaskBuilder {
     marked: (letter = 'login-letter', at = T0) => status(transitions.marked(task, letter, at)),
     markConfirmed: (at = T0) => status(transitions.markConfirmed(task, at)),
     build: () => structuredClone(task),
+  };
+}
+
+/** A Secret as somebody's other hand creates it. */
+export function aSecret(name: string, data: Record<string, string>): object {
+  const encoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')]);
+  return {
+    kind: SECRET.kind,
+    metadata: {
+      name,
+      namespace: 'default',
+      uid: `uid-of-${name}`,
+      resourceVersion: '1',
+      creationTimestamp: formatTime(0),
+    },
+    data: Object.fromEntries(encoded) as Record<string, string>,
   };
 }

@@ -21,7 +21,7 @@ export function gather(context: TaskContext, key: string): GatheredFacts | undef
   const { namespace } = task.metadata;
   const moment = context.moment();
   const memory = look(context, key, task, moment.mono);
-  settlePlace(context, key, { task, memory });
+  settlePermit(context, key, task);
   const lane = context.lanes.view(key, context.keys.value(task));
   const mark = task.status?.deadLetter;
   const sinceMono = actingSinceMono(context, namespace);
@@ -75,15 +75,10 @@ function leaveToSuccessor(context: TaskContext, key: string): void {
   context.lanes.returnPermit(key);
 }
 
-/**
- * An accepted task counts as one of the provider's threads until its final answer; a dead-lettered one does not.
- * Neither of them waits for a turn.
- */
-function settlePlace(context: TaskContext, key: string, facts: { task: CaptchaTask; memory: TaskMemory }): void {
-  const { task, memory } = facts;
+/** An accepted task counts as one of the provider's threads until its final answer; a dead-lettered one does not. */
+function settlePermit(context: TaskContext, key: string, task: CaptchaTask): void {
   const { submission, deadLetter } = task.status ?? {};
   const accepted = submission?.captchaID !== undefined && submission.endTime === undefined;
-  if ((accepted || deadLetter !== undefined) && memory.intent?.call !== 'underWay') context.lanes.leave(key);
   if (accepted && deadLetter === undefined) holdPermit(context, key, task);
   else context.lanes.returnPermit(key);
 }

@@ -91,8 +91,7 @@ function changed(context: TaskContext, { key, change, current, previous }: Store
 /** The task finished or was deleted: nothing it held is held any more. */
 function left(context: TaskContext, key: string, previous: PackedTask | undefined): void {
   context.lanes.returnPermit(key);
-  const memory = context.memories.get(key);
-  if (memory?.intent?.call !== 'underWay') context.lanes.leave(key);
+  context.lanes.leave(key);
   context.memories.delete(key);
   context.queue.forget(key);
   if (context.ownWrite !== key && previous !== undefined && context.mayAct())

@@ -15,8 +15,9 @@ import { type Pacer, createPacer } from '../../core/task/schedule.ts';
 export interface Lanes {
   view(key: string, apiKey: string | undefined): LaneView;
   join(task: { key: string; age: number }, apiKey: string): void;
+  /** Gives up the place, or the turn unless its call is under way. */
   leave(key: string): void;
-  /** The call of this turn begins: the next intent may be written. */
+  /** The call of this turn begins: the next intent may be written, and the turn lasts until `called`. */
   started(key: string): void;
   called(key: string, outcome: SubmitOutcome): void;
   polled(apiKey: string, outcome: PollOutcome): void;
@@ -28,7 +29,7 @@ export interface Lanes {
   wakeQueued(apiKey: string): void;
   openBreakers(): Record<BreakerReason, number>;
   start(): void;
-  /** Gives up every place and turn; breakers and permits stay. */
+  /** Gives up every place and unused turn; breakers and permits stay. */
   stop(): void;
 }
 
@@ -106,11 +107,12 @@ export function createLanes(options: LanesOptions): Lanes {
 }
 
 function viewOf({ all, options }: State, key: string, apiKey: string | undefined): LaneView {
-  if (apiKey === undefined) return { ticket: 'none', pollPauseMs: 0 };
+  const ticket = admit.ticketOf(all, key, apiKey);
+  if (apiKey === undefined) return { ticket, pollPauseMs: 0 };
   const { mono } = options.moment();
   const blockage = admit.blockage(all, apiKey, mono);
   const pollPauseMs = admit.pollPauseMs(all, apiKey, mono);
-  return { ticket: admit.ticketOf(all, key, apiKey), pollPauseMs, ...(blockage === undefined ? {} : { blockage }) };
+  return { ticket, pollPauseMs, ...(blockage === undefined ? {} : { blockage }) };
 }
 
 /** After everything that is being added now: the oldest of a batch goes first, not the first of it. */

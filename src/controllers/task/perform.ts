@@ -75,7 +75,14 @@ const CARRIERS: { [Kind in TaskEffect['kind']]: Carrier<Kind> } = {
 
 export async function perform(context: TaskContext, { facts, effect, signal }: Order): Promise<Performed> {
   const carry = CARRIERS[effect.kind] as Carrier<TaskEffect['kind']>;
-  return await carry(context, { task: facts.task, effect, signal });
+  let performed: Performed = 'failed';
+  try {
+    performed = await carry(context, { task: facts.task, effect, signal });
+  } finally {
+    // Who backs off lets the others of its API key go first.
+    if (performed === 'failed') context.lanes.leave(keyOfTask(facts.task));
+  }
+  return performed;
 }
 
 async function writePlain(

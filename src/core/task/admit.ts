@@ -4,7 +4,7 @@
  * task's key alone. A mutable value and its functions, without I/O; the task controller feeds and pumps it.
  */
 import type { PollOutcome, SubmitOutcome } from '../outcome.ts';
-import type { Blockage, Moment } from './facts.ts';
+import type { Blockage, LaneView, Moment } from './facts.ts';
 import type { TaskPolicy } from './policy.ts';
 import { BREAKER_REASONS, type Breaker, type BreakerReason, faultOf, gate, relieved, trip } from './breaker.ts';
 import {
@@ -37,6 +37,8 @@ export interface Admission {
   readonly permits: Map<string, Lane>;
   /** Turns whose intent is being written; see `MAX_STARTING`. */
   readonly starting: Set<string>;
+  /** Turns whose call is under way: they end with it, and not before. */
+  readonly calling: Set<string>;
   address: Breaker | undefined;
   rejections: number[];
 }
@@ -48,6 +50,7 @@ export function createAdmission(policy: Admission['policy']): Admission {
     places: new Map(),
     permits: new Map(),
     starting: new Set(),
+    calling: new Set(),
     address: undefined,
     rejections: [],
   };
@@ -61,24 +64,27 @@ export function join(all: Admission, task: { key: string; age: number }, apiKey:
   joinLane(lane, task, mono);
 }
 
-/** Gives up the task's place, or its turn if it was not used; false where it had neither. */
+/** Gives up the task's place, or its turn unless its call is under way; false where there is nothing to give up. */
 export function leave(all: Admission, key: string): boolean {
   const lane = all.places.get(key);
-  if (lane === undefined) return false;
+  if (lane === undefined || all.calling.has(key)) return false;
   if (ticketIn(lane, key) === 'granted') all.address = relieved(all.address, false);
   leaveLane(lane, key);
   all.starting.delete(key);
   return all.places.delete(key);
 }
 
-/** Gives up every place and turn (leadership lost); breakers and permits stay. */
+/** Gives up every place and unused turn (leadership lost); breakers and permits stay. */
 export function leaveAll(all: Admission): void {
   for (const key of all.places.keys()) leave(all, key);
 }
 
-export function ticketOf(all: Admission, key: string, apiKey: string): 'none' | 'queued' | 'granted' {
+/** The task's place, seen from the API key that it would use now (undefined: it has none). */
+export function ticketOf(all: Admission, key: string, apiKey: string | undefined): LaneView['ticket'] {
   const lane = all.places.get(key);
-  return lane === all.lanes.get(apiKey) ? ticketIn(lane, key) : 'none';
+  if (lane === undefined) return 'none';
+  if (all.calling.has(key)) return 'calling';
+  return apiKey !== undefined && lane === all.lanes.get(apiKey) ? ticketIn(lane, key) : 'elsewhere';
 }
 
 /**
@@ -106,7 +112,7 @@ export function pump(all: Admission, mono: number): string[] {
 
 /** The intent of this turn is written and its call begins. */
 export function started(all: Admission, key: string): void {
-  all.starting.delete(key);
+  if (all.starting.delete(key)) all.calling.add(key);
 }
 
 /** A call was made in this task's turn and came back. */
@@ -114,6 +120,7 @@ export function called(all: Admission, key: string, outcome: SubmitOutcome, mome
   const lane = all.places.get(key);
   all.places.delete(key);
   all.starting.delete(key);
+  all.calling.delete(key);
   noteAddress(all, outcome, moment);
   if (lane === undefined) return;
   const fault = faultOf(outcome);

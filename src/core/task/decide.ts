@@ -6,6 +6,9 @@
  * Order matters twice. What the provider said is recorded before anything is decided (a reply forgotten is money
  * lost), and that part works without leadership. Then whatever holds the task (letter, suspension) comes before
  * whatever would end it (deadline, unknown, retries), and that before whatever would move it on (poll, submit).
+ *
+ * One rule stands outside the table because it is about every row: a task that does not wait for its turn, or does not
+ * use it now, gives it up first. A turn kept in vain stops everybody who shares the API key.
  */
 import type { TaskEffect } from './effects.ts';
 import type { Moment, TaskFacts } from './facts.ts';
@@ -18,6 +21,7 @@ import {
   IDLE,
   type Rule,
   type Situation,
+  holdsPlace,
   msToDeadline,
   msToWatch,
   order,
@@ -59,6 +63,7 @@ export const TASK_RULES: readonly Rule[] = [
     name: 'the provider is called once for an own intent while it is fresh',
     when: ownsFreshIntent,
     choose: () => order({ kind: 'submit' }),
+    keepsPlace: true,
   },
   ...LETTER_RULES,
   ...POLL_REFUSAL_RULES,
@@ -70,10 +75,16 @@ export const TASK_RULES: readonly Rule[] = [
   ...ADMISSION_RULES,
 ];
 
+const GIVES_UP: Decision = {
+  rule: 'a place or a turn that a task does not use now is given up before anything else',
+  effects: [{ kind: 'leaveLane' }],
+};
+
 export function decideTask(facts: TaskFacts, moment: Moment, policy: TaskPolicy): Decision {
   const situation = situationOf(facts, moment, policy);
   for (const rule of TASK_RULES) {
     if (!rule.when(situation)) continue;
+    if (holdsPlace(situation) && (rule.keepsPlace !== true || facts.lane.ticket === 'elsewhere')) return GIVES_UP;
     const choice = rule.choose(situation);
     const wakeInMs = soonest(choice.wakeInMs, wakeForDeadline(situation));
     return { rule: rule.name, effects: choice.effects, ...(wakeInMs === undefined ? {} : { wakeInMs }) };

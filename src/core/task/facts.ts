@@ -31,7 +31,8 @@ export type KeyView =
 
 /** The task's place among all tasks of its API key. */
 export interface LaneView {
-  ticket: 'none' | 'queued' | 'granted';
+  /** `calling`: its call is under way. `elsewhere`: a place or an unused turn of another API key than its present one. */
+  ticket: 'none' | 'queued' | 'granted' | 'calling' | 'elsewhere';
   blockage?: Blockage;
   /** Polls of this key rest for so long. */
   pollPauseMs: number;

@@ -44,11 +44,6 @@ export const LETTER_RULES: readonly Rule[] = [
 
 export const SUSPEND_RULES: readonly Rule[] = [
   {
-    name: 'a suspended task gives up its place in the queue',
-    when: ({ task, facts }) => task.spec.suspend && facts.lane.ticket !== 'none',
-    choose: () => order({ kind: 'leaveLane' }),
-  },
-  {
     name: 'a suspended task says so, its clock stops and nothing starts',
     when: ({ task }) => task.spec.suspend,
     choose: ({ task, status, moment }) => {

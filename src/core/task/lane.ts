@@ -85,9 +85,9 @@ export function leaveLane(lane: Lane, key: string): void {
   if (lane.granted.delete(key)) lane.breaker = relieved(lane.breaker, false);
 }
 
-export function ticketIn(lane: Lane | undefined, key: string): 'none' | 'queued' | 'granted' {
-  if (lane?.granted.has(key) === true) return 'granted';
-  return lane?.tickets.has(key) === true ? 'queued' : 'none';
+export function ticketIn(lane: Lane, key: string): 'none' | 'queued' | 'granted' {
+  if (lane.granted.has(key)) return 'granted';
+  return lane.tickets.has(key) ? 'queued' : 'none';
 }
 
 /** Grants one turn if the limits allow it, and returns whose it is. */

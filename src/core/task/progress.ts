@@ -55,13 +55,13 @@ export const ADMISSION_RULES: readonly Rule[] = [
     name: 'the API key is read when it is needed',
     when: ({ facts }) => facts.key.state === 'unread',
     choose: () => order({ kind: 'readKey' }),
+    keepsPlace: true,
   },
   {
     name: 'a task without an API key waits and says what is missing',
     when: ({ facts }) => facts.key.state === 'missing',
     choose: (situation) => {
-      const { key, lane } = situation.facts;
-      if (lane.ticket !== 'none') return order({ kind: 'leaveLane' });
+      const { key } = situation.facts;
       if (key.state !== 'missing') return IDLE;
       return sayWaiting(situation, 'MissingAPIKey', { message: key.message, stalled: true }, key.retryInMs);
     },
@@ -79,7 +79,7 @@ export const ADMISSION_RULES: readonly Rule[] = [
   },
   {
     name: 'a task waits for its turn, and says why when its key is blocked',
-    when: ({ facts }) => facts.lane.ticket === 'queued',
+    when: ({ facts }) => facts.lane.ticket !== 'granted',
     choose: (situation) => {
       const { blockage } = situation.facts.lane;
       if (blockage === undefined) return IDLE;
@@ -89,16 +89,19 @@ export const ADMISSION_RULES: readonly Rule[] = [
         blockage.message === undefined ? {} : { message: blockage.message },
       );
     },
+    keepsPlace: true,
   },
   {
     name: 'proxy and image are read when it is the turn of the task',
     when: ({ task, memory }) => needsSources(task) && memory.sources?.state !== 'ready',
     choose: () => order({ kind: 'readSources' }),
+    keepsPlace: true,
   },
   {
     name: 'the intent is written before the provider is called',
     when: () => true,
     choose: writeIntent,
+    keepsPlace: true,
   },
 ];
 
@@ -142,8 +145,7 @@ function fractionOf(uid: string): number {
 }
 
 function waitForSources(situation: Situation): Choice {
-  const { memory, facts, moment } = situation;
-  if (facts.lane.ticket !== 'none') return order({ kind: 'leaveLane' });
+  const { memory, moment } = situation;
   if (memory.sources?.state !== 'missing') return IDLE;
   const { message, readMono } = memory.sources;
   return sayWaiting(situation, 'Pending', { message, stalled: true }, SECRET_REREAD_MS - (moment.mono - readMono));

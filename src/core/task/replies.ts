@@ -39,7 +39,7 @@ export const REPLY_RULES: readonly Rule[] = [
 export const REFUSAL_RULES: readonly Rule[] = [
   {
     name: 'an own intent that may not be used any more is given up while it is still fresh',
-    when: (situation) => !situation.facts.mayAct && ownsFreshIntent(situation),
+    when: (situation) => ownsFreshIntent(situation) && !mayCall(situation.facts),
     choose: () => order({ kind: 'forgoCall' }),
   },
   {
@@ -49,6 +49,11 @@ export const REFUSAL_RULES: readonly Rule[] = [
       situation.memory.reply === undefined ? IDLE : recordNotAccepted(situation, situation.memory.reply),
   },
 ];
+
+/** A call is made by the leader, in a turn that was given for it. */
+function mayCall({ mayAct, lane }: Situation['facts']): boolean {
+  return mayAct && lane.ticket === 'granted';
+}
 
 export const POLL_REFUSAL_RULES: readonly Rule[] = [
   {

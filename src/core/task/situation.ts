@@ -36,6 +36,8 @@ export interface Rule {
   name: string;
   when: (situation: Situation) => boolean;
   choose: (situation: Situation) => Choice;
+  /** Waits for the task's turn or uses it. Under any other rule a task keeps nobody of its API key waiting. */
+  keepsPlace?: true;
 }
 
 export const IDLE: Choice = { effects: [] };
@@ -74,6 +76,12 @@ export function deadlinePassed(situation: Situation): boolean {
 /** How much longer the operator must watch before it may act on a deadline or a grace: spooled callbacks go first. */
 export function msToWatch({ facts, policy }: Situation): number {
   return Math.min(policy.unknownSubmissionGraceMs, MAX_WATCHED_MS) - facts.watchedMs;
+}
+
+/** A place or a turn in a lane that can be given up; a turn whose call is under way ends with the call. */
+export function holdsPlace({ facts }: Situation): boolean {
+  const { ticket } = facts.lane;
+  return ticket === 'queued' || ticket === 'granted' || ticket === 'elsewhere';
 }
 
 /** Ours, written, never used, and young enough that nobody can have taken it for unknown. */

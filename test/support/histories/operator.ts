@@ -85,13 +85,21 @@ function factsOf(world: World, task: CaptchaTask): TaskFacts {
     watchedMs: mono - operator.startMono,
     actingMs: mono - operator.startMono,
     key: { state: 'present' },
-    lane: { ticket: 'granted', pollPauseMs: 0 },
+    lane: { ticket: ticketOf(operator), pollPauseMs: 0 },
     letter: letter === undefined ? { state: 'absent' } : { state: 'present', phase: phaseOf(letter) },
     pingback: { kind: 'url', url: 'http://callback' },
     intentName: `operator-${operator.boot}/${operator.intents + 1}`,
     mayWriteWaiting: true,
   };
 }
+
+function ticketOf({ memory, turn }: World['operator']): TaskFacts['lane']['ticket'] {
+  if (memory.intent?.call === 'underWay') return 'calling';
+  return turn ? 'granted' : 'none';
+}
+
+/** A lane of its own: whoever asks has a turn, until it is used or given up. */
+const TURN_AFTER = { joinLane: true, leaveLane: false, submit: false, forgoCall: false } as const;
 
 /** One look at the task, and what it orders. */
 export function* taskPass(world: World): Protocol<void> {
@@ -100,7 +108,10 @@ export function* taskPass(world: World): Protocol<void> {
   const moment = momentOf(world);
   const decision = decideTask(factsOf(world, task), moment, DEFAULT_POLICY);
   if (decision.effects.length > 0) note(world, `operator ${world.operator.boot}: ${decision.rule}`);
-  for (const effect of decision.effects) yield* perform(world, task, effect, moment);
+  for (const effect of decision.effects) {
+    if (effect.kind in TURN_AFTER) world.operator.turn = TURN_AFTER[effect.kind as keyof typeof TURN_AFTER];
+    yield* perform(world, task, effect, moment);
+  }
 }
 
 function* perform(world: World, task: CaptchaTask, effect: TaskEffect, moment: Moment): Protocol<void> {
@@ -182,6 +193,7 @@ function* writeIntent(
   const stored = world.operator.task?.status?.submission?.intentBy === effect.by;
   if (written || stored) remember(world, uid, memories.intentWritten);
   else if (world.operator.task !== task) remember(world, uid, memories.intentDropped);
+  else world.operator.turn = false;
 }
 
 function* deliver(world: World, task: CaptchaTask, moment: Moment): Protocol<void> {

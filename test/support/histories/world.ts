@@ -53,6 +53,8 @@ export interface Operator {
   letters: Map<string, Letter>;
   memory: TaskMemory;
   intents: number;
+  /** It has a turn that it has not used yet. */
+  turn: boolean;
   actor: Actor | undefined;
   retries: Map<string, Actor>;
   busy: Set<string>;
@@ -127,7 +129,7 @@ export function createWorld(seed: number, traced = false): World {
 export function bootedOperator(boot: number, startMono: number, leads: boolean): Operator {
   const memory = freshMemory('none');
   const none = { letters: new Map(), retries: new Map(), busy: new Set<string>(), actor: undefined };
-  return { boot, startMono, leads, task: undefined, memory, intents: 0, ...none };
+  return { boot, startMono, leads, task: undefined, memory, intents: 0, turn: false, ...none };
 }
 
 export function createTask(world: World): void {

@@ -2,8 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Stage } from '../../../support/task-controller.ts';
 import { SECRET } from '../../../../src/api/names.ts';
 import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
-import { formatTime } from '../../../../src/core/task/times.ts';
-import { aTask } from '../../../support/builders.ts';
+import { aSecret, aTask } from '../../../support/builders.ts';
 import { refusal } from '../../../support/model-api.ts';
 import { startStage } from '../../../support/task-controller.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
@@ -12,24 +11,13 @@ let stage: Stage;
 afterEach(() => stage.controller.stop({ drainMs: 0 }));
 
 const fresh = () => aTask().created(Date.now());
-const secret = (name: string, data: Record<string, string>) => ({
-  kind: SECRET.kind,
-  metadata: {
-    name,
-    namespace: 'default',
-    uid: `uid-of-${name}`,
-    resourceVersion: '1',
-    creationTimestamp: formatTime(0),
-  },
-  data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')])),
-});
 const ownKeyed = () => fresh().spec({ apiKeySecretRef: { name: 'captchaai', key: 'api-key' } });
 const messageOf = (stage: Stage) => stage.task()?.status?.conditions?.find(({ type }) => type === 'Stalled')?.message;
 
 describe('a task whose API key is missing', () => {
   test.each([
     ['no Secret', undefined, 'Secret "captchaai" does not exist.'],
-    ['no such key', secret('captchaai', { other: 'x' }), 'Secret "captchaai" has no key "api-key", or it is empty.'],
+    ['no such key', aSecret('captchaai', { other: 'x' }), 'Secret "captchaai" has no key "api-key", or it is empty.'],
   ])('says what a person must do: %s', async (_name, object, message) => {
     stage = await startStage();
     if (object !== undefined) stage.api.seed(SECRET.plural, object);
@@ -55,7 +43,7 @@ describe('a task whose API key is missing', () => {
   });
   test('does not take an API server that is away for a missing Secret', async () => {
     stage = await startStage();
-    stage.api.seed(SECRET.plural, secret('captchaai', { 'api-key': 'k'.repeat(32) }));
+    stage.api.seed(SECRET.plural, aSecret('captchaai', { 'api-key': 'k'.repeat(32) }));
     let refused = 0;
     stage.client.fate = (request) => {
       if (request.resource.plural !== SECRET.plural || refused > 1) return undefined;
@@ -74,14 +62,14 @@ const proxied = () => fresh().spec({ proxy: { type: 'HTTP', secretRef: { name: '
 describe('what a submission needs beside the key', () => {
   test('is read and sent', async () => {
     stage = await startStage();
-    stage.api.seed(SECRET.plural, secret('proxy', { address: 'user:pass@10.0.0.1:8080\n' }));
+    stage.api.seed(SECRET.plural, aSecret('proxy', { address: 'user:pass@10.0.0.1:8080\n' }));
     stage.apply(proxied());
     await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
     expect(stage.submissions[0]?.proxy).toEqual({ type: 'HTTP', address: 'user:pass@10.0.0.1:8080' });
   });
   test('is waited for without an intent, and said', async () => {
     stage = await startStage();
-    stage.api.seed(SECRET.plural, secret('proxy', { address: 'not an address' }));
+    stage.api.seed(SECRET.plural, aSecret('proxy', { address: 'not an address' }));
     stage.apply(proxied());
     await stage.until('stalled', () => messageOf(stage) !== undefined);
     expect(messageOf(stage)).toBe('Secret "proxy" holds no proxy address like user:pass@host:port.');
@@ -89,7 +77,7 @@ describe('what a submission needs beside the key', () => {
   });
   test('includes an image that is given by reference', async () => {
     stage = await startStage();
-    stage.api.seed(SECRET.plural, secret('picture', { png: 'image bytes' }));
+    stage.api.seed(SECRET.plural, aSecret('picture', { png: 'image bytes' }));
     const image = { bodyFrom: { secretKeyRef: { name: 'picture', key: 'png' } } };
     stage.apply(fresh().spec({ captcha: { type: 'Image', image } }));
     await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');

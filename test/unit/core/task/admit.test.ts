@@ -62,6 +62,38 @@ describe('turns', () => {
   });
 });
 
+describe('a turn whose call is under way', () => {
+  test('is not given up: it ends with the call', () => {
+    const all = admission();
+    joinMany(all, 2);
+    admit.pump(all, 0);
+    admit.started(all, 'k0');
+    expect(admit.leave(all, 'k0')).toBe(false);
+    admit.leaveAll(all);
+    expect(admit.ticketOf(all, 'k0', 'k')).toBe('calling');
+    joinMany(all, 2);
+    expect(admit.pump(all, 0)).toEqual([]);
+    admit.called(all, 'k0', ACCEPTED, moment(0));
+    expect(admit.ticketOf(all, 'k0', 'k')).toBe('none');
+    expect(admit.pump(all, 0)).toEqual(['k1']);
+  });
+});
+
+describe('a place in the lane of a key that its task does not use any more', () => {
+  test('is seen as such, and given up by taking another', () => {
+    const all = admission();
+    joinMany(all, 2, 'old');
+    admit.pump(all, 0);
+    for (const now of ['new', undefined]) {
+      expect(admit.ticketOf(all, 'old0', now)).toBe('elsewhere');
+      expect(admit.ticketOf(all, 'old1', now)).toBe('elsewhere');
+    }
+    admit.join(all, { key: 'old0', age: 0 }, 'new', 0);
+    expect(admit.ticketOf(all, 'old0', 'new')).toBe('queued');
+    expect(admit.pump(all, 0).sort()).toEqual(['old0', 'old1']);
+  });
+});
+
 describe('a busy provider', () => {
   test('makes the whole key back off, and lets one probe pass a step', () => {
     const all = admission();
@@ -233,8 +265,7 @@ test('whatever happens, the limits hold and nobody waits for ever', () => {
           if (!turns.has(`k${n}`)) admit.join(all, { key: `k${n}`, age: n }, 'k', mono);
         },
         leave: ({ n }: { n: number }) => {
-          admit.leave(all, `k${n}`);
-          turns.delete(`k${n}`);
+          if (admit.leave(all, `k${n}`)) turns.delete(`k${n}`);
         },
         start: ({ n }: { n: number }) => admit.started(all, `k${n}`),
         return: ({ n }: { n: number }) => admit.returnPermit(all, `k${n}`),
@@ -251,7 +282,7 @@ test('whatever happens, the limits hold and nobody waits for ever', () => {
         apply[one.do](one as never);
         for (const key of admit.pump(all, mono)) turns.add(key);
         expect(turns.size).toBeLessThanOrEqual(accepted ? 3 : 1);
-        for (const key of turns) expect(admit.ticketOf(all, key, 'k')).toBe('granted');
+        for (const key of turns) expect(['granted', 'calling']).toContain(admit.ticketOf(all, key, 'k'));
       }
       // From here on the provider accepts everything and every task is answered: each waiting task gets its turn.
       for (let n = 0; n < 200 && (turns.size > 0 || admit.queuedFor(all, 'k').length > 0); n += 1) {
