@@ -5,7 +5,8 @@
 import { describe, expect, test } from 'vitest';
 import type { PollOutcome } from '../../src/core/outcome.ts';
 import * as memories from '../../src/core/task/memory.ts';
-import { pollAnswered } from '../../src/core/task/polling.ts';
+import { cameLate, pollAnswered } from '../../src/core/task/polling.ts';
+import { pollDue } from '../../src/core/task/transitions.ts';
 import { DEFAULT_POLICY } from '../../src/core/task/policy.ts';
 import { CAPTCHA_ID, T0, aTask } from '../support/builders.ts';
 import { MONO0, at, decideAt } from '../support/facts.ts';
@@ -95,7 +96,7 @@ describe('a lost callback', () => {
   test('is replaced by polls until one finds the result', () => {
     expect(decideAt(task, 119 * SECOND).wakeInMs).toBe(SECOND);
     expect(decideAt(task, 120 * SECOND).effects).toEqual([{ kind: 'poll', final: false }]);
-    const sent = memories.pollSent(memories.freshMemory(uid), false);
+    const sent = memories.pollSent(memories.freshMemory(uid), task.build().status?.submission, false);
     expect(decideAt(task, 120 * SECOND, { memory: sent }).effects).toEqual([]);
     const pending = pollAnswered(
       sent,
@@ -106,7 +107,7 @@ describe('a lost callback', () => {
     const polling = task.waiting('Polling', T0 + 121 * SECOND);
     expect(decideAt(polling, 121 * SECOND, { memory: pending }).wakeInMs).toBe(10 * SECOND);
     const solved = pollAnswered(
-      memories.pollSent(pending, false),
+      memories.pollSent(pending, task.build().status?.submission, false),
       { task: polling.build(), outcome: { kind: 'solved', value: 'v' }, final: false },
       at(131 * SECOND),
       DEFAULT_POLICY,
@@ -115,7 +116,7 @@ describe('a lost callback', () => {
   });
   test('of a key that res.php refuses is waited out: the task does not fail', () => {
     const refused = pollAnswered(
-      memories.pollSent(memories.freshMemory(uid), false),
+      memories.pollSent(memories.freshMemory(uid), task.build().status?.submission, false),
       {
         task: task.build(),
         outcome: { kind: 'refused', class: 'keyRejected', code: 'ERROR_KEY_DOES_NOT_EXIST' },
@@ -134,7 +135,7 @@ describe('an answer without the shape of its type', () => {
     .submitted(T0, { pollAfter: T0 + 120 * SECOND });
   const answeredAt = (memory: memories.TaskMemory, second: number, outcome: PollOutcome, final = false) =>
     pollAnswered(
-      memories.pollSent(memory, final),
+      memories.pollSent(memory, task.build().status?.submission, final),
       { task: task.build(), outcome, final },
       at(second * SECOND),
       DEFAULT_POLICY,
@@ -167,9 +168,59 @@ describe('an answer without the shape of its type', () => {
     const twice = answeredAt(answeredAt(memories.freshMemory(uid), 120, { kind: 'unreadable' }), 130, {
       kind: 'unreadable',
     });
-    const next = memories.intentSent(twice, { by: 'operator-a/2', attempt: 2, sentMono: MONO0 });
-    const first = answeredAt(next, 200, { kind: 'unreadable' });
-    expect(first.refusal).toBeUndefined();
+    const next = task.attemptEnded().intended(T0, { by: 'operator-a/2' }).submitted(T0, { captchaID: '222' });
+    expect(memories.sighted(twice, next.build(), MONO0 + 140 * SECOND).poll.unreadable ?? 0).toBe(0);
+  });
+});
+
+describe('a poll that is answered after its attempt has ended', () => {
+  const one = aTask().spec({ backoffLimit: 1 }).intended(T0).submitted(T0, { captchaID: '111' });
+  const two = one
+    .attemptEnded('ERROR_CAPTCHA_UNSOLVABLE', T0 + SECOND)
+    .intended(T0 + SECOND, { by: 'operator-b/1' })
+    .submitted(T0 + 2 * SECOND, { captchaID: '222' });
+  const polled = memories.pollSent(memories.freshMemory(uid), one.build().status?.submission, true);
+  const answered = (memory: memories.TaskMemory, outcome: PollOutcome) =>
+    pollAnswered(memory, { task: one.build(), outcome, final: true }, at(3 * SECOND), DEFAULT_POLICY);
+  const overtaken = memories.sighted(polled, two.build(), MONO0 + 2 * SECOND);
+
+  test.each<[string, PollOutcome]>([
+    ['the solvers gave up', { kind: 'refused', class: 'retriable', code: 'ERROR_CAPTCHA_UNSOLVABLE' }],
+    ['the id is not known', { kind: 'refused', class: 'permanent', code: 'ERROR_WRONG_CAPTCHA_ID' }],
+    ['not ready', { kind: 'pending' }],
+    ['too many requests', { kind: 'refused', class: 'busy', code: 'ERROR_TOO_MUCH_REQUESTS' }],
+    ['no answer', { kind: 'unreachable', cause: 'timeout' }],
+  ])('says nothing about the next one: %s', (_word, outcome) => {
+    expect(answered(overtaken, outcome)).toEqual(overtaken);
+    expect(cameLate(overtaken, { task: one.build(), outcome, final: true })).toBe(true);
+  });
+  test('ends neither the next attempt nor the task if it was kept from an earlier time of leading', () => {
+    const memory = answered(polled, { kind: 'refused', class: 'permanent', code: 'ERROR_WRONG_CAPTCHA_ID' });
+    expect(decideAt(one, 3 * SECOND, { memory }).effects).toMatchObject([{ kind: 'recordRefusal' }]);
+    expect(decideAt(two, 3 * SECOND, { memory }).effects).toEqual([]);
+    expect(memories.sighted(memory, two.build(), MONO0 + 3 * SECOND).refusal).toBeUndefined();
+  });
+  test('solves the task all the same when it is a result: it was paid for', () => {
+    const memory = answered(overtaken, { kind: 'solved', value: 'v' });
+    expect(memory.held).toMatchObject({ attempt: 1, captchaID: '111' });
+    expect(decideAt(two, 3 * SECOND, { memory }).effects).toEqual([{ kind: 'deliver' }]);
+  });
+  test('does not keep the next one from being polled', () => {
+    const hinted = two.status(pollDue(two.build(), T0 + 3 * SECOND));
+    expect(decideAt(hinted, 3 * SECOND, { memory: overtaken }).effects).toEqual([{ kind: 'poll', final: false }]);
+  });
+});
+
+describe('a task that a letter holds', () => {
+  test('is not ended by the last word of a poll that was under way when its result came', () => {
+    const task = aTask().intended(T0).submitted(T0);
+    const sent = memories.pollSent(memories.freshMemory(uid), task.build().status?.submission, false);
+    const outcome = { kind: 'refused', class: 'permanent', code: 'ERROR_WRONG_CAPTCHA_ID' } as const;
+    const memory = pollAnswered(sent, { task: task.build(), outcome, final: false }, at(SECOND), DEFAULT_POLICY);
+    const letter = { state: 'present', phase: 'Pending' } as const;
+    for (const held of [task.marked('letter', T0), task.marked('letter', T0).markConfirmed(T0)]) {
+      expect(decideAt(held, 2 * SECOND, { memory, letter }).effects).toEqual([]);
+    }
   });
 });
 

@@ -122,8 +122,7 @@ function createHistory(seedTask: CaptchaTask) {
     joinLane: ({ process }) => void (process.holdsTurn = true),
     leaveLane: ({ process }) => void (process.holdsTurn = false),
     poll({ process, task }) {
-      const after = task.status?.submission?.pollAfterTime;
-      process.memory = memories.pollWanted(process.memory, after, mono + 10_000);
+      process.memory = memories.pollWanted(process.memory, task.status?.submission, mono + 10_000);
     },
   };
 

@@ -22,7 +22,7 @@ export interface Stage {
   /** Every call of in.php, and what it is answered. */
   submissions: SubmitRequest[];
   answer: (request: SubmitRequest) => SubmitOutcome | Promise<SubmitOutcome>;
-  pollAnswer: () => PollOutcome;
+  pollAnswer: (captchaID: string) => PollOutcome | Promise<PollOutcome>;
   lead(leading: boolean): void;
   apply(task: TaskBuilder): void;
   remove(name: string): void;
@@ -103,7 +103,7 @@ export async function startStage(
         stage.submissions.push(request);
         return await stage.answer(request);
       },
-      poll: () => Promise.resolve(stage.pollAnswer()),
+      poll: async ({ captchaID }) => await stage.pollAnswer(captchaID),
       threads: () => Promise.resolve(undefined),
     },
     metrics: { inc: () => {}, observe: () => {}, gauge: () => {} },

@@ -8,7 +8,7 @@ import type { PollOutcome, SubmitOutcome } from '../../core/outcome.ts';
 import type { OwnIntent, Sources } from '../../core/task/memory.ts';
 import type { SubmitRequest } from '../../provider/client.ts';
 import { callEnded, callForgone, callSent, pollBooked, pollSent } from '../../core/task/memory.ts';
-import { pollAnswered } from '../../core/task/polling.ts';
+import { type AnsweredPoll, cameLate, pollAnswered } from '../../core/task/polling.ts';
 import { SUBMIT_TIMEOUT_MS } from '../../core/task/policy.ts';
 import { ownsFreshIntent } from '../../core/task/situation.ts';
 import { type TaskContext, about, keyOfTask, remember } from './context.ts';
@@ -90,15 +90,16 @@ function submissionAnswered(
 /** Polls the task's current submission, or books a place for that in the pace of its key. */
 export function startPoll(context: TaskContext, task: CaptchaTask, final: boolean): void {
   const apiKey = context.keys.value(task);
-  const { captchaID, pollAfterTime } = task.status?.submission ?? {};
+  const { submission } = task.status ?? {};
+  const captchaID = submission?.captchaID;
   if (apiKey === undefined || captchaID === undefined || !context.mayAct()) return;
   const waitMs = hasPlace(context, task) ? 0 : context.lanes.bookPoll(apiKey);
   if (waitMs > 0) {
     const nextMono = context.moment().mono + waitMs;
-    remember(context, task, (memory) => pollBooked(memory, pollAfterTime, nextMono));
+    remember(context, task, (memory) => pollBooked(memory, submission, nextMono));
     return;
   }
-  remember(context, task, (memory) => pollSent(memory, final));
+  remember(context, task, (memory) => pollSent(memory, submission, final));
   track(context, async () => {
     const outcome = await poll(context, task, { apiKey, captchaID, captcha: task.spec.captcha });
     context.lanes.polled(apiKey, outcome);
@@ -125,13 +126,14 @@ async function poll(
   }
 }
 
-function pollEnded(context: TaskContext, poll: { task: CaptchaTask; outcome: PollOutcome; final: boolean }): void {
+function pollEnded(context: TaskContext, poll: AnsweredPoll): void {
   const { task, outcome } = poll;
   const { policy, metrics } = context.options;
   const moment = context.moment();
+  const late = cameLate(context.memories.get(keyOfTask(task)), poll);
   remember(context, task, (memory) => pollAnswered(memory, poll, moment, policy));
   if (task.status?.submission?.pingback === true) {
-    metrics.inc('captcha_operator_poll_fallbacks_total', { result: outcome.kind });
+    metrics.inc('captcha_operator_poll_fallbacks_total', { result: late ? 'late' : outcome.kind });
   }
   context.queue.add(keyOfTask(task));
 }

@@ -114,9 +114,8 @@ function settleReply(context: TaskContext, task: CaptchaTask, conflict: boolean)
   const { mono } = context.moment();
   remember(context, task, (memory) => memories.replySettled(memory));
   if (conflict) {
-    const after = task.status?.submission?.pollAfterTime;
     context.options.log.warn('The provider gave another id than the stored one; the task is polled');
-    remember(context, task, (memory) => memories.pollWanted(memory, after, mono));
+    remember(context, task, (memory) => memories.pollWanted(memory, task.status?.submission, mono));
   }
   return 'changed';
 }

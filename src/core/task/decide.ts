@@ -16,7 +16,7 @@ import type { TaskPolicy } from './policy.ts';
 import { DEADLINE_RULES, RETRY_RULES, UNRESOLVED_RULES } from './ending.ts';
 import { LETTER_RULES, SUSPEND_RULES } from './holding.ts';
 import { ADMISSION_RULES, POLL_RULES } from './progress.ts';
-import { POLL_REFUSAL_RULES, REFUSAL_RULES, REPLY_RULES } from './replies.ts';
+import { LAST_WORD_RULES, REFUSAL_RULES, REPLY_RULES } from './replies.ts';
 import {
   IDLE,
   type Rule,
@@ -66,7 +66,7 @@ export const TASK_RULES: readonly Rule[] = [
     keepsPlace: true,
   },
   ...LETTER_RULES,
-  ...POLL_REFUSAL_RULES,
+  ...LAST_WORD_RULES,
   ...SUSPEND_RULES,
   ...DEADLINE_RULES,
   ...UNRESOLVED_RULES,

@@ -4,7 +4,7 @@
  * depend on its survival; it is never written to the API. All instants are monotonic milliseconds (`…Mono`), so that
  * a clock step neither opens a fence nor ends a grace. The shell keeps it in a map and drops it with the task.
  */
-import type { CaptchaTask, DeadLetterMark } from '../../api/captchatask.ts';
+import type { CaptchaTask, DeadLetterMark, Submission } from '../../api/captchatask.ts';
 import type { Refusal, SubmitOutcome } from '../outcome.ts';
 import type { ReceivedResult } from '../delivery.ts';
 import { isUnresolved } from './transitions.ts';
@@ -22,7 +22,16 @@ export interface OwnIntent {
   endedMono?: number;
 }
 
+/** The one submission that an answer of `res.php` is about: what it says holds for no other attempt of the task. */
+export interface Polled {
+  attempt: number;
+  captchaID: string;
+}
+
+/** How polling of one submission goes. */
 export interface PollMemory {
+  /** Absent before its first poll. */
+  of?: Polled;
   /** The `pollAfterTime` that `nextMono` continues; another value in status (a hint) makes the task due anew. */
   after?: string;
   nextMono?: number;
@@ -58,7 +67,7 @@ export interface TaskMemory {
   readonly notBeforeMono?: number;
   readonly poll: PollMemory;
   /** A final answer of `res.php` that is not a result and has yet to be written. */
-  readonly refusal?: Refusal;
+  readonly refusal?: { of: Polled; answer: Refusal };
   readonly held?: ReceivedResult;
   /** What a quorum read found while status showed this mark (`markKey`). */
   readonly letter?: { mark: string; state: 'absent' | 'present'; readMono: number };
@@ -82,17 +91,30 @@ export function freshMemory(uid: string): TaskMemory {
 
 /**
  * Sees the task as it stands now: since when it waits to be submitted, and the first sight of an unresolved intent
- * that this process did not write.
+ * that this process did not write. What polls said of a submission that has ended or was replaced is forgotten.
  */
 export function sighted(memory: TaskMemory, task: CaptchaTask, mono: number): TaskMemory {
   const waits = memory.waitingSinceMono === undefined && isWaiting(task);
-  const seen = waits ? { ...memory, waitingSinceMono: mono } : memory;
+  const seen = withoutOthersPolls(waits ? { ...memory, waitingSinceMono: mono } : memory, task);
   const by = unresolvedIntent(task);
   if (by === undefined) return withoutSight(seen);
   if (memory.sighted?.by === by) return seen;
   // Our own intent in a copy proves that it was written, even if the reply of that write was lost.
   if (memory.intent?.by === by) return memory.intent.written ? seen : intentWritten(seen);
   return { ...seen, sighted: { by, atMono: mono } };
+}
+
+function withoutOthersPolls(memory: TaskMemory, { status }: CaptchaTask): TaskMemory {
+  const open = status?.submission?.endTime === undefined ? status?.submission : undefined;
+  const { poll, refusal } = memory;
+  const kept = poll.of === undefined || isOf(poll.of, open) ? memory : { ...memory, poll: NO_POLLS };
+  return refusal === undefined || isOf(refusal.of, open) ? kept : refusalSettled(kept);
+}
+
+/** Whether this is the very submission that was polled. */
+export function isOf(polled: Polled | undefined, submission: Partial<Polled> | undefined): boolean {
+  if (polled === undefined || submission === undefined) return false;
+  return polled.captchaID === submission.captchaID && polled.attempt === submission.attempt;
 }
 
 function withoutSight(memory: TaskMemory): TaskMemory {
@@ -115,10 +137,10 @@ export function isBlank(memory: TaskMemory): boolean {
   return poll === NO_POLLS && unlistedTries === 0 && !solutionSecretRead && Object.keys(rest).length === 0;
 }
 
-/** The intent write is about to be sent. Everything an earlier attempt left behind is forgotten. */
+/** The intent write is about to be sent. What belonged to the try before it is forgotten. */
 export function intentSent(memory: TaskMemory, intent: Omit<OwnIntent, 'written' | 'call'>): TaskMemory {
-  const { reply: _reply, refusal: _refusal, waitingSinceMono: _since, ...kept } = memory;
-  return { ...kept, intent: { ...intent, written: false, call: 'notSent' }, poll: NO_POLLS, solutionSecretRead: false };
+  const { reply: _reply, waitingSinceMono: _since, ...kept } = memory;
+  return { ...kept, intent: { ...intent, written: false, call: 'notSent' }, solutionSecretRead: false };
 }
 
 export function intentWritten(memory: TaskMemory): TaskMemory {
@@ -161,51 +183,65 @@ export function replySettled(memory: TaskMemory, notBeforeMono?: number): TaskMe
 }
 
 /** The stored id is not the one our call was given: the next poll tells which one lives. */
-export function pollWanted(memory: TaskMemory, after: string | undefined, mono: number): TaskMemory {
-  return { ...memory, poll: { ...memory.poll, ...(after === undefined ? {} : { after }), nextMono: mono } };
+export function pollWanted(memory: TaskMemory, submission: Submission | undefined, mono: number): TaskMemory {
+  return { ...memory, poll: { ...pollOf(memory, submission), ...continues(submission), nextMono: mono } };
 }
 
-export function pollSent(memory: TaskMemory, final: boolean): TaskMemory {
-  const finalTries = memory.poll.finalTries + (final ? 1 : 0);
-  return { ...memory, poll: { ...memory.poll, booked: false, underWay: true, finalTries } };
+export function pollSent(memory: TaskMemory, submission: Submission | undefined, final: boolean): TaskMemory {
+  const poll = pollOf(memory, submission);
+  const finalTries = poll.finalTries + (final ? 1 : 0);
+  return { ...memory, poll: { ...poll, booked: false, underWay: true, finalTries } };
+}
+
+/** Whether the answer to this poll is still waited for: its submission may have ended or been replaced meanwhile. */
+export function isAwaited({ poll }: TaskMemory, submission: Submission | undefined): boolean {
+  return poll.underWay && isOf(poll.of, submission);
 }
 
 /** A poll found nothing final; the next one is due at `nextMono`. */
 export function pollPostponed(
   memory: TaskMemory,
-  next: {
-    after: string | undefined;
-    nextMono: number;
-    answer: 'pending' | 'unreadable' | 'refused' | 'unreachable';
-    final: boolean;
-  },
+  submission: Submission | undefined,
+  next: { nextMono: number; answer: 'pending' | 'unreadable' | 'refused' | 'unreachable'; final: boolean },
 ): TaskMemory {
-  const { poll } = memory;
-  const reached = next.answer !== 'unreachable';
+  const { after: _before, ...poll } = pollOf(memory, submission);
+  const pending = next.answer === 'pending';
   return {
     ...memory,
     poll: {
-      ...(next.after === undefined ? {} : { after: next.after }),
+      ...poll,
+      ...continues(submission),
       nextMono: next.nextMono,
       booked: false,
       underWay: false,
-      failures: next.answer === 'pending' ? 0 : poll.failures + 1,
-      pending: poll.pending || next.answer === 'pending',
+      failures: pending ? 0 : poll.failures + 1,
+      pending: poll.pending || pending,
       unreadable: (poll.unreadable ?? 0) + (next.answer === 'unreadable' ? 1 : 0),
-      finalTries: poll.finalTries,
-      finalDone: poll.finalDone || (next.final && reached),
+      // A refusal about load, the key or this address says nothing about the task: it has not been asked about yet.
+      finalDone: poll.finalDone || (next.final && (pending || next.answer === 'unreadable')),
     },
   };
 }
 
 /** The poll has a place in the pace of its key; until then the task waits like any other. */
-export function pollBooked(memory: TaskMemory, after: string | undefined, nextMono: number): TaskMemory {
-  const { after: _before, ...poll } = memory.poll;
-  return { ...memory, poll: { ...poll, ...(after === undefined ? {} : { after }), nextMono, booked: true } };
+export function pollBooked(memory: TaskMemory, submission: Submission | undefined, nextMono: number): TaskMemory {
+  const { after: _before, ...poll } = pollOf(memory, submission);
+  return { ...memory, poll: { ...poll, ...continues(submission), nextMono, booked: true } };
 }
 
-export function pollRefused(memory: TaskMemory, refusal: Refusal): TaskMemory {
-  return { ...memory, refusal, poll: { ...memory.poll, underWay: false } };
+function pollOf(memory: TaskMemory, submission: Submission | undefined): PollMemory {
+  if (isOf(memory.poll.of, submission) || submission?.captchaID === undefined) return memory.poll;
+  return { ...NO_POLLS, of: { attempt: submission.attempt, captchaID: submission.captchaID } };
+}
+
+function continues(submission: Submission | undefined): Pick<PollMemory, 'after'> {
+  return submission?.pollAfterTime === undefined ? {} : { after: submission.pollAfterTime };
+}
+
+/** The provider's last word on the submission that is being polled. */
+export function pollRefused(memory: TaskMemory, answer: Refusal): TaskMemory {
+  const { of } = memory.poll;
+  return of === undefined ? memory : { ...memory, refusal: { of, answer }, poll: { ...memory.poll, underWay: false } };
 }
 
 export function refusalSettled(memory: TaskMemory): TaskMemory {
@@ -213,8 +249,10 @@ export function refusalSettled(memory: TaskMemory): TaskMemory {
   return kept;
 }
 
+/** Whichever attempt it is of: a result of an earlier one solves the task too. */
 export function resultHeld(memory: TaskMemory, held: ReceivedResult): TaskMemory {
-  return { ...memory, held, poll: { ...memory.poll, underWay: false } };
+  const { poll } = memory;
+  return { ...memory, held, poll: isOf(poll.of, held) ? { ...poll, underWay: false } : poll };
 }
 
 export function resultDelivered(memory: TaskMemory): TaskMemory {

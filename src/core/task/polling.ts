@@ -1,15 +1,15 @@
 /**
  * What an answer of `res.php?action=get` means for one task's memory: a result is held until it is delivered, a final
  * refusal until it is written, anything else postpones the next poll. An answer without the shape of the task's type is
- * asked for again, and the third one is final. Key, address and block codes never fail a task
- * here; the lane pauses polling for them.
+ * asked for again, and the third one is final. What is no result and comes after its attempt has ended or been replaced
+ * is forgotten. Key, address and block codes never fail a task here; the lane pauses polling for them.
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { PollOutcome, Refusal, RefusalClass } from '../outcome.ts';
 import type { Moment } from './facts.ts';
 import { UNREADABLE_ANSWERS, type TaskPolicy } from './policy.ts';
 import { UNREADABLE_ANSWER } from '../provider-codes.ts';
-import { type TaskMemory, pollPostponed, pollRefused, resultHeld } from './memory.ts';
+import { type TaskMemory, isAwaited, pollPostponed, pollRefused, resultHeld } from './memory.ts';
 import { POLL_BACKOFF, backoffMs, pollIntervalMs } from './schedule.ts';
 
 /** Refusals that are the provider's last word on this submission. */
@@ -21,17 +21,25 @@ const UNREADABLE: Refusal = { kind: 'refused', class: 'retriable', code: UNREADA
 /** A final poll that did not get through is repeated soon: the task is overdue. */
 const FINAL_BACKOFF = { baseMs: 2_000, maxMs: 2_000 };
 
-/** The memory after a poll of the task's current submission was answered (or was not). */
-export function pollAnswered(
-  memory: TaskMemory,
-  poll: { task: CaptchaTask; outcome: PollOutcome; final: boolean },
-  moment: Moment,
-  policy: TaskPolicy,
-): TaskMemory {
+export interface AnsweredPoll {
+  /** As it was when it was polled. */
+  task: CaptchaTask;
+  outcome: PollOutcome;
+  final: boolean;
+}
+
+/** Whether the answer came after its attempt had ended or been replaced, and says nothing any more. */
+export function cameLate(memory: TaskMemory | undefined, { task, outcome }: AnsweredPoll): boolean {
+  if (outcome.kind === 'solved') return false;
+  return memory === undefined || !isAwaited(memory, task.status?.submission);
+}
+
+/** The memory after a poll of this submission was answered (or was not). */
+export function pollAnswered(memory: TaskMemory, poll: AnsweredPoll, moment: Moment, policy: TaskPolicy): TaskMemory {
   const { task, outcome, final } = poll;
   const submission = task.status?.submission;
-  const after = submission?.pollAfterTime;
   if (outcome.kind === 'solved') return held(memory, task, outcome, moment);
+  if (cameLate(memory, poll)) return memory;
   const refusal = finalRefusal(memory, outcome);
   if (refusal !== undefined) return pollRefused(memory, refusal);
   const backoff = final ? FINAL_BACKOFF : POLL_BACKOFF;
@@ -39,7 +47,7 @@ export function pollAnswered(
     outcome.kind === 'pending'
       ? pollIntervalMs(submission?.pingback === true, policy, moment.random)
       : backoffMs(backoff, memory.poll.failures + 1, moment.random);
-  return pollPostponed(memory, { after, nextMono: moment.mono + waitMs, answer: outcome.kind, final });
+  return pollPostponed(memory, submission, { nextMono: moment.mono + waitMs, answer: outcome.kind, final });
 }
 
 function finalRefusal({ poll }: TaskMemory, outcome: PollOutcome): Refusal | undefined {

@@ -1,15 +1,17 @@
 /**
- * Rules for what the provider said to this process (section 5, "Record" and the classes of answers): the reply of
- * `in.php` to our own intent, and a final answer of `res.php` that is no result. They run before anything else is
- * decided, because a reply that is forgotten is a paid submission lost. Recording an id is not bound to leadership.
+ * Rules for what the provider said (section 5, "Record" and the classes of answers): to this process, in the reply of
+ * `in.php` to our own intent and in a final answer of `res.php` that is no result; and to the sidecar, which leaves the
+ * word of a callback in status. Replies come before anything else is decided, because one that is forgotten is a paid
+ * submission lost. Recording an id is not bound to leadership.
  */
 import type { CaptchaTaskStatus } from '../../api/captchatask.ts';
 import type { UnknownReason } from '../../api/names.ts';
 import type { Refusal, RefusalClass } from '../outcome.ts';
-import type { SubmitReply, TaskMemory } from './memory.ts';
+import { type SubmitReply, type TaskMemory, isOf } from './memory.ts';
+import { classifyCode } from '../provider-codes.ts';
 import { UNLISTED_TRIES } from './policy.ts';
 import { BUSY_BACKOFF, backoffMs, firstPollAt } from './schedule.ts';
-import { type Choice, IDLE, type Rule, type Situation, order, ownsFreshIntent } from './situation.ts';
+import { type Choice, IDLE, type Rule, type Situation, order, ownsFreshIntent, write } from './situation.ts';
 import { attemptEnded, failed, notAccepted, submitted } from './transitions.ts';
 
 type Reply = NonNullable<TaskMemory['reply']>;
@@ -55,18 +57,29 @@ function mayCall({ mayAct, lane }: Situation['facts']): boolean {
   return mayAct && lane.ticket === 'granted';
 }
 
-export const POLL_REFUSAL_RULES: readonly Rule[] = [
+export const LAST_WORD_RULES: readonly Rule[] = [
   {
     name: 'a final answer of a poll that is no result ends the attempt or the task',
-    when: ({ memory, open }) => memory.refusal !== undefined && open?.captchaID !== undefined,
+    when: ({ memory, open }) => isOf(memory.refusal?.of, open),
     choose: ({ memory, task, moment }) => {
-      const { class: refusalClass, code } = memory.refusal as Refusal;
+      const { class: refusalClass, code } = memory.refusal?.answer as Refusal;
       const status =
         refusalClass === 'permanent' ? rejected(task, code, moment.now) : attemptEnded(task, code, moment.now);
       return order({ kind: 'recordRefusal', status });
     },
   },
+  {
+    name: 'a task that can never succeed by the word that ended its attempt is not submitted again',
+    when: ({ status }) => status?.submission?.endTime !== undefined && isPermanent(status.submission.code),
+    choose: ({ task, status, moment }) => write(rejected(task, status?.submission?.code as string, moment.now)),
+  },
 ];
+
+/** By the word of a callback or a poll; of those only callbacks leave a permanent one for us to find. */
+function isPermanent(code: string | undefined): boolean {
+  const word = code === undefined ? undefined : classifyCode(code, 'callback');
+  return word?.kind === 'refused' && word.class === 'permanent';
+}
 
 function recordAccepted({ memory, task, open, moment }: Situation): Choice {
   const outcome = memory.reply?.outcome;

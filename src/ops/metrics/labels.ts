@@ -58,7 +58,8 @@ export const FAILURE_CLASSES = ['Permanent', 'Retriable', 'Deadline', 'Unknown',
 export const SUBMISSION_OUTCOMES = ['accepted', 'refused', 'unreachable', 'unknown'] as const;
 /** What became of a submission whose outcome was unknown. */
 export const AMBIGUOUS_RESOLUTIONS = ['adopted', 'resubmitted', 'failed'] as const;
-export const POLL_RESULTS = ['solved', 'pending', 'unreadable', 'refused', 'unreachable'] as const;
+/** `late`: the answer was no result, and its attempt had ended or been replaced when it came. */
+export const POLL_RESULTS = ['solved', 'pending', 'unreadable', 'refused', 'unreachable', 'late'] as const;
 
 export const CALLBACK_RESULTS = [
   'accepted',

@@ -80,7 +80,7 @@ export const PROVIDER = {
   },
   captcha_operator_poll_fallbacks_total: {
     ...counter,
-    help: 'Polls of submissions that carry a callback URL, made because no (complete) callback came, by answer.',
+    help: 'Polls of submissions that carry a callback URL, made because no (complete) callback came, by answer; `late`: its attempt had ended by then, and it was forgotten.',
     labels: { result: labels.POLL_RESULTS },
     in: 'operator',
   },

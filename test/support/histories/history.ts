@@ -12,6 +12,7 @@ import { phaseOf } from '../../../src/core/deadletter/facts.ts';
 import { isFinished } from '../../../src/core/task/transitions.ts';
 import { answerCall, changeLeader, letterPass, restartOperator, taskPass, watchLetter, watchTask } from './operator.ts';
 import * as others from './others.ts';
+import { FORGOTTEN_ID, PERMANENT_WORDS } from './others.ts';
 import { SOLUTION_SECRET, TASK, advance, createWorld, note, pick } from './world.ts';
 
 const WILD_STEPS = 120;
@@ -32,6 +33,7 @@ const ACTIONS: readonly Action[] = [
   [24, sidecarStep],
   [18, others.serveCall],
   [8, others.solveOrder],
+  [0.4, others.forgetOrder],
   [8, others.callBack],
   [10, watchSome],
   [9, passTime],
@@ -195,6 +197,7 @@ function judge(world: World): HistoryEnd {
   const task = world.api.read<CaptchaTask>(CAPTCHA_TASK.plural, TASK);
   const letters = lettersOf(world);
   for (const letter of letters) judgeLetter(world, letter, task);
+  judgeEnds(world);
   if (task === undefined) return { task: 'gone', letters: letters.length };
   judgePayments(world, task);
   const { conditions, solution } = task.status ?? {};
@@ -209,6 +212,32 @@ function judgeLetter(world: World, letter: DeadLetter, task: CaptchaTask | undef
   if (status?.phase !== 'Resolved' || task?.metadata.uid !== spec.taskRef.uid) return;
   demand(task.status?.solution?.source === 'DeadLetter', 'a resolved letter solved its task');
   demand(valueOf(world, task) === spec.payload.code, 'a resolved letter put its own content there');
+}
+
+/**
+ * Whatever is said about an attempt that was replaced ends nothing: an attempt, and a task that the provider rejected,
+ * were ended by the provider's own answer under the very id they show. And what can never succeed is not paid again.
+ */
+function judgeEnds(world: World): void {
+  let hopeless: string | undefined;
+  for (const version of world.api.versions(CAPTCHA_TASK.plural, TASK) as (CaptchaTask | undefined)[]) {
+    const { uid } = version?.metadata ?? {};
+    const { submission, failure } = version?.status ?? {};
+    const order = world.orders.find(({ id }) => id === submission?.captchaID);
+    if (submission?.endTime !== undefined) {
+      const answered = order?.answer !== undefined && 'refused' in order.answer && order.answer.refused;
+      demand(answered === submission.code, `attempt ${submission.attempt} was ended by its own answer`);
+      if (PERMANENT_WORDS.has(submission.code ?? '')) hopeless = uid;
+    }
+    if (failure?.class === 'Permanent') {
+      const forgotten = failure.code === FORGOTTEN_ID && order?.forgotten === true;
+      const rejected =
+        order?.answer !== undefined && 'refused' in order.answer && order.answer.refused === failure.code;
+      demand(forgotten || rejected, 'a rejected task was rejected under its own id');
+    }
+    const again = hopeless !== undefined && hopeless === uid && submission?.endTime === undefined;
+    demand(!again, 'a task that can never succeed is not submitted again');
+  }
 }
 
 function judgePayments(world: World, { metadata, spec, status }: CaptchaTask): void {

@@ -22,6 +22,8 @@ import * as memories from '../../../src/core/task/memory.ts';
 import { DEFAULT_POLICY } from '../../../src/core/task/policy.ts';
 import { pollAnswered } from '../../../src/core/task/polling.ts';
 import { isFinished } from '../../../src/core/task/transitions.ts';
+import { classifyCode } from '../../../src/core/provider-codes.ts';
+import { FORGOTTEN_ID } from './others.ts';
 import { TASK, bootedOperator, chance, note } from './world.ts';
 
 export const LETTER_POLICY = { ...DEFAULT_LETTER_POLICY, ttlMs: 3_600_000 };
@@ -149,7 +151,7 @@ function callProvider(world: World, task: CaptchaTask, effect: Extract<TaskEffec
     send(world, { kind: 'submit', boot, uid, attempt, by: submission?.intentBy ?? '' });
     return;
   }
-  remember(world, uid, (memory) => memories.pollSent(memory, effect.final));
+  remember(world, uid, (memory) => memories.pollSent(memory, task.status?.submission, effect.final));
   send(world, { kind: 'poll', boot, task, final: effect.final });
 }
 
@@ -160,7 +162,7 @@ function send(world: World, call: Call): void {
 
 function settled(memory: TaskMemory, conflict: boolean, task: CaptchaTask, mono: number): TaskMemory {
   const done = memories.replySettled(memory);
-  return conflict ? memories.pollWanted(done, task.status?.submission?.pollAfterTime, mono) : done;
+  return conflict ? memories.pollWanted(done, task.status?.submission, mono) : done;
 }
 
 /** One version-checked write; whatever went wrong, the object is read afresh. */
@@ -259,10 +261,16 @@ function submitOutcome(world: World, id: string | undefined): SubmitOutcome {
 
 function pollOutcome(world: World, id: string | undefined): PollOutcome {
   if (chance(world, world.outage)) return { kind: 'unreachable', cause: 'timeout' };
-  const answer = world.orders.find((order) => order.id === id)?.answer;
-  if (answer === undefined) return { kind: 'pending' };
-  if ('refused' in answer) return { kind: 'refused', class: 'retriable', code: answer.refused };
+  const order = world.orders.find((one) => one.id === id);
+  if (order?.forgotten === true) return refusedWith(FORGOTTEN_ID);
+  if (order?.answer === undefined) return { kind: 'pending' };
+  const { answer } = order;
+  if ('refused' in answer) return refusedWith(answer.refused);
   return { kind: 'solved', value: answer.value };
+}
+
+function refusedWith(code: string): PollOutcome {
+  return classifyCode(code, 'res');
 }
 
 /** One look at a letter, and what it orders. */

@@ -16,6 +16,12 @@ import { SOLUTION_SECRET, TASK, chance, createTask, note, pick } from './world.t
 /** No status and no letter can hold this; only a Secret can. */
 export const HUGE = 'x'.repeat(12_289);
 
+/** What the provider may say instead of a result. */
+const RETRIABLE_WORD = 'ERROR_CAPTCHA_UNSOLVABLE';
+export const PERMANENT_WORDS: ReadonlySet<string> = new Set(['ERROR_BAD_TOKEN_OR_PAGEURL']);
+/** What it says about an id that it keeps no longer. */
+export const FORGOTTEN_ID = 'ERROR_WRONG_CAPTCHA_ID';
+
 /** The provider takes a submission that was sent (and is paid for it), or answers a call. */
 export function serveCall(world: World): void {
   const call = pick(world, world.calls);
@@ -38,9 +44,21 @@ export function solveOrder(world: World): void {
   );
   if (order === undefined) return;
   const solved = `solution-${order.id}`;
-  if (chance(world, 0.15)) order.answer = { refused: 'ERROR_CAPTCHA_UNSOLVABLE' };
+  const [hopeless = ''] = PERMANENT_WORDS;
+  if (chance(world, 0.15)) order.answer = { refused: chance(world, 0.2) ? hopeless : RETRIABLE_WORD };
   else order.answer = { value: chance(world, 0.1) ? `${solved}-${HUGE}` : solved };
   note(world, `the provider has an answer for ${order.id}: ${JSON.stringify(order.answer).slice(0, 60)}`);
+}
+
+/** The provider keeps an answer for a while only. */
+export function forgetOrder(world: World): void {
+  const order = pick(
+    world,
+    world.orders.filter(({ answer }) => answer !== undefined),
+  );
+  if (order === undefined) return;
+  order.forgotten = true;
+  note(world, `the provider forgets ${order.id}`);
 }
 
 /** A callback that the sidecar answered 200. Some come twice, some never. */

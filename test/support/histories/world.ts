@@ -31,6 +31,8 @@ export interface Order {
   uid: string;
   attempt: number;
   answer?: { value: string } | { refused: string };
+  /** A poll is told that there is no such id. */
+  forgotten?: boolean;
   callbacks: number;
 }
 

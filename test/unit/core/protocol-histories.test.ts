@@ -21,4 +21,11 @@ it('loses no kept result, solves at most once and ends every letter, whoever act
   if (process.env['HISTORIES'] !== undefined) console.log(Object.fromEntries(ends));
 }, 1_800_000);
 
-const WORTH_SEEING = ['Solved Callback', 'Solved Poll', 'Solved DeadLetter, letters', 'DeadlineExceeded'];
+const WORTH_SEEING = [
+  'Solved Callback',
+  'Solved Poll',
+  'Solved DeadLetter, letters',
+  'DeadlineExceeded',
+  'ProviderRejected',
+  'Unsolvable',
+];

@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ApiRequest } from '../../../../src/kube/types.ts';
+import type { PollOutcome } from '../../../../src/core/outcome.ts';
+import type { Metrics } from '../../../../src/ops/metrics.ts';
 import type { Stage } from '../../../support/task-controller.ts';
-import { pollDue, waiting } from '../../../../src/core/task/transitions.ts';
+import { attemptEnded, pollDue, waiting } from '../../../../src/core/task/transitions.ts';
 import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
 import { aTask } from '../../../support/builders.ts';
 import { startStage } from '../../../support/task-controller.ts';
@@ -263,6 +265,35 @@ describe('polls', () => {
     }
     await stage.until('failed', () => stage.reason() === 'Unsolvable');
     expect(stage.submissions).toHaveLength(2);
+  });
+  test('a last word that comes when its attempt was replaced already is forgotten, and counted as late', async () => {
+    const polls: string[] = [];
+    const inc: Metrics['inc'] = (name, labels) => {
+      if (name === 'captcha_operator_poll_fallbacks_total') polls.push((labels as { result: string }).result);
+    };
+    let offsetMs = 0;
+    const clock = { now: Date.now, random: () => 0.5, monotonicMs: () => performance.now() + offsetMs };
+    stage = await startStage({ clock, metrics: { inc, observe: () => undefined, gauge: () => undefined } });
+    const ofFirst = Promise.withResolvers<PollOutcome>();
+    const asked: string[] = [];
+    stage.answer = () => ({ kind: 'accepted', captchaID: stage.submissions.length === 1 ? '111' : '222' });
+    stage.pollAnswer = (captchaID) => {
+      asked.push(captchaID);
+      return captchaID === '111' ? ofFirst.promise : { kind: 'pending' };
+    };
+    stage.apply(fresh().spec({ backoffLimit: 1, callbackTimeoutSeconds: 0 }));
+    await waitUntil('a poll of the first attempt', () => asked.includes('111'));
+    // The callback says the same, and is first.
+    stage.write(attemptEnded(stage.task()!, 'ERROR_CAPTCHA_UNSOLVABLE', Date.now()));
+    await waitUntil('a poll of the second attempt', () => asked.includes('222'));
+    ofFirst.resolve({ kind: 'refused', class: 'retriable', code: 'ERROR_CAPTCHA_UNSOLVABLE' });
+    await waitUntil('the answer to be counted', () => polls.length === 2);
+    stage.pollAnswer = () => ({ kind: 'solved', value: 'of the second attempt' });
+    offsetMs = 2 * DEFAULT_POLICY.pollIntervalMs;
+    stage.controller.wake('default', 'login');
+    const task = await stage.until('solved', ({ status }) => status?.phase === 'Solved');
+    expect(task.status?.solution).toMatchObject({ attempt: 2, captchaID: '222' });
+    expect(polls).toEqual(['pending', 'late', 'solved']);
   });
 });
 

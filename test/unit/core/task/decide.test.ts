@@ -3,10 +3,13 @@ import type { SubmitOutcome } from '../../../../src/core/outcome.ts';
 import type { OwnIntent, TaskMemory } from '../../../../src/core/task/memory.ts';
 import type { Decision } from '../../../../src/core/task/decide.ts';
 import { TASK_RULES } from '../../../../src/core/task/decide.ts';
+import * as memories from '../../../../src/core/task/memory.ts';
 import { markKey } from '../../../../src/core/task/memory.ts';
+import { pollAnswered } from '../../../../src/core/task/polling.ts';
+import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
 import type { TaskBuilder } from '../../../support/builders.ts';
 import { CAPTCHA_ID, T0, aTask } from '../../../support/builders.ts';
-import { type FactsChange, MONO0, decideAt } from '../../../support/facts.ts';
+import { type FactsChange, MONO0, at, decideAt } from '../../../support/facts.ts';
 
 const kinds = (decision: Decision) => decision.effects.map((effect) => effect.kind);
 const statusOf = (decision: Decision) => {
@@ -213,6 +216,22 @@ describe('an attempt that ended', () => {
     expect(kinds(decideAt(afterUnknown.spec({ backoffLimit: 1 }), 0))).toEqual(['joinLane']);
     expect(reasonOf(decideAt(afterUnknown, 0))).toBe('Unsolvable');
   });
+  test('by a word that says it can never succeed fails the task at once, whatever retries are left', () => {
+    const hopeless = aTask().intended().submitted().attemptEnded('ERROR_BAD_TOKEN_OR_PAGEURL');
+    for (const backoffLimit of [0, 3]) {
+      const decision = decideAt(hopeless.spec({ backoffLimit }), 0);
+      expect(reasonOf(decision)).toBe('ProviderRejected');
+      const failure = { class: 'Permanent', code: 'ERROR_BAD_TOKEN_OR_PAGEURL' };
+      expect(statusOf(decision)).toMatchObject({ phase: 'Failed', failure });
+    }
+  });
+  test.each(['ERROR_BAD_PROXY', 'ERROR_BAD_DUPLICATES', 'UNLISTED'])(
+    'by %s is followed by another: the word is about this attempt, or not known',
+    (code) => {
+      const next = aTask().spec({ backoffLimit: 1 }).intended().submitted().attemptEnded(code);
+      expect(kinds(decideAt(next, 0))).toEqual(['joinLane']);
+    },
+  );
 });
 
 describe('the deadline', () => {
@@ -250,6 +269,40 @@ describe('the deadline', () => {
     expect(decideAt(task, overdue, { memory: { poll } }).effects).toEqual([{ kind: 'poll', final: true }]);
     const spent = { ...poll, finalTries: 3 };
     expect(reasonOf(decideAt(task, overdue, { memory: { poll: spent } }))).toBe('DeadlineExceeded');
+  });
+  test.each([
+    'busy',
+    'blocked',
+    'keyRejected',
+    'addressBlocked',
+    'addressNotAllowed',
+    'transient',
+    'unlisted',
+  ] as const)(
+    'does not count before the provider has answered about the task: %s is no such answer',
+    (refusalClass) => {
+      const task = aTask().intended().submitted();
+      const { submission } = task.build().status ?? {};
+      const refused = (memory: TaskMemory, ms: number) => {
+        const outcome = { kind: 'refused', class: refusalClass, code: 'CODE' } as const;
+        const poll = { task: task.build(), outcome, final: true };
+        return pollAnswered(memories.pollSent(memory, submission, true), poll, at(ms), DEFAULT_POLICY);
+      };
+      let memory = memories.freshMemory(task.build().metadata.uid);
+      for (const ms of [600_000, 610_000]) {
+        memory = refused(memory, ms);
+        expect(decideAt(task, ms + 9_000, { memory }).effects).toEqual([{ kind: 'poll', final: true }]);
+      }
+      memory = refused(memory, 620_000);
+      expect(reasonOf(decideAt(task, 629_000, { memory }))).toBe('DeadlineExceeded');
+    },
+  );
+  test('counts once the provider has said that the task is not ready', () => {
+    const task = aTask().intended().submitted();
+    const sent = memories.pollSent(memories.freshMemory('u'), task.build().status?.submission, true);
+    const poll = { task: task.build(), outcome: { kind: 'pending' }, final: true } as const;
+    const memory = pollAnswered(sent, poll, at(600_000), DEFAULT_POLICY);
+    expect(reasonOf(decideAt(task.waiting('Polling'), 601_000, { memory }))).toBe('DeadlineExceeded');
   });
   test('looks for a solution Secret that the task owns already', () => {
     const task = aTask().spec({ solutionSecretName: 'solution' }).waiting('ProviderBusy');
@@ -335,7 +388,12 @@ const polled = (nextMs: number) => ({
   finalDone: false,
 });
 const refusal = (refusalClass: 'permanent' | 'proxy') =>
-  ({ refusal: { kind: 'refused', class: refusalClass, code: 'CODE' } }) as const;
+  ({
+    refusal: {
+      of: { attempt: 1, captchaID: CAPTCHA_ID },
+      answer: { kind: 'refused', class: refusalClass, code: 'CODE' },
+    },
+  }) as const;
 
 describe('polling', () => {
   const task = aTask()
