@@ -78,8 +78,11 @@ export const WORK_ROWS: readonly (readonly [title: string, panels: readonly Pane
       series(
         'Callbacks by result',
         'ops',
-        [['{{result}}', rate('result', `${P}callbacks_total`)]],
-        'accepted is normal; late and duplicate are harmless; unauthorized may be a wrong key.',
+        [
+          ['{{result}}', rate('result', `${P}callbacks_total`)],
+          ['connections dropped', `sum(rate(${P}callback_connections_dropped_total${RATE}))`],
+        ],
+        'accepted is normal; late and duplicate are harmless; unauthorized may be a wrong key, misrouted a proxy that rewrites the path; connections are dropped where somebody holds too many.',
       ),
       series(
         'Time to answer a callback',

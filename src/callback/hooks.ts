@@ -20,6 +20,7 @@ export const CALLBACK_RESULTS = [
   'dead_lettered',
   'unauthorized',
   'invalid',
+  'misrouted',
   'lost',
 ] as const;
 export type CallbackResult = (typeof CALLBACK_RESULTS)[number];
@@ -54,6 +55,8 @@ export interface CallbackHooks {
   onVerdict(verdict: CallbackVerdict, claims: TokenClaims): void;
   /** A dead letter was created; its delivery may still have to be tried again. */
   onLetterCreated(stage: LetterStage): void;
+  /** A connection was closed to make room for another, or because it heaped up requests. */
+  onConnectionDropped(): void;
   /** A callback goes to the spool, or stays there, for this reason. */
   onDeferred(why: Deferral): void;
   /** `code` is a system error code (`ENOSPC`) or a stable word of ours. */

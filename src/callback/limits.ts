@@ -14,8 +14,10 @@ export const LIMITS = {
   slowClientMs: 5_000,
   /** An idle kept-alive connection is closed after this time. */
   keepAliveMs: 5_000,
-  /** Connections at once; the kernel's queue holds the rest back. */
+  /** Connections at once; for one more, the one that has been idle longest is closed. */
   connections: 2_048,
+  /** Requests at once, also of clients that have left; one more is answered 503, before its token is looked at. */
+  requestsInFlight: 2_048,
   /** How long one callback may try the Kubernetes API before it is spooled. */
   apiBudgetMs: 700,
   /** The answer leaves by then, within the second of the contract: what the API left of it is the disk's. */

@@ -1,11 +1,12 @@
 /**
- * The HTTP server below the application: its timeouts, sizes and connection limit, and how it stops. Node's parser
+ * The HTTP server below the application: its timeouts, sizes and connections, and how it stops. Node's parser
  * stays strict (it refuses a message with both Content-Length and Transfer-Encoding, and bare line feeds), and what it
  * refuses is answered with a bare status and a closed connection.
  */
 import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { serveWithin } from '../ops/connections.ts';
 import type { Limits } from './limits.ts';
 
 export interface Listener {
@@ -22,25 +23,26 @@ export interface ListenAddress {
 
 const CHECK_INTERVAL_MS = 500;
 
-export async function startListener(
-  handler: RequestListener,
-  address: ListenAddress,
-  limits: Limits,
-): Promise<Listener> {
-  const server = createServer(
-    {
-      maxHeaderSize: limits.requestLineBytes + limits.headerBytes,
-      headersTimeout: limits.slowClientMs,
-      requestTimeout: limits.slowClientMs,
-      connectionsCheckingInterval: CHECK_INTERVAL_MS,
-      keepAliveTimeout: limits.keepAliveMs,
-      insecureHTTPParser: false,
-      requireHostHeader: true,
-      noDelay: true,
-    },
-    handler,
-  );
-  server.maxConnections = limits.connections;
+export interface ListenerOptions {
+  address: ListenAddress;
+  limits: Limits;
+  /** A connection was closed to make room for another, or because it heaped up requests. */
+  onConnectionDropped(): void;
+}
+
+export async function startListener(handler: RequestListener, options: ListenerOptions): Promise<Listener> {
+  const { address, limits, onConnectionDropped } = options;
+  const server = createServer({
+    maxHeaderSize: limits.requestLineBytes + limits.headerBytes,
+    headersTimeout: limits.slowClientMs,
+    requestTimeout: limits.slowClientMs,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    keepAliveTimeout: limits.keepAliveMs,
+    insecureHTTPParser: false,
+    requireHostHeader: true,
+    noDelay: true,
+  });
+  serveWithin(server, handler, { max: limits.connections, onDropped: onConnectionDropped });
   // Also cuts a client that connects and says nothing, or does not read its answer.
   server.timeout = limits.slowClientMs + limits.keepAliveMs;
   server.on('clientError', answerClientError);

@@ -21,6 +21,8 @@ export interface PollRequestOptions {
   intervalMs: number;
   /** Epoch milliseconds. */
   now(): number;
+  /** For the interval: a clock that is set back must not keep tasks from being asked for. */
+  monotonicMs(): number;
 }
 
 const MAX_REMEMBERED = 10_000;
@@ -28,8 +30,8 @@ const MAX_AT_ONCE = 4;
 const CALL_TIMEOUT_MS = 2_000;
 
 export function createPollRequests(options: PollRequestOptions): PollRequests {
-  const { run, spool, intervalMs, now } = options;
-  /** When each task was last asked for; oldest first, bounded. */
+  const { run, spool, intervalMs, now, monotonicMs } = options;
+  /** When each task was last asked for, monotonic; oldest first, bounded. */
   const askedAt = new Map<string, number>();
   const underWay = new Set<Promise<void>>();
 
@@ -46,9 +48,9 @@ export function createPollRequests(options: PollRequestOptions): PollRequests {
   return {
     request(token, claims) {
       const last = askedAt.get(claims.uid);
-      if (last !== undefined && now() - last < intervalMs) return;
+      if (last !== undefined && monotonicMs() - last < intervalMs) return;
       askedAt.delete(claims.uid);
-      askedAt.set(claims.uid, now());
+      askedAt.set(claims.uid, monotonicMs());
       if (askedAt.size > MAX_REMEMBERED) askedAt.delete(askedAt.keys().next().value!);
       const work = makeDue(token, claims).finally(() => underWay.delete(work));
       underWay.add(work);

@@ -1,8 +1,8 @@
 /**
  * Connects the sidecar's hooks to the metrics and the log of its process. The log follows single tasks by namespace,
- * name, uid and attempt; metrics never do. Faults of the spool and trouble with the API can come with every callback, so
- * each kind is logged at most once in ten seconds, with how many there were; the counters have them all. Called by
- * `bin/callback.ts`.
+ * name, uid and attempt; metrics never do. Faults of the spool and trouble with the API can come with every callback,
+ * and so can late and contradicting ones (one leaked URL repeated without end): each kind is logged at most once in ten
+ * seconds, with how many there were; the counters have them all. Called by `bin/callback.ts`.
  */
 import type { CallbackVerdict } from '../core/callback.ts';
 import { announce } from '../core/task/announce.ts';
@@ -15,6 +15,9 @@ import type { CallbackHooks } from './hooks.ts';
 
 type Log = Pick<Logger, 'info' | 'warn' | 'error'>;
 
+/** Calls `write` or leaves it out. */
+type Limiter = (key: string, write: (leftOut: number) => void) => void;
+
 const LOG_INTERVAL_MS = 10_000;
 
 export function reportTo(metrics: Pick<Metrics, 'inc' | 'observe'>, log: Log): CallbackHooks {
@@ -24,9 +27,10 @@ export function reportTo(metrics: Pick<Metrics, 'inc' | 'observe'>, log: Log): C
     onAnswered: (durationMs) => metrics.observe('captcha_operator_callback_duration_seconds', {}, durationMs / 1_000),
     onVerdict(verdict, claims) {
       countVerdict(metrics, verdict);
-      logVerdict(log, verdict, claims);
+      logVerdict(log, nowAndThen, { verdict, claims });
     },
     onLetterCreated: (stage) => metrics.inc('captcha_operator_dead_letters_created_total', { stage }),
+    onConnectionDropped: () => metrics.inc('captcha_operator_callback_connections_dropped_total', {}),
     onSpoolFault(fault, code) {
       metrics.inc('captcha_operator_spool_faults_total', { fault: snakeCase(fault) });
       nowAndThen(`fault ${fault}`, (unlogged) => {
@@ -52,7 +56,10 @@ function countStep(metrics: Pick<Metrics, 'inc' | 'observe'>, step: TaskMetricSt
   else metrics.inc(step.metric, step.labels);
 }
 
-function logVerdict(log: Log, verdict: CallbackVerdict, { namespace, name, uid, attempt }: TokenClaims): void {
+/** What a URL that leaked can bring about with every request is told now and then; what changes a task, each time. */
+function logVerdict(log: Log, nowAndThen: Limiter, told: { verdict: CallbackVerdict; claims: TokenClaims }): void {
+  const { verdict, claims } = told;
+  const { namespace, name, uid, attempt } = claims;
   const task = { namespace, name, uid, attempt };
   switch (verdict.kind) {
     case 'accepted':
@@ -60,9 +67,13 @@ function logVerdict(log: Log, verdict: CallbackVerdict, { namespace, name, uid, 
     case 'deadLettered':
       return log.warn('callback kept in a dead letter', { ...task, letter: verdict.letter, stage: verdict.stage });
     case 'conflict':
-      return log.warn('callback contradicts what is known', task);
+      return nowAndThen('conflict', (unlogged) => {
+        log.warn('callback contradicts what is known', { ...task, unloggedBefore: unlogged });
+      });
     case 'late':
-      return log.info('late callback', { ...task, why: verdict.why });
+      return nowAndThen('late', (unlogged) => {
+        log.info('late callback', { ...task, why: verdict.why, unloggedBefore: unlogged });
+      });
     case 'duplicate':
     case 'ignored':
     case 'retry':
@@ -71,7 +82,7 @@ function logVerdict(log: Log, verdict: CallbackVerdict, { namespace, name, uid, 
 }
 
 /** Calls `write` once in an interval for each key, with how often it was left out since. */
-function createLimiter(): (key: string, write: (leftOut: number) => void) => void {
+function createLimiter(): Limiter {
   const quiet = new Map<string, { count: number; untilMs: number }>();
   return (key, write) => {
     const last = quiet.get(key);

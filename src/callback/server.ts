@@ -72,7 +72,13 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
   });
   const drainer: Drainer = createDrainer({ spool, run, health, hooks, concurrency: limits.drainConcurrency });
   const intake = createIntake({ run, spool, offer: (entry) => drainer.offer(entry), health, hooks, limits });
-  const pollRequests = createPollRequests({ run, spool, intervalMs: limits.pollRequestIntervalMs, now: Date.now });
+  const pollRequests = createPollRequests({
+    run,
+    spool,
+    intervalMs: limits.pollRequestIntervalMs,
+    now: Date.now,
+    monotonicMs: () => performance.now(),
+  });
   await spool.open();
   const handle = createApp({ keys, intake, pollRequests, hooks, limits }).callback();
   let stopping = false;
@@ -81,7 +87,11 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
     if (stopping) res.shouldKeepAlive = false;
     void handle(req, res);
   };
-  const listener = await startListener(handleUntilStopped, options.address, limits);
+  const listener = await startListener(handleUntilStopped, {
+    address: options.address,
+    limits,
+    onConnectionDropped: () => hooks.onConnectionDropped(),
+  });
   return {
     port: listener.port,
     ready: () => keys.ready() && !stopping,

@@ -1,6 +1,7 @@
 /**
  * The two listeners that every process has beside its work: `/metrics` on one port, `/healthz` and `/readyz` on the
- * other, so that a network policy can tell scrapers from kubelets.
+ * other, so that a network policy can tell scrapers from kubelets. Where no policy is enforced anybody can connect: who
+ * holds connections and says nothing must not make a probe fail (`connections.ts`), for that would restart both containers.
  *
  * Liveness fails only on what a restart cures. An event loop that is blocked does not answer, and the probe's time-out
  * says so; nothing here pretends to measure that. A watch that stays silent while other calls to the same API server
@@ -14,6 +15,7 @@ import { Router } from '@koa/router';
 import Koa from 'koa';
 
 import type { BindAddress } from './config/kinds.ts';
+import { serveWithin } from './connections.ts';
 import type { Metrics } from './metrics.ts';
 
 /** Nothing when all is well; otherwise what is wrong, one stable word or sentence each. */
@@ -32,9 +34,11 @@ interface Reply {
 }
 type Routes = Readonly<Record<string, () => Reply | Promise<Reply>>>;
 
-const HEADERS_TIMEOUT_MS = 5_000;
-const REQUEST_TIMEOUT_MS = 10_000;
-const MAX_CONNECTIONS = 64;
+/** Kubelets and scrapers speak at once; who connects and says nothing is cut after this time. */
+const HEADERS_TIMEOUT_MS = 1_000;
+const REQUEST_TIMEOUT_MS = 5_000;
+const CHECK_INTERVAL_MS = 250;
+const MAX_CONNECTIONS = 512;
 
 /** Serves `/healthz` and `/readyz`: 200 `ok`, or 503 with one line per complaint. Rejects when it cannot bind. */
 export function startHealthServer(options: {
@@ -67,10 +71,12 @@ function verdict(complaints: readonly string[]): Reply {
 
 async function listen(bind: BindAddress, routes: Routes): Promise<Listener> {
   const handle = createApp(routes).callback();
-  const server = createServer((request, response) => void handle(request, response));
-  server.headersTimeout = HEADERS_TIMEOUT_MS;
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
-  server.maxConnections = MAX_CONNECTIONS;
+  const server = createServer({
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+  });
+  serveWithin(server, (request, response) => void handle(request, response), { max: MAX_CONNECTIONS });
   await bound(server, bind);
   return { port: (server.address() as AddressInfo).port, close: () => closed(server) };
 }
@@ -97,7 +103,7 @@ function createApp(routes: Routes): Koa {
 function bound(server: Server, { host, port }: BindAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+    server.listen({ port, ...(host === undefined ? {} : { host }), backlog: MAX_CONNECTIONS }, () => {
       server.off('error', reject);
       resolve();
     });

@@ -92,6 +92,7 @@ test('the table of metrics has the names of the contract', () => {
     'ambiguous_submissions_total',
     'submission_duration_seconds',
     'callbacks_total',
+    'callback_connections_dropped_total',
     'callback_duration_seconds',
     'poll_fallbacks_total',
     'results_total',

@@ -92,6 +92,15 @@ describe('everything else', () => {
     expect(await sidecar.get(path)).toMatchObject({ status: 404, body: '' });
   });
 
+  test('is told apart in the count: a path that is none of ours shows that something in front rewrites it', async () => {
+    const { pathname } = new URL(sidecar.pathFor(task), 'http://x');
+    for (const path of [pathname.replace('/v1', ''), `/captcha${pathname}`, pathname.replace('/v1/', '//v1/'), '/']) {
+      expect((await sidecar.get(path + query('x'))).status).toBe(404);
+    }
+    await sidecar.get(`${pathname}x`);
+    expect(sidecar.results).toEqual(['misrouted', 'misrouted', 'misrouted', 'misrouted', 'unauthorized']);
+  });
+
   test('with a token that is spelled differently gets 404, whatever decodes to the same bytes', async () => {
     const path = sidecar.pathFor(task);
     const spellings = [
@@ -145,6 +154,12 @@ describe('a refused callback with an authentic token', () => {
     ['not JSON', 400, 'application/json', '{"id":'],
     ['a JSON list', 400, 'application/json', '[1]'],
     ['JSON that says the code twice', 400, 'application/json', `{"id":"1","code":"a","c\\u006fde":"b"}`],
+    [
+      'JSON with a code nested deeper than it could be written',
+      400,
+      'application/json',
+      `{"id":"1","code":${'['.repeat(30_000)}${']'.repeat(30_000)}}`,
+    ],
     ['of another type', 400, 'text/plain', 'id=1&code=x'],
     ['a form that says the id twice', 400, 'application/x-www-form-urlencoded', 'id=1&id=1&code=x'],
   ])('is answered by its body: %s', async (_, status, contentType, body) => {

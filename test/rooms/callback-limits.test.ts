@@ -1,14 +1,19 @@
 /** Whoever can reach the port: oversized, slow, smuggled and malformed requests, and that good ones go on beside them. */
+import { Agent, get } from 'node:http';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CAPTCHA_TASK } from '../../src/api/names.ts';
+import type { Limits } from '../../src/callback/limits.ts';
+import type { ApiReply, ApiRequest } from '../../src/core/protocol.ts';
 import { CAPTCHA_ID, T0, aTask } from '../support/builders.ts';
 import { callbackPath, startSidecar } from '../support/sidecar.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 let sidecar: Sidecar;
+/** Further sidecars of a test. */
+const others: Sidecar[] = [];
 let sockets: Socket[] = [];
 const task = aTask().intended(T0).submitted(T0).build();
 const path = callbackPath(task);
@@ -21,6 +26,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const socket of sockets) socket.destroy();
   sockets = [];
+  for (const other of others.splice(0)) await other.stop();
   await sidecar.stop();
   expect(sidecar.crashes).toEqual([]);
 });
@@ -33,6 +39,16 @@ function cutOff(bytes: string): Promise<void> {
     socket.on('error', () => undefined);
     socket.on('close', () => resolve());
     socket.resume();
+  });
+}
+
+function statusOf(url: string, agent: Agent): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const call = get(url, { agent }, (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode ?? 0));
+    });
+    call.on('error', reject);
   });
 }
 
@@ -108,17 +124,89 @@ test('a compressed body is refused', async () => {
   expect(await sidecar.raw(`${head}xx`)).toMatch(/^HTTP\/1\.1 400 /);
 });
 
-test('two requests in one packet are two requests', async () => {
-  const one = `GET ${good} HTTP/1.1\r\nHost: x\r\n`;
-  const text = await sidecar.raw(`${one}\r\n${one}Connection: close\r\n\r\n`);
-  expect(text.match(/HTTP\/1\.1 200/g)).toHaveLength(2);
-  expect(sidecar.results).toEqual(['accepted', 'duplicate']);
+/** A sidecar whose calls to the Kubernetes API wait until they are let go. */
+async function startHeld(
+  limits: Partial<Limits> = {},
+): Promise<{ held: Sidecar; letGo: () => void; waiting: () => number }> {
+  const { promise: released, resolve: letGo } = Promise.withResolvers<void>();
+  const { api } = sidecar;
+  let waiting = 0;
+  const execute = async (request: ApiRequest): Promise<ApiReply> => {
+    waiting++;
+    await released;
+    return api.handle(request);
+  };
+  const held = await startSidecar({ api, execute, limits: { apiBudgetMs: 20_000, answerBudgetMs: 25_000, ...limits } });
+  others.push(held);
+  return { held, letGo, waiting: () => waiting };
+}
+
+test('a connection is worked on one request at a time: the one sent before the answer is refused and closes it', async () => {
+  const { held, letGo, waiting } = await startHeld();
+  const one = `GET ${good} HTTP/1.1\r\nHost: x\r\n\r\n`;
+  const exchange = held.raw(one + one);
+  await waitUntil(
+    'the first to be at the API and the second to be refused',
+    () => waiting() === 1 && held.results.length === 1,
+  );
+  letGo();
+  const statuses = [...(await exchange).matchAll(/HTTP\/1\.1 (\d+)[^]*?\r\nConnection: ([\w-]+)/g)];
+  expect(statuses.map(([, status, connection]) => [status, connection])).toEqual([
+    ['200', 'keep-alive'],
+    ['503', 'close'],
+  ]);
+  expect(held.results).toEqual(['lost', 'accepted']);
 });
 
-test('more connections than allowed are turned away; good callbacks pass once the slow ones are cut', async () => {
-  const slow = Array.from({ length: 80 }, () => cutOff('GET /v1/callback/x'));
-  await Promise.all(slow);
-  expect((await sidecar.get(good)).status).toBe(200);
+test('a second request is served once the first was answered', async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const url = `http://127.0.0.1:${sidecar.server.port}${good}`;
+  const statuses = await Promise.all([statusOf(url, agent), statusOf(url, agent), statusOf(url, agent)]);
+  agent.destroy();
+  expect(statuses).toEqual([200, 200, 200]);
+  expect(sidecar.dropped()).toBe(0);
+});
+
+test('whoever heaps up requests behind one another loses the connection, and holds no more than two of them', async () => {
+  const { held, letGo, waiting } = await startHeld();
+  const many = `GET ${good} HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(5_000);
+  await Promise.all(Array.from({ length: 8 }, () => held.raw(many)));
+  expect(held.dropped()).toBe(8);
+  expect(held.results).toEqual(Array.from({ length: 8 }, () => 'lost'));
+  await waitUntil('the first of each to be at the API', () => waiting() === 8);
+  letGo();
+  await waitUntil('each of them to be settled', () => held.results.length === 16);
+});
+
+test('above the bound of requests at once a callback is refused before its token is looked at, and counted', async () => {
+  const { held, letGo, waiting } = await startHeld({ requestsInFlight: 3 });
+  const answers = Array.from({ length: 3 }, () => held.get(good));
+  await waitUntil('as many as allowed to be at the API', () => waiting() === 3);
+  const refused = [await held.get(good), await held.get(`${path}x`)];
+  expect(refused.map(({ status }) => status)).toEqual([503, 503]);
+  expect(held.results).toEqual(['lost', 'lost']);
+  letGo();
+  expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200]);
+  expect((await held.get(good)).status).toBe(200);
+});
+
+test('a request of a client that has left still counts until its work ends', async () => {
+  const { held, letGo, waiting } = await startHeld({ requestsInFlight: 1 });
+  const socket = connect(held.server.port, '127.0.0.1');
+  sockets.push(socket);
+  socket.write(`GET ${good} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  await waitUntil('its call to be at the API', () => waiting() === 1);
+  socket.resetAndDestroy();
+  expect((await held.get(good)).status).toBe(503);
+  letGo();
+});
+
+test('silent connections keep no callback out: the longest idle ones are closed for it, and counted', async () => {
+  const silent = Array.from({ length: 50 }, () => cutOff(''));
+  await waitUntil('all to be connected', () => sockets.every(({ connecting }) => !connecting));
+  for (let count = 0; count < 20; count++) expect((await sidecar.get(good)).status).toBe(200);
+  expect(sidecar.dropped()).toBeGreaterThan(0);
+  await Promise.all(silent);
 });
 
 test('bytes beyond ASCII in the request line are refused by the parser', async () => {

@@ -1,12 +1,15 @@
 /** The health and metrics listeners on real sockets. */
 import { once } from 'node:events';
+import { get } from 'node:http';
 import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { checkWatches, createCallRecord, startHealthServer, startMetricsServer } from '../../src/ops/health.ts';
 import type { Listener } from '../../src/ops/health.ts';
 import { createMetrics } from '../../src/ops/metrics.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const open: Listener[] = [];
 afterEach(async () => {
@@ -114,6 +117,73 @@ describe('the metrics listener', () => {
     expect(reply.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
     expect(await reply.text()).toContain('captcha_operator_submissions_total{outcome="accepted"} 0');
     metrics.stop();
+  });
+});
+
+/** Sockets that connect, say nothing and come back as soon as they are closed. */
+function besiege(port: number, count: number): () => void {
+  const sockets = new Set<Socket>();
+  let over = false;
+  const knock = (): void => {
+    if (over) return;
+    const socket = connect(port, '127.0.0.1');
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      sockets.delete(socket);
+      setImmediate(knock);
+    });
+    socket.resume();
+  };
+  for (let started = 0; started < count; started++) knock();
+  return () => {
+    over = true;
+    for (const socket of sockets) socket.destroy();
+  };
+}
+
+/** What a prober without a kept connection sees: the status, or how its connection failed. */
+function probe(url: string): Promise<number | string> {
+  return new Promise((resolve) => {
+    const call = get(url, { agent: false }, (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode ?? 0));
+    });
+    call.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+  });
+}
+
+describe('strangers who hold connections and say nothing', () => {
+  test('do not keep a probe from its answer', async () => {
+    const base = await health([], []);
+    const end = besiege(Number(new URL(base).port), 80);
+    const seen: (number | string)[] = [];
+    for (let round = 0; round < 30; round++)
+      seen.push(await probe(`${base}/${round % 2 === 0 ? 'healthz' : 'readyz'}`));
+    end();
+    expect(seen).toEqual(seen.map(() => 200));
+  });
+
+  test('do not keep a scrape from its page', async () => {
+    const metrics = {
+      contentType: 'text/plain',
+      text: () => Promise.resolve('up 1'),
+    };
+    const listener = await startMetricsServer({ bind: LOOPBACK, metrics });
+    open.push(listener);
+    const end = besiege(listener.port, 80);
+    const seen: (number | string)[] = [];
+    for (let round = 0; round < 10; round++) seen.push(await probe(`http://127.0.0.1:${listener.port}/metrics`));
+    end();
+    expect(seen).toEqual(seen.map(() => 200));
+  });
+
+  test('are cut soon', async () => {
+    const base = await health([], []);
+    const socket = connect(Number(new URL(base).port), '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.resume();
+    await waitUntil('the silent connection to be closed', () => socket.destroyed, { boundMs: 10_000 });
   });
 });
 

@@ -45,6 +45,8 @@ export interface Sidecar {
   results: CallbackResult[];
   faults: { fault: SpoolFault; code: string }[];
   crashes: string[];
+  /** How many connections were closed before their time. */
+  dropped(): number;
   /** Path of the pingback URL for an attempt of this task. */
   pathFor(task: CaptchaTask, attempt?: number): string;
   get(path: string): Promise<Reply>;
@@ -74,6 +76,7 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
   const results: CallbackResult[] = [];
   const faults: Sidecar['faults'] = [];
   const crashes: string[] = [];
+  let dropped = 0;
   const execute = options.execute ?? ((request: ApiRequest) => Promise.resolve(api.handle(request)));
   const server = await startCallbackServer({
     address: { host: '127.0.0.1', port: 0 },
@@ -86,6 +89,7 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
       onVerdict: () => undefined,
       onLetterCreated: () => undefined,
       onDeferred: () => undefined,
+      onConnectionDropped: () => dropped++,
       onSpoolFault: (fault, code) => faults.push({ fault, code }),
       onCrash: (place, name) => crashes.push(`${place}: ${name}`),
     },
@@ -99,6 +103,7 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
     results,
     faults,
     crashes,
+    dropped: () => dropped,
     pathFor: callbackPath,
     get: (path) => send('GET', path),
     post: (path, contentType, body) => send('POST', path, { contentType, body }),

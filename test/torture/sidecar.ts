@@ -47,6 +47,7 @@ const server = await startCallbackServer({
     onVerdict: () => undefined,
     onLetterCreated: () => undefined,
     onDeferred: () => undefined,
+    onConnectionDropped: () => undefined,
     onSpoolFault: (fault, code) => process.send?.({ fault: `${fault} ${code}` }),
     onCrash: (place, name) => process.send?.({ fault: `crash in ${place}: ${name}` }),
   },

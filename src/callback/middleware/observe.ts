@@ -1,6 +1,6 @@
 /**
- * Measures each request for a callback path and counts its one result. First in the chain, so that it sees what every
- * other middleware answered; requests that were no callback at all have no result and are not counted.
+ * Counts each request by its one result, and measures those for a callback path. First in the chain, so that it sees
+ * what every other middleware answered; a request whose client left before its end has no result.
  */
 import type { Middleware } from 'koa';
 import type { CallbackHooks } from '../hooks.ts';
@@ -12,6 +12,6 @@ export function observe(hooks: CallbackHooks): Middleware<CallbackState> {
     await next();
     if (ctx.state.result === undefined) return;
     hooks.onResult(ctx.state.result);
-    hooks.onAnswered(performance.now() - startMs);
+    if (ctx.state.result !== 'misrouted') hooks.onAnswered(performance.now() - startMs);
   };
 }

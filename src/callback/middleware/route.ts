@@ -5,14 +5,11 @@
 import type { Middleware } from 'koa';
 import { CALLBACK_PATH } from '../../core/token.ts';
 import type { CallbackState } from '../state.ts';
+import { answer } from '../state.ts';
 
 export const route: Middleware<CallbackState> = async (ctx, next) => {
   const target = ctx.req.url ?? '';
-  if (!target.startsWith(CALLBACK_PATH)) {
-    ctx.status = 404;
-    ctx.body = '';
-    return;
-  }
+  if (!target.startsWith(CALLBACK_PATH)) return answer(ctx, 404, 'misrouted');
   const question = target.indexOf('?');
   const end = question === -1 ? target.length : question;
   ctx.state.token = target.slice(CALLBACK_PATH.length, end);

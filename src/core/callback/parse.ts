@@ -149,9 +149,18 @@ function readJsonValue(source: string): string | undefined {
   if (source === 'true' || source === 'false') return undefined;
   const value: unknown = JSON.parse(source);
   if (typeof value === 'number') return source;
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const text = typeof value === 'string' ? value : compactJson(value);
   // Half a surrogate pair is no text: it would change on its way through UTF-8.
-  return text.isWellFormed() ? text : undefined;
+  return text?.isWellFormed() === true ? text : undefined;
+}
+
+/** Undefined where it is nested deeper than it can be written: reading JSON has no such limit, writing has. */
+function compactJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Query and body may say the same, or each a part; a contradiction is refused. */

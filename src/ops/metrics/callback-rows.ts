@@ -17,6 +17,12 @@ export const CALLBACKS = {
     in: 'callback',
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 2.5],
   },
+  captcha_operator_callback_connections_dropped_total: {
+    ...counter,
+    help: 'Connections to the callback port that were closed to make room for new ones (the longest idle one), or because they heaped up requests.',
+    labels: none,
+    in: 'callback',
+  },
   captcha_operator_callback_keys: {
     ...gauge,
     help: 'Keys loaded from CALLBACK_KEYS_FILE; in a rotation, wait until every replica reports the new number.',

@@ -71,6 +71,7 @@ export const CALLBACK_RESULTS = [
   'dead_lettered',
   'unauthorized',
   'invalid',
+  'misrouted',
   'lost',
 ] as const;
 export const SPOOL_FAULTS = ['unavailable', 'write_failed', 'full', 'damaged', 'unknown_version', 'io_error'] as const;

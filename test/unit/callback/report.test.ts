@@ -101,6 +101,20 @@ test('that callbacks wait is told with the reason, once in ten seconds', () => {
   ]);
 });
 
+test('what one leaked URL can bring about again and again is told once in ten seconds, each kind for itself', () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  for (let count = 0; count < 100; count++) hooks.onVerdict({ kind: 'late', why: 'finished' }, claims);
+  for (let count = 0; count < 100; count++) hooks.onVerdict({ kind: 'conflict' }, claims);
+  vi.advanceTimersByTime(10_001);
+  hooks.onVerdict({ kind: 'late', why: 'gone' }, { ...claims, name: 'other' });
+  const task = { namespace: 'default', name: 'login', uid: 'u', attempt: 1 };
+  expect(told).toEqual([
+    { level: 'info', message: 'late callback', fields: { ...task, why: 'finished', unloggedBefore: 0 } },
+    { level: 'warn', message: 'callback contradicts what is known', fields: { ...task, unloggedBefore: 0 } },
+    { level: 'info', message: 'late callback', fields: { ...task, name: 'other', why: 'gone', unloggedBefore: 99 } },
+  ]);
+});
+
 test('what the spool says of its faults passes the redaction guard', () => {
   const lines: string[] = [];
   const log = createLogger({ level: 'info', component: 'callback', write: (line) => void lines.push(line) });

@@ -8,6 +8,7 @@ import type { CallbackFault, RawCallback } from '../../../../src/core/callback/p
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const get = (query: string): RawCallback => ({ method: 'GET', query });
+const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
 const post = (contentType: string | undefined, body: string, query = ''): RawCallback => ({
   method: 'POST',
   query,
@@ -127,6 +128,11 @@ describe('a callback is refused', () => {
     ],
     ['with JSON that is none', post(JSON_TYPE, '{id:1}'), 'badBody'],
     ['with a JSON list', post(JSON_TYPE, '[]'), 'badBody'],
+    [
+      'with a code nested deeper than it could be written',
+      post(JSON_TYPE, `{"id":"1","code":${nested(30_000)}}`),
+      'badBody',
+    ],
     ['with a code of true', post(JSON_TYPE, '{"id":"1","code":true}'), 'badBody'],
     ['with a body of another type', post('multipart/form-data; boundary=x', '--x'), 'unsupportedMediaType'],
     ['with a body on GET', { method: 'GET', query: 'id=1&code=x', body: bytes('code=y') }, 'bodyNotAllowed'],
