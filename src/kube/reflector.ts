@@ -9,8 +9,13 @@
  *   that failed costs a page.
  * - *watching*: events move the resourceVersion on. Ended by the server (it does so every few minutes, and to readers
  *   that lag): watch again at once from there; nothing was missed. Only watches that end right after they began wait.
- * - Silent for 70 s, or broken: the same, but it counts as an interruption, and errors wait.
- * - 410, or many failures to watch in a row: *listing*; objects that are gone are reported as deleted.
+ *   Broken: the same, but it counts as an interruption, and waits.
+ * - Back to *listing*, where events may have been missed: 410, an ERROR event, a bookmark older than what is known (the
+ *   storage was put back), and a watch that ends, however it ends, when nothing was heard for a while. Objects that
+ *   are gone are reported as deleted.
+ * Never deaf: an answer to a watch proves nothing (a proxy may hold the events back, and a server whose storage was put
+ * back sends none), so only events, bookmarks and pages count as heard. A watch that may be resumed was heard 15 s ago
+ * at most and ends as silent after 70 s: at the latest 85 s after the last sign of life everything is listed.
  * Sources: "Efficient detection of changes" and "Retrieving large results sets in chunks", Kubernetes API concepts.
  */
 import { exponentialBackoff } from './backoff.ts';
@@ -29,7 +34,7 @@ export interface ReflectorHooks {
   onUnavailable?(trouble: { resource: string; message: string }): void;
   /** Watching again after `onUnavailable`. */
   onAvailable?(recovery: { resource: string }): void;
-  /** An object could not be projected, or a listener threw: a bug. The object is passed over. */
+  /** Something was passed over: an object that cannot be projected, a listener that threw, an event nobody knows. */
   onFault?(fault: { resource: string; error: unknown }): void;
 }
 
@@ -58,19 +63,36 @@ export interface ReflectorOptions {
 export interface Reflector {
   /** The first list is in the store. Never rejects. */
   synced: Promise<void>;
-  /** Monotonic instant of the last sign of life of the server. */
+  /** Monotonic instant when an event, a bookmark or a page came last: proof that the store follows. */
   lastActivityMs(): number;
-  /** Monotonic instant since when it has watched without interruption; undefined while it does not. */
+  /** Monotonic instant of the last answer of the server, a refusal or the mere opening of a watch included. */
+  lastAnswerMs(): number;
+  /**
+   * Monotonic instant since when it has followed without interruption; undefined while it does not, and until a watch
+   * has told something.
+   */
   watchingSinceMs(): number | undefined;
+  /** The last failure, until a watch has told something again; `status` is 0 where no answer came. */
+  trouble(): Trouble | undefined;
   stop(): Promise<void>;
+}
+
+export interface Trouble {
+  status: number;
+  reason: string;
 }
 
 const SILENCE_MS = 70_000;
 const PAGE_SIZE = 500;
-/** After so many failures in a row to open a watch, only a list can tell whether the version is still known. */
-const FAILURES_UNTIL_RELIST = 5;
-/** A watch that lived shorter than this without an event was not worth opening. */
+/**
+ * What was not heard of for this long when its watch ends is listed, not resumed. The server sends a bookmark 2 s
+ * before it ends a watch, so watches that it ends are resumed.
+ */
+const RESUMABLE_MS = 15_000;
+/** A watch that told something and lived this long was a good one. */
+const HEALTHY_MS = 60_000;
 const SHORT_LIFE_MS = 1_000;
+const LONGEST_RETRY_AFTER_MS = 30_000;
 
 interface Run {
   options: ReflectorOptions;
@@ -81,10 +103,14 @@ interface Run {
   /** From where to watch; undefined: a list is needed. */
   version: number | undefined;
   failures: number;
+  /** After an ERROR event: events come, but do not show that this watch will last. */
+  errorSeen: boolean;
   shortLives: number;
   lastActivityMs: number;
+  lastAnswerMs: number;
   watchingSinceMs: number | undefined;
-  unavailable: boolean;
+  trouble: Trouble | undefined;
+  oddities: Set<string>;
 }
 
 export function startReflector(options: ReflectorOptions): Reflector {
@@ -98,17 +124,22 @@ export function startReflector(options: ReflectorOptions): Reflector {
     backoff: exponentialBackoff({ baseMs: 500, maxMs: 30_000, jitter: 0.3, random: () => clock.random() }),
     version: undefined,
     failures: 0,
+    errorSeen: false,
     shortLives: 0,
     lastActivityMs: clock.monotonicMs(),
+    lastAnswerMs: clock.monotonicMs(),
     watchingSinceMs: undefined,
-    unavailable: false,
+    trouble: undefined,
+    oddities: new Set(),
   };
   const synced = Promise.withResolvers<void>();
   const ended = follow(run, () => synced.resolve());
   return {
     synced: synced.promise,
     lastActivityMs: () => run.lastActivityMs,
+    lastAnswerMs: () => run.lastAnswerMs,
     watchingSinceMs: () => run.watchingSinceMs,
+    trouble: () => run.trouble,
     async stop() {
       stopping.abort();
       await ended;
@@ -129,15 +160,16 @@ async function follow(run: Run, onSynced: () => void): Promise<void> {
   run.watchingSinceMs = undefined;
 }
 
-/** Fills the store from a complete list. Returns what went wrong, in a word, or undefined. */
-async function listAll(run: Run): Promise<string | undefined> {
+/** Fills the store from a complete list. Returns what went wrong, or undefined. */
+async function listAll(run: Run): Promise<Trouble | undefined> {
   const { client, resource, namespace, fieldSelector, store, pageSize = PAGE_SIZE } = run.options;
   let at: number | undefined;
   let next: string | undefined;
   do {
     const query = { namespace, fieldSelector, limit: pageSize, continue: next, signal: run.signal };
     const page: ListReply = await client.list(resource, query);
-    if (!page.ok) return `${page.reason} (${page.status})`;
+    if (page.ok || page.status !== 0) answered(run);
+    if (!page.ok) return page;
     run.lastActivityMs = run.clock.monotonicMs();
     if (at === undefined) {
       at = Number(page.resourceVersion);
@@ -163,52 +195,79 @@ async function watchOnce(run: Run, fromVersion: number): Promise<void> {
     timeoutSeconds: Math.round(300 + 300 * run.clock.random()),
     silenceMs,
     signal: run.signal,
-    onOpen: () => opened(run),
-    onActivity: () => {
-      run.lastActivityMs = run.clock.monotonicMs();
-    },
+    onAnswer: () => answered(run),
     onEvent: (type, object) => {
       events++;
-      take(run, type, object);
+      heard(run);
+      return take(run, type, object);
     },
+    onOddity: (what) => passOver(run, what),
   });
-  const wasShort = events === 0 && run.clock.monotonicMs() - sinceMs < SHORT_LIFE_MS;
-  await afterWatch(run, end, wasShort);
+  await afterWatch(run, end, { events, lifeMs: run.clock.monotonicMs() - sinceMs });
 }
 
-function opened(run: Run): void {
+function answered(run: Run): void {
+  run.lastAnswerMs = run.clock.monotonicMs();
+}
+
+/** The watch told something: it works. */
+function heard(run: Run): void {
   const nowMs = run.clock.monotonicMs();
   run.lastActivityMs = nowMs;
   run.watchingSinceMs ??= nowMs;
-  run.failures = 0;
-  if (!run.unavailable) return;
-  run.unavailable = false;
+  if (!run.errorSeen) run.failures = 0;
+  if (run.trouble === undefined) return;
+  run.trouble = undefined;
   run.options.hooks?.onAvailable?.({ resource: run.options.resource.plural });
 }
 
-function take(run: Run, type: WatchEventType, object: KubeObject): void {
+function take(run: Run, type: WatchEventType, object: KubeObject): 'distrust' | void {
   const { feed } = run.options.store;
   const version = versionOf(object);
-  // Events of one watch come in order, so an older one is a repetition. It could bring back what is deleted.
-  if (version < (run.version ?? -1)) return;
+  if (version < (run.version ?? -1)) {
+    // Events of one watch come in order, so an older one is a repetition. It could bring back what is deleted. A
+    // bookmark is never repeated: this server does not know what we know.
+    return type === 'BOOKMARK' ? 'distrust' : undefined;
+  }
   run.version = version;
   if (type === 'BOOKMARK') return feed.settled(run.scope, version);
   guard(run, () => (type === 'DELETED' ? feed.remove(object) : feed.upsert(object)));
   return feed.passed(run.scope, version);
 }
 
-async function afterWatch(run: Run, end: WatchEnd, wasShort: boolean): Promise<void> {
+/** How many events a watch told, and how long it was open. */
+interface Life {
+  events: number;
+  lifeMs: number;
+}
+
+/** It was not worth opening. */
+const wasShort = ({ events, lifeMs }: Life): boolean => events === 0 && lifeMs < SHORT_LIFE_MS;
+
+async function afterWatch(run: Run, end: WatchEnd, life: Life): Promise<void> {
   if (end.kind === 'stopped') return;
+  if (life.events > 0 && life.lifeMs >= HEALTHY_MS) forgetFailures(run);
   noteRestart(run, end.kind === 'failed' ? 'error' : end.kind);
+  if (mayHaveMissed(run, end)) run.version = undefined;
   if (end.kind === 'failed') {
-    if (run.failures + 1 >= FAILURES_UNTIL_RELIST) run.version = undefined;
-    await waitAfterFailure(run, `${end.failure.reason} (${end.failure.status})`, end.retryAfterMs);
+    run.errorSeen ||= end.mustList === true;
+    await waitAfterFailure(run, end.failure, end.retryAfterMs);
     return;
   }
-  if (end.kind === 'expired') run.version = undefined;
-  run.shortLives = wasShort ? run.shortLives + 1 : 0;
+  run.shortLives = wasShort(life) ? run.shortLives + 1 : 0;
   // The first short life may be chance: the server's own time limit, or its restart.
   if (run.shortLives > 1) await run.clock.sleep(run.backoff(run.shortLives - 1), run.signal);
+}
+
+function forgetFailures(run: Run): void {
+  run.failures = 0;
+  run.errorSeen = false;
+}
+
+function mayHaveMissed(run: Run, end: WatchEnd): boolean {
+  if (end.kind === 'expired' || end.kind === 'silent') return true;
+  if (end.kind === 'failed' && end.mustList === true) return true;
+  return run.clock.monotonicMs() - run.lastActivityMs > RESUMABLE_MS;
 }
 
 function noteRestart(run: Run, cause: RestartCause): void {
@@ -216,15 +275,23 @@ function noteRestart(run: Run, cause: RestartCause): void {
   if (cause !== 'ended') run.watchingSinceMs = undefined;
 }
 
-async function waitAfterFailure(run: Run, message: string, atLeastMs = 0): Promise<void> {
+async function waitAfterFailure(run: Run, { status, reason }: Trouble, atLeastMs = 0): Promise<void> {
   run.watchingSinceMs = undefined;
   run.failures++;
   if (run.signal.aborted) return;
-  if (!run.unavailable) {
-    run.unavailable = true;
-    run.options.hooks?.onUnavailable?.({ resource: run.options.resource.plural, message });
-  }
-  await run.clock.sleep(Math.max(run.backoff(run.failures), Math.min(atLeastMs, 30_000)), run.signal);
+  const isFirst = run.trouble === undefined;
+  run.trouble = { status, reason };
+  const resource = run.options.resource.plural;
+  if (isFirst) run.options.hooks?.onUnavailable?.({ resource, message: `${reason} (${status})` });
+  const waitMs = Math.max(run.backoff(run.failures), Math.min(atLeastMs, LONGEST_RETRY_AFTER_MS));
+  await run.clock.sleep(waitMs, run.signal);
+}
+
+/** What a newer server may send; said once. */
+function passOver(run: Run, what: string): void {
+  if (run.oddities.has(what)) return;
+  run.oddities.add(what);
+  run.options.hooks?.onFault?.({ resource: run.options.resource.plural, error: new Error(what) });
 }
 
 /** A bug in a projection or a listener costs one object, not the watch. */

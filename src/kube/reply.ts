@@ -20,7 +20,7 @@ export interface Status {
   code?: unknown;
   reason?: unknown;
   message?: unknown;
-  details?: { name?: unknown; kind?: unknown; causes?: unknown };
+  details?: { name?: unknown; kind?: unknown; causes?: unknown; retryAfterSeconds?: unknown };
 }
 
 /** @param body text of the answer; anything but a JSON object of the expected kind is `Unreadable` and transient */

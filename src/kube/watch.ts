@@ -1,7 +1,9 @@
 /**
  * One watch connection: opens it, turns its lines into events, and says how it ended. It has a silence limit, because
  * a connection can die without a word; bookmarks come about every minute, so a living one is never silent for longer.
- * It does not reconnect and keeps no state between connections: that is `reflector.ts`. Called through `client.ts`.
+ * Only what is understood breaks the silence: neither the headers of an answer nor bytes that are no event prove that
+ * events come through. What a newer server may send is passed over. It does not reconnect and keeps no state between
+ * connections: that is `reflector.ts`. Called through `client.ts`.
  * Source: "Efficient detection of changes" in the Kubernetes API concepts.
  */
 import type { Access } from './access.ts';
@@ -18,23 +20,28 @@ export type WatchEventType = 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
 
 export interface WatchOptions extends WatchQuery {
   signal: AbortSignal;
-  /** Nothing received for this long ends the watch as `silent`; waiting for the first answer counts as well. */
+  /** No event for this long ends the watch as `silent`. */
   silenceMs: number;
-  /** The server accepted the watch. */
-  onOpen?(): void;
-  /** Bytes came. */
-  onActivity?(): void;
-  /** Must not throw; called in the order of arrival. */
-  onEvent(type: WatchEventType, object: KubeObject): void;
+  /** The same for the first event, counted from the call: waiting for the answer is silence as well. */
+  firstEventMs?: number | undefined;
+  /** The server answered, with any status. */
+  onAnswer?(status: number): void;
+  /** Must not throw; called in the order of arrival. `distrust` ends the watch as `expired`. */
+  onEvent(type: WatchEventType, object: KubeObject): 'distrust' | void;
+  /** Something was passed over: an event of an unknown type, or without an object. */
+  onOddity?(what: string): void;
 }
 
-/** `expired`: 410, by HTTP or as an event; the resourceVersion is too old and only a list helps. */
+/**
+ * `expired`: 410, by HTTP or as an event; the resourceVersion is too old and only a list helps. `mustList`: an ERROR
+ * event said that the server cannot go on from here, so that events may have been lost.
+ */
 export type WatchEnd =
   | { kind: 'ended' }
   | { kind: 'expired' }
   | { kind: 'silent' }
   | { kind: 'stopped' }
-  | { kind: 'failed'; failure: ApiFailure; retryAfterMs?: number | undefined };
+  | { kind: 'failed'; failure: ApiFailure; retryAfterMs?: number | undefined; mustList?: boolean };
 
 export interface WatchParts {
   transport: Transport;
@@ -65,9 +72,9 @@ export async function openWatch(parts: WatchParts, resource: Resource, options: 
   };
   const onStop = () => conclude({ kind: 'stopped' });
   options.signal.addEventListener('abort', onStop, { once: true });
-  const silence = setTimeout(() => conclude({ kind: 'silent' }), options.silenceMs);
+  const silence = createSilence(options, () => conclude({ kind: 'silent' }));
   const splitter = createLineSplitter(LINE_LIMIT_BYTES, (line) => {
-    if (progress.verdict === undefined) readLine(line, options, conclude);
+    if (progress.verdict === undefined) readLine(line, { ...options, heard: silence.broken }, conclude);
   });
   const sinceMs = performance.now();
 
@@ -77,17 +84,14 @@ export async function openWatch(parts: WatchParts, resource: Resource, options: 
       progress.status = status;
       progress.retryAfterMs = parseRetryAfter(headers['retry-after']);
       parts.report('watch', 'GET', { code: status, sinceMs });
-      silence.refresh();
-      if (status === 200) options.onOpen?.();
+      options.onAnswer?.(status);
     },
     onData(chunk) {
-      silence.refresh();
-      options.onActivity?.();
       if (progress.status === 200) feed(splitter, chunk, conclude);
       else if (progress.errorBody.length < ERROR_BODY_LIMIT) progress.errorBody += chunk.toString('latin1');
     },
   });
-  clearTimeout(silence);
+  silence.end();
   options.signal.removeEventListener('abort', onStop);
   if (progress.status === 0) parts.report('watch', 'GET', { code: 0, sinceMs });
   if (progress.status === 401) await parts.access.refresh();
@@ -103,26 +107,62 @@ function feed(splitter: { push(chunk: Buffer): void }, chunk: Buffer, conclude: 
   }
 }
 
-function readLine(line: string, options: WatchOptions, conclude: (verdict: WatchEnd) => void): void {
-  const event = parseEvent(line);
-  if (event === undefined) return conclude(garbage('not a watch event'));
-  if (event.type === 'ERROR') return conclude(endOfStatus(event.object));
-  return options.onEvent(event.type, event.object);
+interface Silence {
+  broken(): void;
+  end(): void;
 }
 
-type Line = { type: WatchEventType; object: KubeObject } | { type: 'ERROR'; object: Status };
+function createSilence({ silenceMs, firstEventMs = silenceMs }: WatchOptions, onSilent: () => void): Silence {
+  let timer = setTimeout(onSilent, firstEventMs);
+  let heard = false;
+  return {
+    broken() {
+      if (heard) {
+        timer.refresh();
+        return;
+      }
+      heard = true;
+      clearTimeout(timer);
+      timer = setTimeout(onSilent, silenceMs);
+    },
+    end: () => clearTimeout(timer),
+  };
+}
 
-function parseEvent(line: string): Line | undefined {
+type Listening = Pick<WatchOptions, 'onEvent' | 'onOddity'> & { heard(): void };
+
+function readLine(line: string, listening: Listening, conclude: (verdict: WatchEnd) => void): void {
+  const event = parseLine(line);
+  if (event === undefined) return conclude(garbage('not a watch event'));
+  if (event.type === 'ERROR') return conclude(endOfEvent(event.object as Status | null | undefined));
+  const oddity = oddityOf(event);
+  if (oddity !== undefined) return listening.onOddity?.(oddity);
+  listening.heard();
+  const verdict = listening.onEvent(event.type as WatchEventType, event.object as KubeObject);
+  if (verdict === 'distrust') conclude({ kind: 'expired' });
+}
+
+interface Line {
+  type?: unknown;
+  object?: unknown;
+}
+
+/** Undefined for anything but one JSON object a line: that is no API server. */
+function parseLine(line: string): Line | undefined {
   try {
-    const event = JSON.parse(line) as Partial<Line> | null;
-    if (typeof event?.object !== 'object' || event.object === null) return undefined;
-    if (event.type === 'ERROR') return event as Line;
-    const known = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'].includes(event.type ?? '');
-    const hasMetadata = typeof (event.object as Partial<KubeObject>).metadata === 'object';
-    return known && hasMetadata ? (event as Line) : undefined;
+    const event: unknown = JSON.parse(line);
+    return typeof event === 'object' && event !== null ? event : undefined;
   } catch {
     return undefined;
   }
+}
+
+const KNOWN_TYPES: readonly unknown[] = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'] satisfies WatchEventType[];
+
+function oddityOf({ type, object }: Line): string | undefined {
+  if (!KNOWN_TYPES.includes(type)) return 'an event of an unknown type';
+  const { metadata } = (object ?? {}) as Partial<KubeObject>;
+  return typeof metadata === 'object' && metadata !== null ? undefined : 'an event without an object';
 }
 
 function endOf(end: StreamEnd, progress: Progress): WatchEnd {
@@ -144,6 +184,14 @@ function endOfStatus(status: Status, httpStatus = 500, retryAfterMs?: number): W
   const code = typeof status.code === 'number' ? status.code : httpStatus;
   if (code === 410) return { kind: 'expired' };
   return { kind: 'failed', failure: failureOf(code, status, NOTHING_SOUGHT), retryAfterMs };
+}
+
+function endOfEvent(status: Status | null | undefined): WatchEnd {
+  const end = endOfStatus(status ?? {});
+  if (end.kind !== 'failed') return end;
+  const { retryAfterSeconds } = status?.details ?? {};
+  const retryAfterMs = typeof retryAfterSeconds === 'number' ? retryAfterSeconds * 1_000 : undefined;
+  return { ...end, retryAfterMs, mustList: end.failure.status !== 429 };
 }
 
 function garbage(message: string): WatchEnd {

@@ -102,7 +102,9 @@ export function createModelClient(api: ModelApi): ModelClient {
       }
       const watch = { ...options, plural: resource.plural };
       watches.add(watch);
-      options.onOpen?.();
+      options.onAnswer?.(200);
+      // What is watched is told to be complete, as a streamed list ends.
+      options.onEvent('BOOKMARK', { metadata: { name: '', resourceVersion: String(api.revision()) } });
       return new Promise((resolve) => {
         const stop = (): void => {
           watches.delete(watch);
