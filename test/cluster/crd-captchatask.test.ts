@@ -28,6 +28,8 @@ const RULES = {
   imageLength: 'spec.captcha.image.minLength must not be greater than maxLength',
   imageSource: 'spec.captcha.image.bodyFrom needs exactly one of configMapKeyRef and secretKeyRef',
   gridBody: 'spec.captcha.grid needs exactly one of body and bodyFrom',
+  gridSize: 'spec.captcha.grid.rows and columns must both be 3 or both be 4',
+  gridInstructions: 'spec.captcha.grid.instructions is required',
   gridSource: 'spec.captcha.grid.bodyFrom needs exactly one of configMapKeyRef and secretKeyRef',
   customNames: 'names in spec.captcha.custom.parameters match',
   customReserved: 'spec.captcha.custom.parameters may not set',
@@ -108,6 +110,14 @@ describe('a valid manifest', () => {
   });
 });
 
+describe('a grid', () => {
+  it.each([3, 4])('of %d by as many cells is accepted', async (size) => {
+    await createTask({
+      captcha: { type: 'Grid', grid: { body: 'AAAA', rows: size, columns: size, instructions: 'all buses' } },
+    });
+  });
+});
+
 describe('the union in spec.captcha', () => {
   it.each(CAPTCHA_TYPES)('refuses type %s without its member', async (type) => {
     const reply = await create(taskManifest(type, { spec: { captcha: { type } } }));
@@ -157,6 +167,18 @@ const REFUSED_SPECS: { name: string; spec: Json; message: string }[] = [
     spec: { captcha: { type: 'Grid', grid: { ...image, bodyFrom: { secretKeyRef: { name: 'a', key: 'b' } } } } },
     message: RULES.gridBody,
   },
+  ...[{}, { rows: 3 }, { columns: 4 }, { rows: 3, columns: 4 }, { rows: 5, columns: 5 }, { rows: 2, columns: 2 }].map(
+    (size) => ({
+      name: `a grid of ${JSON.stringify(size)}`,
+      spec: { captcha: { type: 'Grid', grid: { ...image, instructions: 'buses', ...size } } },
+      message: RULES.gridSize,
+    }),
+  ),
+  ...[{}, { instructions: '' }].map((instructions) => ({
+    name: `a grid that says ${JSON.stringify(instructions)}`,
+    spec: { captcha: { type: 'Grid', grid: { ...image, rows: 4, columns: 4, ...instructions } } },
+    message: RULES.gridInstructions,
+  })),
   {
     name: 'a grid from nowhere',
     spec: { captcha: { type: 'Grid', grid: { bodyFrom: {} } } },

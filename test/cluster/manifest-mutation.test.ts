@@ -60,7 +60,9 @@ const TASKS: { name: string; object: Json }[] = [
     },
     {
       name: 'Grid elsewhere',
-      object: manifests.taskManifest('Grid', { spec: { captcha: { type: 'Grid', grid: { bodyFrom: source } } } }),
+      object: manifests.taskManifest('Grid', {
+        spec: { captcha: { type: 'Grid', grid: { bodyFrom: source, rows: 4, columns: 4, instructions: 'buses' } } },
+      }),
     },
   ]),
 ];

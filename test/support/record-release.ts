@@ -35,6 +35,7 @@ function log(line: string): void {
 
 await rm(TARGET, { recursive: true, force: true });
 await mkdir(TARGET, { recursive: true });
+await cp(join(ROOT, 'crds'), join(TARGET, 'crds'), { recursive: true });
 await recordSpool();
 await recordObjects();
 

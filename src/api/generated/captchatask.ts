@@ -237,7 +237,7 @@ export interface CaptchaTaskSpec {
       instructions?: string;
     };
     /**
-     * A picture cut into cells of which some are to be chosen. The solution is a JSON list of cell numbers, counted from 1, row by row. Exactly one of body and bodyFrom is set.
+     * A picture cut into cells of which some are to be chosen. The solution is a JSON list of cell numbers, counted from 1, row by row. Exactly one of body and bodyFrom is set; the picture has 3 by 3 or 4 by 4 cells.
      */
     grid?: {
       /**
@@ -276,15 +276,15 @@ export interface CaptchaTaskSpec {
         };
       };
       /**
-       * Number of rows, 1 to 20.
+       * Number of rows: 3 or 4, as many as columns. Required.
        */
       rows?: number;
       /**
-       * Number of columns, 1 to 20.
+       * Number of columns: 3 or 4, as many as rows. Required.
        */
       columns?: number;
       /**
-       * What is to be chosen, for example `select all buses`; at most 140 characters.
+       * What is to be chosen, for example `select all buses`; at most 140 characters. Required.
        */
       instructions?: string;
       /**
