@@ -3,25 +3,44 @@
  * without an account:
  *
  *     PORT=8900 ANSWER_AFTER_MS=2000 node src/bin/simulator.ts
+ *     DIALECT=family SWITCHES=pingback=ignored,poolFull=queue node src/bin/simulator.ts
  *
+ * Dialects and switches: docs/simulator.md.
  * Writes one JSON line when it listens (`{"msg":"simulator listening","url":…}`), ends with 0 on SIGTERM and SIGINT.
  * Never part of an installation.
  */
 import { startSimulator } from '../dev/simulator/index.ts';
+import { DIALECTS, parseSwitches, type Dialect, type Switches } from '../dev/simulator/switches.ts';
+
+function refuse(message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(2);
+}
 
 function numberFrom(name: string, fallback: number): number {
   const text = process.env[name] ?? String(fallback);
-  if (!/^\d{1,9}$/.test(text)) {
-    process.stderr.write(`${name} must be a whole number, not ${JSON.stringify(text)}\n`);
-    process.exit(2);
-  }
+  if (!/^\d{1,9}$/.test(text)) refuse(`${name} must be a whole number, not ${JSON.stringify(text)}`);
   return Number(text);
+}
+
+function dialectFrom(text = 'official'): Dialect {
+  return DIALECTS.find((dialect) => dialect === text) ?? refuse(`DIALECT must be one of ${DIALECTS.join(', ')}`);
+}
+
+function switchesFrom(text = ''): Partial<Switches> {
+  try {
+    return parseSwitches(text);
+  } catch (error) {
+    return refuse(`SWITCHES: ${(error as Error).message}`);
+  }
 }
 
 const simulator = await startSimulator({
   port: numberFrom('PORT', 0),
   answerAfterMs: numberFrom('ANSWER_AFTER_MS', 2_000),
   banAfterWrongKeys: numberFrom('BAN_AFTER_WRONG_KEYS', 0),
+  dialect: dialectFrom(process.env['DIALECT']),
+  switches: switchesFrom(process.env['SWITCHES']),
 });
 process.stdout.write(`${JSON.stringify({ msg: 'simulator listening', url: simulator.url })}\n`);
 

@@ -163,7 +163,7 @@ describe('a process that is killed', () => {
     await world.createSecret(secretOf('half-polled'), { value: 'not ours' });
     const captcha = {
       type: 'RecaptchaV3' as const,
-      recaptchaV3: { siteKey: '6Lsite', pageURL: pageOf(world.namespace, 'half-polled') },
+      recaptchaV3: { siteKey: '6Lsite', pageURL: pageOf(world.namespace, 'half-polled'), action: 'login' },
     };
     const spec = { captcha, delivery: 'Poll', solutionSecretName: secretOf('half-polled'), suspend: true } as const;
     await world.apply('half-polled', { spec });

@@ -50,7 +50,10 @@ async function annotate(letter: DeadLetter, value: string): Promise<void> {
 /** Polled from the start, and of the type that is polled soonest. */
 const polled = (name: string): Partial<CaptchaTaskSpec> => ({
   delivery: 'Poll',
-  captcha: { type: 'RecaptchaV3', recaptchaV3: { siteKey: '6Lsite', pageURL: pageOf(world.namespace, name) } },
+  captcha: {
+    type: 'RecaptchaV3',
+    recaptchaV3: { siteKey: '6Lsite', pageURL: pageOf(world.namespace, name), action: 'login' },
+  },
 });
 const isDeadLettered = (task: CaptchaTask): boolean =>
   reasonOf(task) === 'DeadLettered' && task.status?.deadLetter?.confirmed === true;

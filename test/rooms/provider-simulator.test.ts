@@ -62,7 +62,7 @@ describe('every captcha type', () => {
   const specs: [Captcha, (id: string) => object][] = [
     [v2, (id) => ({ value: `03token-${id}_AbC-dEf+gHi/jKl=` })],
     [
-      { type: 'RecaptchaV3', recaptchaV3: { siteKey: 'K', pageURL } },
+      { type: 'RecaptchaV3', recaptchaV3: { siteKey: 'K', pageURL, action: 'login' } },
       (id) => ({ value: `03token-${id}_AbC-dEf+gHi/jKl=` }),
     ],
     [
@@ -112,7 +112,7 @@ describe('every captcha type', () => {
 });
 
 describe('a scripted task', () => {
-  beforeAll(() => begin({ ids: 'string', idsAfter: '90071992547409931000' }));
+  beforeAll(() => begin({ switches: { ids: 'string' }, idsAfter: '90071992547409931000' }));
   afterAll(end);
 
   it('is pending for as long as the script says, and every poll is in the books', async () => {

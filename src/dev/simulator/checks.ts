@@ -1,59 +1,57 @@
 /**
  * What the provider checks before it accepts a submission: the fields each method cannot do without, the image, the
- * proxy, a free thread. Answers with the provider's word, or undefined where there is nothing to object.
+ * proxy, the callback's host, a free thread. Answers with the provider's word, or undefined where there is nothing to
+ * object.
  */
 import { refuseCaller } from './access.ts';
 import { field, type Fields } from './form.ts';
-import { accountOf, type State } from './state.ts';
+import { refuseFields } from './methods.ts';
+import { refusePingback } from './registration.ts';
+import { imageBounds, type State } from './state.ts';
+import { refuseBusy } from './threads.ts';
 
-/** The first objection, in the provider's order: caller, task, threads. */
+/** The first objection, in the provider's order: caller, task, callback, threads. */
 export function refuseSubmission(state: State, fields: Fields): string | undefined {
-  return refuseCaller(state, field(fields, 'key'), 'in') ?? refuseTask(state, fields) ?? refuseBusy(state, fields);
+  const key = field(fields, 'key');
+  return (
+    refuseCaller(state, key, 'in') ??
+    refuseFields(fields, state) ??
+    refuseProxy(fields) ??
+    refuseImage(state, fields) ??
+    refusePingback(state, fields) ??
+    refuseBusy(state, key)
+  );
 }
 
-function refuseBusy(state: State, fields: Fields): string | undefined {
-  const account = accountOf(state, field(fields, 'key'));
-  return account.threads > 0 && account.working >= account.threads ? account.busyCode : undefined;
+function refuseProxy(fields: Fields): string | undefined {
+  return fields.has('proxy') && !fields.has('proxytype') ? 'ERROR_BAD_PARAMETERS' : undefined;
 }
 
-/** What each method cannot do without, and the word for its absence. */
-const REQUIRED: Readonly<Record<string, readonly (readonly [field: string, code: string])[]>> = {
-  userrecaptcha: [
-    ['googlekey', 'ERROR_GOOGLEKEY'],
-    ['pageurl', 'ERROR_PAGEURL'],
-  ],
-  turnstile: [
-    ['sitekey', 'ERROR_BAD_PARAMETERS'],
-    ['pageurl', 'ERROR_PAGEURL'],
-  ],
-  cloudflare_challenge: [
-    ['pageurl', 'ERROR_PAGEURL'],
-    ['proxy', 'ERROR_BAD_PARAMETERS'],
-    ['proxytype', 'ERROR_BAD_PARAMETERS'],
-  ],
-  geetest: [['gt', 'ERROR_BAD_PARAMETERS']],
-  bls: [
-    ['instructions', 'ERROR_BAD_PARAMETERS'],
-    ...Array.from({ length: 9 }, (_, i) => [`image_base64_${i + 1}`, 'ERROR_BAD_PARAMETERS'] as const),
-  ],
-  post: [['file', 'ERROR_UPLOAD']],
-  base64: [['body', 'ERROR_UPLOAD']],
-};
-
-function refuseTask(state: State, fields: Fields): string | undefined {
-  const method = fields.get('method');
-  if (method === undefined) return 'ERROR_BAD_PARAMETERS';
-  const missing = REQUIRED[method]?.find(([field]) => (fields.get(field) ?? '') === '');
-  if (missing !== undefined) return missing[1];
-  if (fields.has('proxy') && !fields.has('proxytype')) return 'ERROR_BAD_PARAMETERS';
-  const image = method === 'base64' ? fields.get('body') : method === 'post' ? fields.get('file') : undefined;
-  return image === undefined ? undefined : refuseImage(state, image);
-}
-
-function refuseImage(state: State, image: string): string | undefined {
+function refuseImage(state: State, fields: Fields): string | undefined {
+  const image = imageOf(fields);
+  if (image === undefined) return undefined;
   const base64 = image.replace(/^data:[^,]{0,100},/, '');
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return 'ERROR_UPLOAD';
   const bytes = (base64.length * 3) >> 2;
-  if (bytes < state.options.imageBytes.min) return 'ERROR_ZERO_CAPTCHA_FILESIZE';
-  return bytes > state.options.imageBytes.max ? 'ERROR_TOO_BIG_CAPTCHA_FILESIZE' : undefined;
+  const { min, max } = imageBounds(state);
+  if (bytes < min) return 'ERROR_ZERO_CAPTCHA_FILESIZE';
+  if (bytes > max) return 'ERROR_TOO_BIG_CAPTCHA_FILESIZE';
+  const bounded = state.switches.imageSides === '1000px' && longestSide(base64) > 1_000;
+  return bounded ? 'ERROR_IMAGE_DIMENSIONS_TOO_LARGE' : undefined;
+}
+
+/** The image of an image task, as base64. */
+export function imageOf(fields: Fields): string | undefined {
+  const method = fields.get('method');
+  return method === 'base64' ? fields.get('body') : method === 'post' ? fields.get('file') : undefined;
+}
+
+/** Width or height as the head of a PNG or GIF says; 0 for anything else. */
+function longestSide(base64: string): number {
+  const head = Buffer.from(base64.slice(0, 32), 'base64');
+  if (head.length === 24 && head.toString('latin1', 1, 4) === 'PNG') {
+    return Math.max(head.readUInt32BE(16), head.readUInt32BE(20));
+  }
+  const isGif = head.length >= 10 && head.toString('latin1', 0, 3) === 'GIF';
+  return isGif ? Math.max(head.readUInt16LE(6), head.readUInt16LE(8)) : 0;
 }

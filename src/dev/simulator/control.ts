@@ -6,6 +6,7 @@
 import { request as httpRequest } from 'node:http';
 import type { Ledger, LedgerTotals } from './ledger.ts';
 import type { Account, Match, PingbackStep, Script } from './script.ts';
+import type { Switches } from './switches.ts';
 
 export interface LedgerFilter {
   /** A form field of the submission, and its exact value. */
@@ -25,6 +26,8 @@ export interface SimulatorControl {
   script(script: Script, match?: Match): Promise<void>;
   /** By the whole key. `block` starts at once. */
   account(key: string, patch: Partial<Account>): Promise<void>;
+  /** Changes what the provider is like, from the next request on. */
+  switches(patch: Partial<Switches>): Promise<void>;
   ledger(filter?: LedgerFilter): Promise<Ledger>;
   totals(): Promise<LedgerTotals>;
   /** CPU time of the simulator's process so far: the benchmarks report it on a line of its own. */
@@ -34,7 +37,7 @@ export interface SimulatorControl {
   /** Refuses connections for this long (and cuts those that are open), then listens again on the same port. */
   outage(forMs: number): Promise<void>;
   advanceClock(byMs: number): Promise<void>;
-  /** Forgets rules, accounts, bans and the books; ids go on counting. Open tasks stay. */
+  /** Forgets rules, accounts, bans, changed switches and the books; ids go on counting. Open tasks stay. */
   reset(): Promise<void>;
 }
 
@@ -44,6 +47,7 @@ export function createSimulatorControl(url: string): SimulatorControl {
   return {
     script: (script, match) => call('script', { script, match }),
     account: (key, patch) => call('account', { key, patch }),
+    switches: (patch) => call('switches', patch),
     ledger: (filter) => call('ledger', { filter }),
     totals: () => call('totals'),
     cpuMs: () => call('cpu'),

@@ -19,6 +19,11 @@ export function sendReply(response: ServerResponse, text: string, json: boolean)
   sendText(response, text, json ? 'application/json' : 'text/plain');
 }
 
+/** A gateway's page in place of a reply. */
+export function sendPage(response: ServerResponse, status: number): void {
+  page(status)(response, '', {});
+}
+
 /** `text` is the reply that a healthy connection would have carried. */
 export function sendFault(response: ServerResponse, fault: Fault, text: string): void {
   SENDERS[fault.fault](response, text, fault.retryAfter === undefined ? {} : { 'retry-after': fault.retryAfter });

@@ -1,6 +1,7 @@
 /**
  * Reads what a client sent, in every encoding the provider takes: query, urlencoded body, multipart body, on GET and
- * POST alike; body fields win over query fields. Refuses nothing: what cannot be read is simply missing.
+ * POST alike; body fields win over query fields. JSON bodies are read only where the provider shall (switch
+ * `jsonBodies`). Refuses nothing: what cannot be read is simply missing.
  */
 import type { IncomingMessage } from 'node:http';
 
@@ -12,15 +13,43 @@ export const field = (fields: Fields, name: string): string => fields.get(name) 
 const BOUNDARY = /^multipart\/form-data;.*boundary="?([^";]+)"?/i;
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
-export async function readFields(request: IncomingMessage, query: string): Promise<Fields> {
+export async function readFields(request: IncomingMessage, jsonBodies: boolean): Promise<Fields> {
   const body = await readBody(request);
-  const fields: Fields = new Map();
+  const fields = queryFields(request);
   const add = (value: string, name: string): unknown => fields.set(name, value);
-  if (query !== '') new URLSearchParams(query).forEach(add);
+  if (isJson(request)) {
+    if (jsonBodies) for (const [name, value] of members(body)) fields.set(name, value);
+    return fields;
+  }
   const boundary = BOUNDARY.exec(request.headers['content-type'] ?? '')?.[1];
   if (boundary !== undefined) for (const [name, value] of multipart(body, boundary)) fields.set(name, value);
   else if (body.length > 0) new URLSearchParams(body.toString('utf8')).forEach(add);
   return fields;
+}
+
+/** What the URL alone says. */
+export function queryFields({ url = '' }: IncomingMessage): Fields {
+  const query = url.split('?', 2)[1] ?? '';
+  return new Map(query === '' ? [] : new URLSearchParams(query));
+}
+
+/** `GET`, or `POST` with the kind of its body: `POST form`, `POST multipart`, `POST json`. */
+export function sentAs(request: IncomingMessage): string {
+  if (request.method !== 'POST') return request.method ?? '';
+  const type = request.headers['content-type'] ?? '';
+  return `POST ${type.startsWith('multipart/') ? 'multipart' : isJson(request) ? 'json' : 'form'}`;
+}
+
+const isJson = (request: IncomingMessage): boolean => /\bjson\b/i.test(request.headers['content-type'] ?? '');
+
+/** The members of a JSON object, as text. */
+function members(body: Buffer): (readonly [string, string])[] {
+  try {
+    const entries = Object.entries(JSON.parse(body.toString('utf8')) as object);
+    return entries.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)] as const);
+  } catch {
+    return [];
+  }
 }
 
 /** The whole body. A client that breaks off ends with an error here, and its request is not acted on. */

@@ -13,7 +13,8 @@
  *
  * Without a script every submission by a 32-character key is accepted, solved after `answerAfterMs`, and announced by
  * one GET pingback where it named a URL. Scripts are chosen by a field of the submission, so that tests that share a
- * simulator do not disturb each other. As a process: `src/bin/simulator.ts`.
+ * simulator do not disturb each other. Where sources about the provider disagree it is several providers: a dialect and
+ * a switch for each disagreement (`switches.ts`, docs/simulator.md). As a process: `src/bin/simulator.ts`.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -60,10 +61,10 @@ async function respond(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+  const [path = ''] = (request.url ?? '').split('?', 1);
   try {
     if (path.startsWith('/_control/')) await control(state, server, { request, response, route: path.slice(10) });
-    else await provide(state, { path, query, request, response });
+    else await provide(state, { path, request, response });
   } catch (error) {
     // A client that broke off has nobody to answer; a fault of ours must not pass for one of the provider's.
     if (!response.headersSent && !response.destroyed) response.writeHead(599).end(String(error));
@@ -72,14 +73,13 @@ async function respond(
 
 interface Call {
   path: string;
-  query: string;
   request: IncomingMessage;
   response: ServerResponse;
 }
 
-async function provide(state: State, { path, query, request, response }: Call): Promise<void> {
+async function provide(state: State, { path, request, response }: Call): Promise<void> {
   state.ledger.totals.requests += 1;
-  const fields = await readFields(request, query);
+  const fields = await readFields(request, state.switches.jsonBodies === 'read');
   switch (path) {
     case '/in.php':
       return handleSubmit(state, fields, response);

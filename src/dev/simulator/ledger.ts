@@ -9,6 +9,8 @@ import { field, type Fields } from './form.ts';
 
 export interface LedgerPoll {
   timeMs: number;
+  /** `GET`, or `POST` with the kind of its body. */
+  sent: string;
   /** `pending`, `solved`, an error word, or `fault:<name>`. */
   answer: string;
 }
@@ -26,6 +28,8 @@ export interface LedgerPingback {
 export interface LedgerSubmission {
   seq: number;
   timeMs: number;
+  /** `GET`, or `POST` with the kind of its body. */
+  sent: string;
   key: string;
   method: string;
   pageurl: string;
@@ -84,8 +88,8 @@ export function createLedger(): Ledger {
 
 const MAX_FIELD = 200;
 
-/** Opens the line of one `in.php` call. */
-export function recordSubmission(ledger: Ledger, fields: Fields): LedgerSubmission {
+/** Opens the line of one `in.php` call. `sent`: see `LedgerSubmission`. */
+export function recordSubmission(ledger: Ledger, fields: Fields, sent: string): LedgerSubmission {
   const kept: Record<string, string> = {};
   for (const [name, value] of fields) {
     if (name !== 'key') kept[name] = value.length > MAX_FIELD ? `${value.slice(0, MAX_FIELD)}…` : value;
@@ -93,6 +97,7 @@ export function recordSubmission(ledger: Ledger, fields: Fields): LedgerSubmissi
   const line: LedgerSubmission = {
     seq: ledger.submissions.length + 1,
     timeMs: Date.now(),
+    sent,
     key: field(fields, 'key').slice(-4),
     method: field(fields, 'method'),
     pageurl: field(fields, 'pageurl'),

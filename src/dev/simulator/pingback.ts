@@ -1,10 +1,13 @@
 /**
- * Sends pingbacks: at the scripted moments or on command, by GET, form or JSON, faithful, forged, twice, or never.
+ * Sends pingbacks: at the scripted moments or on command, by GET, form, JSON or multipart, faithful, forged, twice, or
+ * never. Whether the provider sends any is a switch (`registration.ts`); on command it always does.
  * Like the provider it does not care what becomes of them, unless the script says to try again.
  */
 import { field } from './form.ts';
-import { request as httpRequest, type Agent } from 'node:http';
+import { request as httpRequest } from 'node:http';
+import { sendsPingback } from './registration.ts';
 import type { PingbackStep } from './script.ts';
+import type { Switches } from './switches.ts';
 import { later, type State, type Task } from './state.ts';
 
 const DELIVERY_TIMEOUT_MS = 10_000;
@@ -14,11 +17,13 @@ export interface ForeignPingback {
   url: string;
   id: string;
   code: unknown;
+  /** Fields beside these two. */
+  more?: Record<string, string>;
 }
 
 /** Starts what the script wants after the task is solved. */
 export function schedulePingbacks(state: State, task: Task): void {
-  if (field(task.fields, 'pingback') === '') return;
+  if (!sendsPingback(state, task.fields)) return;
   for (const step of task.script.pingbacks ?? [{}]) {
     if (step.beforeReply === true || step.onCommand === true) continue;
     if (step.afterMs === undefined) void deliverPingback(state, task, step);
@@ -30,8 +35,10 @@ export function schedulePingbacks(state: State, task: Task): void {
 export async function deliverPingback(state: State, task: Task, step: PingbackStep, tried = 0): Promise<number> {
   const id = step.id ?? task.id;
   const code = step.code ?? codeOf(task);
-  const receipt = await send(state.agent, { url: field(task.fields, 'pingback'), id, code }, step);
-  task.line.pingbacks.push({ timeMs: Date.now(), method: step.method ?? 'GET', id, code, ...receipt });
+  const foreign = { url: field(task.fields, 'pingback'), id, code, ...agentOf(state, task) };
+  const receipt = await send(state, foreign, step);
+  const method = step.method ?? state.switches.pingbackVerb;
+  task.line.pingbacks.push({ timeMs: Date.now(), method, id, code, ...receipt });
   count(state, receipt.status);
   const { retry } = step;
   if (receipt.status !== 200 && retry !== undefined && tried < retry.times) {
@@ -45,9 +52,15 @@ function codeOf({ outcome }: Task): unknown {
   return 'code' in outcome ? outcome.code : outcome.request;
 }
 
+/** The agent that the answer is bound to, where callbacks tell it (switch `userAgent`). */
+function agentOf({ switches }: State, { outcome }: Task): { more?: Record<string, string> } {
+  const told = switches.userAgent === 'callback' && outcome !== undefined && 'userAgent' in outcome;
+  return told && outcome.userAgent !== undefined ? { more: { [switches.userAgentName]: outcome.userAgent } } : {};
+}
+
 /** Sends a pingback that no task asked for. */
 export async function deliverForeign(state: State, foreign: ForeignPingback, step: PingbackStep): Promise<number> {
-  const { status } = await send(state.agent, foreign, step);
+  const { status } = await send(state, foreign, step);
   count(state, status);
   return status;
 }
@@ -57,6 +70,8 @@ function count(state: State, status: number): void {
   if (status === 200) state.ledger.totals.pingbacksAnswered200 += 1;
 }
 
+type Verb = Switches['pingbackVerb'];
+
 interface Message {
   method: 'GET' | 'POST';
   url: string;
@@ -64,18 +79,28 @@ interface Message {
   type: string;
 }
 
-function messageOf({ url, id, code }: ForeignPingback, step: PingbackStep): Message {
+const BOUNDARY = '----pingback-7383820914';
+
+function messageOf({ url, id, code, more = {} }: ForeignPingback, step: PingbackStep, verb: Verb): Message {
   const text = typeof code === 'string' ? code : JSON.stringify(code);
-  switch (step.method ?? 'GET') {
+  switch (verb) {
     case 'FORM': {
-      const body = new URLSearchParams({ id, code: text }).toString();
+      const body = new URLSearchParams({ id, code: text, ...more }).toString();
       return { method: 'POST', url, body, type: 'application/x-www-form-urlencoded' };
     }
     case 'JSON':
-      return { method: 'POST', url, body: JSON.stringify({ id, code }), type: 'application/json' };
+      return { method: 'POST', url, body: JSON.stringify({ id, code, ...more }), type: 'application/json' };
+    case 'MULTIPART': {
+      const parts = Object.entries({ id, code: text, ...more }).map(
+        ([name, value]) => `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+      );
+      const type = `multipart/form-data; boundary=${BOUNDARY}`;
+      return { method: 'POST', url, body: `${parts.join('')}--${BOUNDARY}--\r\n`, type };
+    }
     case 'GET':
     default: {
-      const query = `id=${encodeURIComponent(id)}&code=${encodeQuery(text, step.encoding)}`;
+      const others = Object.entries(more).map(([name, value]) => `&${name}=${encodeURIComponent(value)}`);
+      const query = `id=${encodeURIComponent(id)}&code=${encodeQuery(text, step.encoding)}${others.join('')}`;
       return { method: 'GET', url: `${url}${url.includes('?') ? '&' : '?'}${query}`, body: '', type: '' };
     }
   }
@@ -91,8 +116,8 @@ interface Receipt {
   error?: string;
 }
 
-function send(agent: Agent, pingback: ForeignPingback, step: PingbackStep): Promise<Receipt> {
-  const message = messageOf(pingback, step);
+function send({ agent, switches }: State, pingback: ForeignPingback, step: PingbackStep): Promise<Receipt> {
+  const message = messageOf(pingback, step, step.method ?? switches.pingbackVerb);
   const headers =
     message.type === '' ? {} : { 'content-type': message.type, 'content-length': Buffer.byteLength(message.body) };
   return new Promise((resolve) => {

@@ -6,7 +6,9 @@ import type { LedgerFilter, PingbackCommand } from './control.ts';
 import type { LedgerSubmission } from './ledger.ts';
 import { deliverForeign, deliverPingback } from './pingback.ts';
 import type { Account, Match, Script } from './script.ts';
-import { addRule, createState, setAccount, type State, type Task } from './state.ts';
+import { accountOf, addRule, createState, setAccount, type State, type Task } from './state.ts';
+import type { Switches } from './switches.ts';
+import { startWaiting } from './threads.ts';
 
 type Route = (state: State, body: never) => unknown;
 
@@ -22,6 +24,11 @@ const ROUTES: Readonly<Record<string, Route>> = {
   },
   account: (state, { key, patch }: { key: string; patch: Partial<Account> }) => {
     setAccount(state, key, patch);
+    startWaiting(accountOf(state, key));
+    return null;
+  },
+  switches: (state, patch: Partial<Switches>) => {
+    Object.assign(state.switches, patch);
     return null;
   },
   ledger: (state, { filter }: { filter?: LedgerFilter }) => ({
@@ -39,9 +46,11 @@ const ROUTES: Readonly<Record<string, Route>> = {
     return null;
   },
   reset: (state) => {
-    const { rules, accounts, address, ledger } = createState(state.options);
-    Object.assign(state, { rules, accounts, address, ledger });
+    const waiting = [...state.accounts.values()].flatMap(({ queue }) => queue);
+    const { rules, accounts, address, ledger, switches } = createState(state.options);
+    Object.assign(state, { rules, accounts, address, ledger, switches });
     for (const task of state.tasks.values()) task.holdsThread = false;
+    for (const { start } of waiting) start();
     return null;
   },
 };

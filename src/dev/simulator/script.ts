@@ -2,6 +2,7 @@
  * What the simulator can be told: the vocabulary of scripts, rules and accounts. Types and defaults only, shared by
  * the server, the control client, the tests and the demo. All of it is plain JSON, because scripts travel over HTTP.
  */
+import type { Dialect, Switches } from './switches.ts';
 
 /** Ways a reply can go wrong on its way. Each may happen whether or not the submission was accepted. */
 export const FAULTS = [
@@ -49,8 +50,8 @@ export type PollStep = Delayed & ({ notReady: true } | { code: string } | Fault)
 export type ResultScript = { request?: unknown; userAgent?: string } | { code: string } | 'never';
 
 export interface PingbackStep {
-  /** GET with a query (default), POST form or POST JSON. */
-  method?: 'GET' | 'FORM' | 'JSON';
+  /** GET with a query, or POST as a form, JSON or multipart. Default: the switch `pingbackVerb`. */
+  method?: Switches['pingbackVerb'];
   /** After the task is solved. */
   afterMs?: number;
   /** Sent, and its answer awaited, before the reply of `in.php`. */
@@ -91,12 +92,20 @@ export interface Match {
 }
 
 export interface Account {
-  /** What the key is answered. `wrong` and `unknown` count towards the ban of the caller's address. */
-  state: 'ok' | 'wrong' | 'unknown' | 'addressNotAllowed';
+  /**
+   * What the key is answered. `wrong` and `unknown` count towards the ban of the caller's address; `expired` is a plan
+   * that has ended: every submission is refused as if all threads were busy, though `threadsinfo` shows free ones.
+   */
+  state: 'ok' | 'wrong' | 'unknown' | 'addressNotAllowed' | 'expired' | 'suspended';
   /** Size of the thread pool; 0: no limit, and `threadsinfo` says nothing usable. */
   threads: number;
-  busyCode: 'ERROR_ZERO_BALANCE' | 'ERROR_NO_SLOT_AVAILABLE';
+  /** Threads that other programs use on the same key. */
+  workingElsewhere: number;
+  /** What a full pool means for this account. Default: the switch `poolFull`. */
+  busyCode?: Switches['poolFull'];
   balance: number;
+  /** What the ownership file of a callback host must hold. */
+  ownershipCode: string;
   /** All calls of this kind are answered with `code` until the (simulated) time is over. */
   block?: { code: string; forMs: number; on: 'in' | 'res' | 'both' };
 }
@@ -104,23 +113,24 @@ export interface Account {
 export const DEFAULT_ACCOUNT: Account = {
   state: 'ok',
   threads: 0,
-  busyCode: 'ERROR_ZERO_BALANCE',
+  workingElsewhere: 0,
   balance: 12.345,
+  ownershipCode: 'f00dcafe',
 };
 
 export interface SimulatorOptions {
+  /** Which provider to be; default `official`. */
+  dialect?: Dialect;
+  /** Where it shall differ from its dialect. `control.switches` changes them later. */
+  switches?: Partial<Switches>;
   /** 0: any free port. */
   port?: number;
   /** Default of `solveAfterMs`. */
   answerAfterMs?: number;
-  /** Ids in JSON replies. The live service sends integers. */
-  ids?: 'integer' | 'string';
   /** The id of the first task, minus one; above 2^31 as the live service's are. */
   idsAfter?: string;
-  /** Whether a reply is JSON when the request does not say. */
-  jsonByDefault?: boolean;
   /** Wrong keys from one address until it is banned for 5 min; 0: never. */
   banAfterWrongKeys?: number;
-  /** Smallest and largest image in bytes (the provider's two documents disagree). */
+  /** Smallest and largest image in bytes, in place of the switch `imageBytes`. */
   imageBytes?: { min: number; max: number };
 }

@@ -3,8 +3,8 @@
  * simulator; several run side by side. The handlers (`submit`, `result`, `pingback`) change it, nothing else does.
  */
 import { Agent } from 'node:http';
-import type { Result } from './answers.ts';
-import type { Fields } from './form.ts';
+import type { Result, Style } from './answers.ts';
+import { field, type Fields } from './form.ts';
 import { createLedger, type Ledger, type LedgerSubmission } from './ledger.ts';
 import {
   DEFAULT_ACCOUNT,
@@ -15,6 +15,7 @@ import {
   type SimulatorOptions,
   type TaskScript,
 } from './script.ts';
+import { switchesOf, type Provider, type Switches } from './switches.ts';
 
 export interface Task {
   id: string;
@@ -26,6 +27,11 @@ export interface Task {
   /** Scripted polls that are still to come. */
   pollSteps: PollStep[];
   holdsThread: boolean;
+  /** Whether `in.php` has answered; from then on, and with a thread, its time runs. */
+  replied: boolean;
+  /** When it was solved (simulated time), and how often that was read. */
+  solvedMs?: number;
+  reads: number;
   line: LedgerSubmission;
   /** Calls waiting for the end (`solve.php`). */
   waiters: (() => void)[];
@@ -41,10 +47,16 @@ export interface Rule {
 export interface AccountState extends Account {
   working: number;
   blockedUntilMs: number;
+  /** Accepted tasks without a thread, the oldest first. */
+  queue: { task: Task; start: () => void }[];
+  /** Registered callback hosts. */
+  hosts: Set<string>;
 }
 
-export interface State {
-  options: Required<SimulatorOptions>;
+type Settled = SimulatorOptions & Required<Omit<SimulatorOptions, 'dialect' | 'switches' | 'imageBytes'>>;
+
+export interface State extends Provider {
+  options: Settled;
   ledger: Ledger;
   tasks: Map<string, Task>;
   accounts: Map<string, AccountState>;
@@ -58,18 +70,16 @@ export interface State {
   stopped: boolean;
 }
 
+/** Where no dialect is asked for, as long as our client does not read these shapes. */
+const LENIENT: Partial<Switches> = { answerField: 'request', gridTrigger: 'either' };
+
 export function createState(options: SimulatorOptions): State {
-  const defaults: Required<SimulatorOptions> = {
-    port: 0,
-    answerAfterMs: 0,
-    ids: 'integer',
-    idsAfter: '7383820000',
-    jsonByDefault: false,
-    banAfterWrongKeys: 0,
-    imageBytes: { min: 1, max: 1_048_576 },
-  };
+  const defaults = { port: 0, answerAfterMs: 0, idsAfter: '7383820000', banAfterWrongKeys: 0 };
   const settled = { ...defaults, ...options };
+  const { dialect = 'official', switches } = options;
   return {
+    dialect,
+    switches: { ...switchesOf(dialect), ...(options.dialect === undefined ? LENIENT : {}), ...switches },
     options: settled,
     ledger: createLedger(),
     tasks: new Map(),
@@ -91,7 +101,33 @@ export function nowMs(state: State): number {
 
 export function nextId(state: State): string {
   state.lastId += 1n;
-  return state.lastId.toString();
+  const digits = state.lastId.toString();
+  const { ids } = state.switches;
+  if (ids === 'uuid') return `00000000-0000-4000-8000-${digits.padStart(12, '0')}`;
+  return ids === 'beyond53' ? `900719925${digits}` : digits;
+}
+
+/** How a reply to this request is written. */
+export function styleOf({ switches }: State, fields: Fields): Style {
+  const json = fields.get('json');
+  return { json: json === undefined ? switches.jsonDefault === 'json' : json === '1', switches };
+}
+
+const LARGEST_IMAGE: Readonly<Record<Switches['imageBytes'], number>> = {
+  '1MB': 1_048_576,
+  '100kB': 102_400,
+  http413: 1_048_576,
+};
+
+/** Smallest and largest image in bytes. */
+export function imageBounds({ options, switches }: State): { min: number; max: number } {
+  return options.imageBytes ?? { min: 1, max: LARGEST_IMAGE[switches.imageBytes] };
+}
+
+/** The task that an id and a key name. */
+export function taskFor(state: State, fields: Fields): Task | undefined {
+  const task = state.tasks.get(field(fields, 'id'));
+  return task?.key === fields.get('key') ? task : undefined;
 }
 
 /** Runs `action` later; forgotten when the simulator stops. */
@@ -122,7 +158,7 @@ export function pause(state: State, delayMs: number): Promise<void> {
 export function accountOf(state: State, key: string): AccountState {
   let account = state.accounts.get(key);
   if (account === undefined) {
-    account = { ...DEFAULT_ACCOUNT, working: 0, blockedUntilMs: 0 };
+    account = { ...DEFAULT_ACCOUNT, working: 0, blockedUntilMs: 0, queue: [], hosts: new Set() };
     state.accounts.set(key, account);
   }
   return account;
@@ -169,10 +205,4 @@ function matches(fields: Fields, match: Match | undefined): boolean {
 /** The entry of a list for the n-th time (from 1); the last one repeats. */
 export function nth<T>(list: readonly T[] | undefined, n: number): T | undefined {
   return list?.[Math.min(n, list.length) - 1];
-}
-
-export function releaseThread(state: State, task: Task): void {
-  if (!task.holdsThread) return;
-  task.holdsThread = false;
-  accountOf(state, task.key).working -= 1;
 }
