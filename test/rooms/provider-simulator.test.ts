@@ -82,7 +82,10 @@ describe('every captcha type', () => {
       (id) => ({ value: expect.stringContaining(`"lot_number":"lot${id}"`) }),
     ],
     [{ type: 'Image', image: { body: PNG } }, (id) => ({ value: `text${id.slice(-6)}` })],
-    [{ type: 'Grid', grid: { body: PNG, rows: 3, columns: 3 } }, () => ({ value: '[1,4,7]' })],
+    [
+      { type: 'Grid', grid: { body: PNG, rows: 3, columns: 3, instructions: 'bicycles' } },
+      () => ({ value: '[1,4,7]' }),
+    ],
     [{ type: 'BLS', bls: { instructions: '664', images: Array<string>(9).fill(PNG) } }, () => ({ value: '[1,4,7,8]' })],
     [
       { type: 'Custom', custom: { method: 'captchafox', parameters: { sitekey: 'K', pageurl: pageURL } } },

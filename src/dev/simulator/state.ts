@@ -70,16 +70,13 @@ export interface State extends Provider {
   stopped: boolean;
 }
 
-/** Where no dialect is asked for, as long as our client does not read these shapes. */
-const LENIENT: Partial<Switches> = { answerField: 'request', gridTrigger: 'either' };
-
 export function createState(options: SimulatorOptions): State {
   const defaults = { port: 0, answerAfterMs: 0, idsAfter: '7383820000', banAfterWrongKeys: 0 };
   const settled = { ...defaults, ...options };
   const { dialect = 'official', switches } = options;
   return {
     dialect,
-    switches: { ...switchesOf(dialect), ...(options.dialect === undefined ? LENIENT : {}), ...switches },
+    switches: { ...switchesOf(dialect), ...switches },
     options: settled,
     ledger: createLedger(),
     tasks: new Map(),
