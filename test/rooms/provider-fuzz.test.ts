@@ -104,7 +104,7 @@ describe('any bytes for a reply', () => {
           { apiKey: request.apiKey, captchaID: '1', captcha: { type: 'GeeTestV3' } },
           options,
         );
-        expect(['pending', 'solved', 'refused', 'unreachable']).toContain(outcome.kind);
+        expect(['pending', 'solved', 'refused', 'unreachable', 'unreadable']).toContain(outcome.kind);
       }),
       { numRuns: 400 },
     );

@@ -102,7 +102,7 @@ function strictOf(fields: Fields, { dialect, switches }: Provider): readonly Req
   if (method === 'userrecaptcha' && fields.get('version') === 'v3' && dialect === 'official') return ['action'];
   const isV4 = fields.get('version') === '4' && switches.geetestV4 === 'version';
   if (method === 'geetest' && !isV4) return ['challenge'];
-  return fields.has('img_type') ? ['grid_size', 'instructions'] : [];
+  return fields.has('img_type') && dialect === 'official' ? ['grid_size', 'instructions'] : [];
 }
 
 function refuseGrid(fields: Fields): string | undefined {
