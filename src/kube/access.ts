@@ -8,16 +8,23 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { AccessSource, Credentials } from './credentials.ts';
+import { within } from './deadline.ts';
 import { loadKubeconfig } from './kubeconfig.ts';
 
 export interface Access {
   server: string;
   namespace: string | undefined;
-  /** The newest credentials. `serial` grows when the TLS part changed, and connections must be made anew. */
-  current(): Credentials & { serial: number };
-  /** Reads again after the server refused the credentials. True when they changed; the old ones stay when reading fails. */
-  refresh(): Promise<boolean>;
+  /** The newest credentials. */
+  current(): CurrentCredentials;
+  /**
+   * To be asked after the server refused what `current` gave for that request. True when there are others now: calls
+   * that were refused together cause one reading. The old ones stay when reading fails.
+   */
+  refresh(refused: CurrentCredentials): Promise<boolean>;
 }
+
+/** `serial` grows when the TLS part changed, and connections must be made anew. */
+export type CurrentCredentials = Credentials & { serial: number };
 
 export interface AccessEnvironment {
   /** `KUBECONFIG`: one path, or several separated by the platform's delimiter. */
@@ -33,6 +40,10 @@ export interface AccessEnvironment {
 
 /** A kubelet refreshes projected files within about a minute, and tokens stay valid for some minutes after. */
 const REREAD_AFTER_MS = 10_000;
+/** Files need milliseconds; plugins may ask a service far away. */
+const READ_TIMEOUT_MS = 30_000;
+/** Credentials that are refused still, right after they were read anew, are not read once more by every call. */
+const REFUSED_AGAIN_MS = 1_000;
 const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /**
@@ -68,39 +79,53 @@ async function inClusterSource(environment: AccessEnvironment): Promise<AccessSo
 }
 
 /** Keeps the newest credentials of a source; a re-read starts in the background when requests ask after 10 s. */
-export async function createAccess(source: AccessSource): Promise<Access> {
-  let credentials = await source.read(false);
-  let fingerprint = JSON.stringify(credentials.tls);
-  let serial = 1;
+export async function createAccess(
+  source: AccessSource,
+  { readTimeoutMs = READ_TIMEOUT_MS }: { readTimeoutMs?: number } = {},
+): Promise<Access> {
+  const first = await within(source.read(false), readTimeoutMs);
+  if (first === undefined) throw new Error(`credentials could not be read within ${readTimeoutMs / 1_000} s`);
+  let current: CurrentCredentials = { ...first, serial: 1 };
   let readAtMs = performance.now();
-  let reading: Promise<boolean> | undefined;
+  let reading: Promise<void> | undefined;
 
-  const readAgain = async (rejected: boolean): Promise<boolean> => {
+  const readAgain = async (rejected: boolean): Promise<void> => {
     readAtMs = performance.now();
     // A file that is being replaced reads as missing or torn for an instant; the old credentials still work then.
-    const fresh = await source.read(rejected).catch(() => undefined);
-    if (fresh === undefined) return false;
-    const freshFingerprint = JSON.stringify(fresh.tls);
-    const changed = freshFingerprint !== fingerprint || fresh.authorization !== credentials.authorization;
-    if (freshFingerprint !== fingerprint) serial++;
-    fingerprint = freshFingerprint;
-    credentials = fresh;
-    return changed;
+    const fresh = await within(source.read(rejected), readTimeoutMs).catch(() => undefined);
+    if (fresh === undefined) return;
+    const isSameTls = JSON.stringify(fresh.tls) === JSON.stringify(current.tls);
+    current = { ...fresh, serial: isSameTls ? current.serial : current.serial + 1 };
   };
-  const startReading = (rejected: boolean) => {
+  const startReading = (rejected: boolean): Promise<void> => {
     reading ??= readAgain(rejected).finally(() => {
       reading = undefined;
     });
     return reading;
   };
+  const isOther = ({ authorization, serial }: CurrentCredentials): boolean =>
+    authorization !== current.authorization || serial !== current.serial;
+  let lastRefusal: { credentials: CurrentCredentials; atMs: number } | undefined;
+  const wasReadFor = (refused: CurrentCredentials): boolean =>
+    lastRefusal !== undefined &&
+    !isOther(lastRefusal.credentials) &&
+    !isOther(refused) &&
+    performance.now() - lastRefusal.atMs < REFUSED_AGAIN_MS;
 
   return {
     server: source.server,
     namespace: source.namespace,
     current: () => {
       if (performance.now() - readAtMs > REREAD_AFTER_MS) void startReading(false);
-      return { authorization: credentials.authorization, tls: credentials.tls, serial };
+      return current;
     },
-    refresh: () => startReading(true),
+    async refresh(refused) {
+      await reading;
+      if (isOther(refused)) return true;
+      if (wasReadFor(refused)) return false;
+      lastRefusal = { credentials: refused, atMs: performance.now() };
+      await startReading(true);
+      return isOther(refused);
+    },
   };
 }

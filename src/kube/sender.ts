@@ -3,7 +3,8 @@
  * when to come back (429, 503 with Retry-After), a read whose kept-alive connection turned out to be dead, and one more
  * try with renewed credentials after a 401. Everything else is the caller's decision. Called by `client.ts`.
  */
-import type { Access } from './access.ts';
+import type { Access, CurrentCredentials } from './access.ts';
+import { within } from './deadline.ts';
 import type { Gate } from './gate.ts';
 import type { Transport, WireAnswer, WireRequest } from './transport.ts';
 import type { ApiRequest } from './types.ts';
@@ -40,12 +41,13 @@ export function createSender(parts: SenderParts): Send {
     const untilMs = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     let maybeActedOn = false;
     for (let repeats = 0; ; repeats++) {
-      const answer = await sendOnce(parts, { verb, request, untilMs, ...options });
+      const { answer, used } = await sendOnce(parts, { verb, request, untilMs, ...options });
       if (answer.kind === 'answer' && answer.status < 400) return answer;
       // A 503 may come from a proxy that lost the answer, so what follows it is not "never sent" any more.
       if (answer.kind === 'failed') answer.sent ||= maybeActedOn;
       else maybeActedOn ||= answer.status >= 500;
-      const waitMs = await waitBeforeRepeat(answer, { repeats, method: request.method, access: parts.access });
+      const renew = () => renewed(parts.access, used, { untilMs, signal: options.signal });
+      const waitMs = await waitBeforeRepeat(answer, { repeats, method: request.method, renew });
       if (performance.now() + waitMs >= untilMs || !(await pause(waitMs, options.signal))) return answer;
     }
   };
@@ -57,17 +59,36 @@ interface Sending extends CallOptions {
   untilMs: number;
 }
 
-async function sendOnce(parts: SenderParts, sending: Sending): Promise<WireAnswer> {
+interface Sent {
+  answer: WireAnswer;
+  /** What the request carried to prove who we are. */
+  used: CurrentCredentials;
+}
+
+async function sendOnce(parts: SenderParts, sending: Sending): Promise<Sent> {
   const { verb, request, untilMs, signal, urgent = false } = sending;
   if (!urgent) {
     const place = parts.gate.enter(untilMs - performance.now(), signal);
-    if (place !== true && !(await place)) return notSent(signal?.aborted ? 'Aborted' : 'Timeout');
+    if (place !== true && !(await place)) {
+      return { answer: notSent(signal?.aborted ? 'Aborted' : 'Timeout'), used: parts.access.current() };
+    }
   }
   const sinceMs = performance.now();
+  // The transport asks in the same instant.
+  const used = parts.access.current();
   const answer = await parts.transport.exchange(request, { timeoutMs: Math.max(1, untilMs - sinceMs), signal });
   if (!urgent) parts.gate.leave();
   parts.report(verb, request.method, { code: answer.kind === 'answer' ? answer.status : 0, sinceMs });
-  return answer;
+  return { answer, used };
+}
+
+/** Whether there are other credentials than those that were refused; within what is left of the call's time. */
+async function renewed(
+  access: Access,
+  used: CurrentCredentials,
+  { untilMs, signal }: { untilMs: number; signal: AbortSignal | undefined },
+): Promise<boolean> {
+  return (await within(access.refresh(used), untilMs - performance.now(), signal)) ?? false;
 }
 
 function notSent(reason: 'Aborted' | 'Timeout'): WireAnswer {
@@ -77,7 +98,8 @@ function notSent(reason: 'Aborted' | 'Timeout'): WireAnswer {
 interface Situation {
   repeats: number;
   method: string;
-  access: Access;
+  /** Whether the call may be sent anew with other credentials. */
+  renew(): Promise<boolean>;
 }
 
 /** How long to wait before the same request may be sent again; Infinity: it may not. */
@@ -89,7 +111,7 @@ async function waitBeforeRepeat(answer: WireAnswer, situation: Situation): Promi
 }
 
 async function mayRepeatAtOnce(answer: WireAnswer, situation: Situation): Promise<boolean> {
-  if (answer.kind === 'answer') return answer.status === 401 && situation.access.refresh();
+  if (answer.kind === 'answer') return answer.status === 401 && situation.renew();
   return answer.reason === 'Disconnected' && situation.method === 'GET';
 }
 

@@ -7,6 +7,7 @@
  * Source: "Efficient detection of changes" in the Kubernetes API concepts.
  */
 import type { Access } from './access.ts';
+import { within } from './deadline.ts';
 import { createLineSplitter } from './lines.ts';
 import { failureOf, noAnswer } from './reply.ts';
 import type { Status } from './reply.ts';
@@ -77,6 +78,7 @@ export async function openWatch(parts: WatchParts, resource: Resource, options: 
     if (progress.verdict === undefined) readLine(line, { ...options, heard: silence.broken }, conclude);
   });
   const sinceMs = performance.now();
+  const used = parts.access.current();
 
   const end = await parts.transport.stream(watchRequestOf(resource, options), {
     signal: closing.signal,
@@ -94,7 +96,7 @@ export async function openWatch(parts: WatchParts, resource: Resource, options: 
   silence.end();
   options.signal.removeEventListener('abort', onStop);
   if (progress.status === 0) parts.report('watch', 'GET', { code: 0, sinceMs });
-  if (progress.status === 401) await parts.access.refresh();
+  if (progress.status === 401) await within(parts.access.refresh(used), options.silenceMs, options.signal);
   return endOf(end, progress);
 }
 

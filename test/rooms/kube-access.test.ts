@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { loadAccess } from '../../src/kube/access.ts';
+import { createAccess, loadAccess } from '../../src/kube/access.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 let directory = '';
 beforeEach(async () => {
@@ -105,7 +106,7 @@ describe('a kubeconfig', () => {
     const access = await load({ exec });
     expect(access.current().authorization).toBe('Bearer one');
     await write('secret', 'two');
-    expect(await access.refresh()).toBe(true);
+    expect(await access.refresh(access.current())).toBe(true);
     expect(access.current().authorization).toBe('Bearer two');
   });
 
@@ -155,18 +156,18 @@ describe('in a pod', () => {
   test('a rotated token needs no new connection, a rotated CA does', async () => {
     const access = await loadAccess(pod());
     await write('token', 'two');
-    expect(await access.refresh()).toBe(true);
+    expect(await access.refresh(access.current())).toBe(true);
     expect(access.current()).toMatchObject({ authorization: 'Bearer two', serial: 1 });
     await write('ca.crt', 'CA two');
-    expect(await access.refresh()).toBe(true);
+    expect(await access.refresh(access.current())).toBe(true);
     expect(access.current()).toMatchObject({ tls: { ca: 'CA two' }, serial: 2 });
-    expect(await access.refresh()).toBe(false);
+    expect(await access.refresh(access.current())).toBe(false);
   });
 
   test('the old credentials stay while a file is missing', async () => {
     const access = await loadAccess(pod());
     await rename(join(directory, 'token'), join(directory, 'token.away'));
-    expect(await access.refresh()).toBe(false);
+    expect(await access.refresh(access.current())).toBe(false);
     expect(access.current().authorization).toBe('Bearer one');
   });
 });
@@ -175,4 +176,25 @@ test('outside of a pod the kubeconfig of the home directory is used', async () =
   await mkdir(join(directory, '.kube'));
   await write('.kube/config', configOf({ token: 'home' }));
   expect((await loadAccess({ homeDirectory: directory })).current().authorization).toBe('Bearer home');
+});
+
+test('a source that never answers is given up after a while, and asked again the next time', async () => {
+  let reads = 0;
+  const read = (): Promise<{ authorization: string; tls: object }> => {
+    reads += 1;
+    return reads === 2 ? new Promise(() => {}) : Promise.resolve({ authorization: `Bearer ${reads}`, tls: {} });
+  };
+  const access = await createAccess({ server: 'https://api', namespace: undefined, read }, { readTimeoutMs: 20 });
+  expect(await access.refresh(access.current())).toBe(false);
+  const renewed = await waitUntil('another reading', async () => await access.refresh(access.current()));
+  expect([renewed, access.current().authorization]).toEqual([true, 'Bearer 3']);
+});
+
+test('a source that has nothing new is not asked by every call that is refused', async () => {
+  let reads = 0;
+  const read = () => Promise.resolve({ authorization: `Bearer same`, tls: {}, reads: (reads += 1) });
+  const access = await createAccess({ server: 'https://api', namespace: undefined, read });
+  const refused = access.current();
+  for (let call = 0; call < 16; call++) expect(await access.refresh(refused)).toBe(false);
+  expect(reads).toBe(2);
 });

@@ -2,12 +2,13 @@
 import { createConnection, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
-import { createAccess } from '../../src/kube/access.ts';
+import { afterEach, expect, test, vi } from 'vitest';
+import { createAccess, type Access } from '../../src/kube/access.ts';
 import { createKubeClient } from '../../src/kube/client.ts';
 import type { KubeClient, KubeClientOptions, RequestReport } from '../../src/kube/client.ts';
+import type { Credentials } from '../../src/kube/credentials.ts';
 import type { ApiRequest } from '../../src/kube/types.ts';
-import { answer, freePort, startScriptedApi } from '../support/scripted-api.ts';
+import { answer, freePort, startScriptedApi, TEST_CERTIFICATE } from '../support/scripted-api.ts';
 import type { ScriptedApi, ScriptedHandler } from '../support/scripted-api.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -232,7 +233,7 @@ test('makes new connections when the CA changed, without losing calls under way'
   const before = client.execute(GET);
   await waitUntil('the first call', () => answers.length === 1);
   tls = { rejectUnauthorized: false, servername: 'localhost' };
-  expect(await access.refresh()).toBe(true);
+  expect(await access.refresh(access.current())).toBe(true);
   const after = client.execute(GET);
   await waitUntil('the second call', () => answers.length === 2);
   for (const finish of answers) finish();
@@ -250,8 +251,55 @@ test('reads its token again when it is refused, and repeats once', async () => {
   token = 'new';
   expect(await client.execute(PUT)).toMatchObject({ ok: true });
   token = 'bad';
-  await access.refresh();
+  await access.refresh(access.current());
   expect(await client.execute(PUT)).toMatchObject({ status: 401, transient: true });
+});
+
+test('asks its source once for all the calls that a rotated token failed, and repeats them all', async () => {
+  let [token, accepted, reads] = ['old', 'old', 0];
+  const late: (() => void)[] = [];
+  const api = await start((request, response) => {
+    const refused = request.headers.authorization !== `Bearer ${accepted}`;
+    const reply = () => answer(response, refused ? 401 : 200, refused ? { reason: 'Unauthorized' } : OBJECT);
+    // Half of the refusals come when the others have been repeated.
+    if (refused && late.length < 8) late.push(reply);
+    else reply();
+  });
+  const access = await api.access(() => {
+    reads += 1;
+    return { authorization: `Bearer ${token}` };
+  });
+  const client = await connect(api, { access });
+  [token, accepted, reads] = ['new', 'new', 0];
+  const calls = Array.from({ length: 16 }, () => client.execute(PUT));
+  await Promise.race(calls);
+  for (const reply of late) reply();
+  expect((await Promise.all(calls)).map(({ ok }) => ok)).toEqual(calls.map(() => true));
+  expect(reads).toBe(1);
+});
+
+/** Credentials that are read once; every later reading never ends. */
+async function accessThatHangs(api: ScriptedApi): Promise<Access> {
+  const read = vi
+    .fn<() => Promise<Credentials>>(() => new Promise(() => {}))
+    .mockResolvedValueOnce({ authorization: 'Bearer old', tls: { ca: TEST_CERTIFICATE } });
+  return createAccess({ server: api.server, namespace: undefined, read });
+}
+
+test('keeps its deadline, and listens to its signal, while credentials that were refused are read again', async () => {
+  const api = await start((_request, response) => answer(response, 401, { reason: 'Unauthorized' }));
+  const client = await connect(api, { access: await accessThatHangs(api) });
+  expect(await client.execute(GET, { timeoutMs: 200 })).toMatchObject({ status: 401 });
+  const giveUp = new AbortController();
+  const call = client.execute(GET, { timeoutMs: 3_600_000, signal: giveUp.signal });
+  await waitUntil('the refusal', () => api.requests.length > 1);
+  giveUp.abort();
+  expect(await call).toMatchObject({ ok: false });
+  const stop = new AbortController();
+  const watch = client.watch(TASKS, { signal: stop.signal, silenceMs: 3_600_000, onEvent: () => {} });
+  await waitUntil('the refusal of the watch', () => api.requests.length > 2);
+  stop.abort();
+  expect(await watch).toMatchObject({ kind: expect.stringMatching(/stopped|failed/) as string });
 });
 
 test('does not believe a 403 of a server that was away a moment ago', async () => {
