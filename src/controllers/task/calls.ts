@@ -10,6 +10,7 @@ import type { SubmitRequest } from '../../provider/client.ts';
 import { callEnded, callForgone, callSent, pollBooked, pollSent } from '../../core/task/memory.ts';
 import { type AnsweredPoll, cameLate, pollAnswered } from '../../core/task/polling.ts';
 import { SUBMIT_TIMEOUT_MS } from '../../core/task/policy.ts';
+import { needsSources } from '../../core/task/progress.ts';
 import { ownsFreshIntent } from '../../core/task/situation.ts';
 import { type TaskContext, about, keyOfTask, remember } from './context.ts';
 
@@ -23,8 +24,8 @@ export function startSubmission(context: TaskContext, task: CaptchaTask): void {
   if (memory?.intent === undefined || !context.mayAct() || !ownsFreshIntent({ memory, open, moment })) return;
   const { intent } = memory;
   const apiKey = context.keys.value(task);
-  if (apiKey === undefined) {
-    // The key was taken away between intent and call.
+  if (apiKey === undefined || (needsSources(task) && memory.sources?.state !== 'ready')) {
+    // The key was taken away between intent and call; or what else is needed is not there, and half a captcha is none.
     forgoCall(context, task);
     return;
   }
@@ -48,10 +49,10 @@ function requestOf(
   pingback: string | undefined,
 ): SubmitRequest {
   const { captcha, proxy } = task.spec;
-  const { proxyAddress, image } = sources?.state === 'ready' ? sources : {};
+  const { proxyAddress, image, captcha: whole = captcha } = sources?.state === 'ready' ? sources : {};
   return {
     apiKey,
-    spec: captcha,
+    spec: whole,
     ...(image === undefined ? {} : { image }),
     ...(proxy === undefined || proxyAddress === undefined
       ? {}

@@ -4,7 +4,7 @@
  * depend on its survival; it is never written to the API. All instants are monotonic milliseconds (`…Mono`), so that
  * a clock step neither opens a fence nor ends a grace. The shell keeps it in a map and drops it with the task.
  */
-import type { CaptchaTask, DeadLetterMark, Submission } from '../../api/captchatask.ts';
+import type { Captcha, CaptchaTask, DeadLetterMark, Submission } from '../../api/captchatask.ts';
 import type { Refusal, SubmitOutcome } from '../outcome.ts';
 import type { ReceivedResult } from '../delivery.ts';
 import { isUnresolved } from './transitions.ts';
@@ -50,7 +50,13 @@ export interface PollMemory {
 
 /** What a submission needs beside the API key. */
 export type Sources =
-  | { state: 'ready'; proxyAddress?: string | undefined; image?: Uint8Array | undefined }
+  | {
+      state: 'ready';
+      proxyAddress?: string | undefined;
+      image?: Uint8Array | undefined;
+      /** In full, where the cached one is abridged. */
+      captcha?: Captcha | undefined;
+    }
   /** A person must provide it; read again later. */
   | { state: 'missing'; message: string; readMono: number };
 

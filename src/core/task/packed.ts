@@ -1,13 +1,15 @@
 /**
  * A CaptchaTask as the cache keeps it: the few fields that are looked at by the thousand, and the rest as one JSON
  * text, a sixth of the memory of the parsed object. What no rule reads is left out (managedFields, labels,
- * annotations), and so is what can be told without being kept: defaults of the schema, names of fields, the sentence
- * that a reason implies. The store's projection; unpacked for one pass at a time.
+ * annotations, the long texts of a captcha), and so is what can be told without being kept: defaults of the schema,
+ * names of fields, the sentence that a reason implies. So an entry is small whatever the task holds. The store's
+ * projection; unpacked for one pass at a time.
  */
 import type { CaptchaTask, CaptchaTaskSpec, CaptchaTaskStatus, Submission } from '../../api/captchatask.ts';
 import type { Condition, ConditionStatus } from '../../api/conditions.ts';
 import type { CaptchaType, TaskPhase } from '../../api/names.ts';
 import { API_VERSION } from '../../api/names.ts';
+import { abridgeCaptcha } from './abridged.ts';
 import { IMPLIED_MESSAGES } from './conditions.ts';
 
 export interface PackedTask {
@@ -60,7 +62,7 @@ export function packTask(task: CaptchaTask): PackedTask {
   const { metadata, spec, status } = task;
   const packed: PackedText = [
     valuesOf(metadata, METADATA),
-    withoutDefaults(spec),
+    withoutDefaults({ ...spec, captcha: abridgeCaptcha(spec.captcha) }),
     status === undefined ? null : packStatus(status),
   ];
   return {
@@ -72,6 +74,7 @@ export function packTask(task: CaptchaTask): PackedTask {
   };
 }
 
+/** The same task, its captcha abridged. */
 export function unpackTask(packed: PackedTask): CaptchaTask {
   const [metadata, spec, status] = JSON.parse(packed.text) as PackedText;
   const { resourceVersion, phase } = packed;

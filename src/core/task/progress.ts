@@ -4,6 +4,7 @@
  * held by nothing.
  */
 import type { Submission } from '../../api/captchatask.ts';
+import { isAbridged } from './abridged.ts';
 import { summaryOf } from './conditions.ts';
 import { SECRET_REREAD_MS } from './policy.ts';
 import { pollIntervalMs } from './schedule.ts';
@@ -92,7 +93,7 @@ export const ADMISSION_RULES: readonly Rule[] = [
     keepsPlace: true,
   },
   {
-    name: 'proxy and image are read when it is the turn of the task',
+    name: 'proxy, image and long texts are read when it is the turn of the task',
     when: ({ task, memory }) => needsSources(task) && memory.sources?.state !== 'ready',
     choose: () => order({ kind: 'readSources' }),
     keepsPlace: true,
@@ -105,10 +106,11 @@ export const ADMISSION_RULES: readonly Rule[] = [
   },
 ];
 
-/** Whether a submission needs more than spec and key. */
+/** Whether a submission needs more than the cached spec and the key. */
 export function needsSources({ spec }: Situation['task']): boolean {
   const { captcha } = spec;
-  return spec.proxy !== undefined || (captcha.image?.bodyFrom ?? captcha.grid?.bodyFrom) !== undefined;
+  const from = captcha.image?.bodyFrom ?? captcha.grid?.bodyFrom;
+  return spec.proxy !== undefined || from !== undefined || isAbridged(captcha);
 }
 
 function pollWhenDue(situation: Situation, open: Submission): Choice {

@@ -83,6 +83,17 @@ describe('what a submission needs beside the key', () => {
     await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
     expect(Buffer.from(stage.submissions[0]?.image ?? '').toString()).toBe('image bytes');
   });
+  const body = 'A'.repeat(200_000);
+  const inline = () => fresh().spec({ captcha: { type: 'Image', image: { body } } });
+  test('includes an image in the task itself, which the cache does not hold', async () => {
+    stage = await startStage();
+    stage.apply(inline());
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(stage.submissions.map(({ spec }) => spec.image)).toEqual([{ body }]);
+    expect(JSON.stringify(stage.controller.task('default', 'login')).length).toBeLessThan(2_000);
+    // The object keeps it: a status write says nothing about the spec.
+    expect(stage.task()?.spec.captcha.image?.body).toBe(body);
+  });
 });
 
 describe('a backlog', () => {
