@@ -13,21 +13,20 @@
  * - *released*: holder emptied, so that another takes over at once; final.
  */
 import type { KubeClient } from './client.ts';
+import { DEFAULT_DURATIONS, refuseUnsafe } from './lease-durations.ts';
+import type { LeaseDurations } from './lease-durations.ts';
 import { microTime } from './micro-time.ts';
 import type { ApiFailure, ApiReply, KubeObject, Resource } from './types.ts';
 
 const LEASE: Resource = { group: 'coordination.k8s.io', version: 'v1', plural: 'leases' };
 
-export interface LeaseOptions {
+/** 15 s, 10 s, 2 s unless told otherwise. */
+export interface LeaseOptions extends Partial<LeaseDurations> {
   client: Pick<KubeClient, 'execute'>;
   namespace: string;
   name: string;
   /** Unique for each process, also after a restart. */
   identity: string;
-  /** 15 s, 10 s, 2 s unless told otherwise. */
-  leaseDurationMs?: number;
-  renewDeadlineMs?: number;
-  retryPeriodMs?: number;
   monotonicMs?: () => number;
   /** Epoch milliseconds, written into the Lease for people to read. */
   now?: () => number;
@@ -72,17 +71,22 @@ interface State {
 }
 
 const DEFAULTS = {
-  leaseDurationMs: 15_000,
-  renewDeadlineMs: 10_000,
-  retryPeriodMs: 2_000,
+  ...DEFAULT_DURATIONS,
   monotonicMs: () => performance.now(),
   now: () => Date.now(),
   random: Math.random,
 };
 
-/** Starts to campaign at once. */
+/** Four calls at most; whoever stops the process waits six seconds for them. */
+const HAND_BACK_TIMEOUT_MS = 1_500;
+
+/**
+ * Starts to campaign at once.
+ * @throws Error for durations that could not work (`lease-durations.ts`)
+ */
 export function startLease(options: LeaseOptions): Lease {
   const { hooks, ...rest } = options;
+  refuseUnsafe({ ...DEFAULTS, ...rest });
   const state: State = {
     options: { ...DEFAULTS, ...rest },
     onTrouble: (message) => hooks?.onTrouble?.(message),
@@ -245,19 +249,21 @@ function untilNextRound(state: State): number {
   return restMs > 0 ? Math.min(periodMs, restMs + 10) : periodMs;
 }
 
+/** A renewal that was given up may still arrive in between; then once more, with what it left. */
 async function handBack(state: State): Promise<void> {
-  const { namespace, name, identity, now } = state.options;
+  if ((await emptyHolder(state)) === 'conflict') await emptyHolder(state);
+}
+
+async function emptyHolder(state: State): Promise<'done' | 'conflict'> {
+  const { client, namespace, name, identity, now } = state.options;
   const place = { resource: LEASE, namespace, name };
-  const timeoutMs = 2_000;
-  const reply = await state.options.client.execute(
-    { verb: 'get', ...place, read: 'quorum' },
-    { timeoutMs, urgent: true },
-  );
-  if (!reply.ok) return;
-  const object = reply.object as LeaseObject;
-  if (object.spec?.holderIdentity !== identity) return;
+  const options = { timeoutMs: HAND_BACK_TIMEOUT_MS, urgent: true };
+  const read = await client.execute({ verb: 'get', ...place, read: 'quorum' }, options);
+  const object = read.ok ? (read.object as LeaseObject) : undefined;
+  if (object?.spec?.holderIdentity !== identity) return 'done';
   const released = withSpec(object, { ...object.spec, holderIdentity: '', renewTime: microTime(now()) });
-  await state.options.client.execute({ verb: 'replace', ...place, object: released }, { timeoutMs, urgent: true });
+  const reply = await client.execute({ verb: 'replace', ...place, object: released }, options);
+  return !reply.ok && reply.status === 409 ? 'conflict' : 'done';
 }
 
 /** A renewal must not wait behind other requests, and must leave time for a second try before the deadline. */

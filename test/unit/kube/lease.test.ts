@@ -239,6 +239,37 @@ describe('a leader', () => {
     expect(a.leads()).toBe(false);
   });
 
+  test('hands the Lease back although a renewal was on the wire, whichever of the two comes first', async () => {
+    for (const arrives of ['before the hand-back reads', 'after the hand-back read']) {
+      const server = new LeaseServer();
+      const inner = server.client();
+      let renewal: (() => void) | undefined;
+      let isStopping = false;
+      const client: Pick<KubeClient, 'execute'> = {
+        async execute(request, options) {
+          if (request.verb === 'replace' && !isStopping) {
+            renewal = () => void inner.execute(request);
+            return new Promise((resolve) => {
+              options?.signal?.addEventListener('abort', () => resolve(refusal(0, true)));
+            });
+          }
+          if (arrives === 'before the hand-back reads') renewal?.();
+          const reply = await inner.execute(request, options);
+          if (isStopping) renewal?.();
+          renewal = undefined;
+          return reply;
+        },
+      };
+      const a = campaign(server, 'a', { client });
+      await pass(2_500);
+      isStopping = true;
+      const released = a.lease.release();
+      await pass(100);
+      await released;
+      expect([arrives, server.lease?.spec.holderIdentity]).toEqual([arrives, '']);
+    }
+  });
+
   test('hands back nothing that it does not hold', async () => {
     const server = new LeaseServer();
     const a = campaign(server, 'a');
@@ -248,6 +279,18 @@ describe('a leader', () => {
     await Promise.all([b.lease.release(), pass(10)]);
     expect([server.lease?.spec.holderIdentity, a.leads()]).toEqual(['a', true]);
   });
+});
+
+test.each([
+  ['a renew deadline that is not shorter than the lease', { leaseDurationMs: 10_000, renewDeadlineMs: 10_000 }],
+  ['a retry period that leaves no second try before the deadline', { renewDeadlineMs: 2_400, retryPeriodMs: 2_000 }],
+  ['no duration', { leaseDurationMs: 0, renewDeadlineMs: -2, retryPeriodMs: -4 }],
+  ['what is no number', { retryPeriodMs: Number.NaN }],
+])('%s is refused before anything is asked', (_title, durations) => {
+  const server = new LeaseServer();
+  expect(() =>
+    startLease({ client: server.client(), namespace: 'ns', name: 'l', identity: 'a', ...durations }),
+  ).toThrow(/lease: /);
 });
 
 test('never has two leaders that run, whatever pauses, outages and slow answers hit each of three candidates', async () => {
