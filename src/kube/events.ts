@@ -1,14 +1,15 @@
 /**
  * Records Kubernetes Events (`events.k8s.io/v1`) for the few turns that a person needs to see. It never blocks, never
  * fails its caller, and never becomes a load: repetitions are counted in a series that is written now and then, what
- * exceeds the rate or the backlog is dropped and counted. Nothing depends on an Event arriving. Called by the
- * controllers with what `announce` computed. Needs the verbs create and patch on events.
+ * exceeds the rate or the backlog is dropped and counted. What an outage kept back is tried again every minute, a
+ * dozen times. Nothing depends on an Event arriving. Called by the controllers with what `announce` computed. Needs the
+ * verbs create and patch on events.
  * Source: "Event API" of Kubernetes, whose fields are bounded: note 1,024 bytes, action and reason 128 characters.
  */
 import { randomBytes } from 'node:crypto';
 import type { KubeClient } from './client.ts';
 import { microTime } from './micro-time.ts';
-import type { Resource } from './types.ts';
+import type { ApiReply, Resource } from './types.ts';
 
 const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events' };
 
@@ -54,21 +55,25 @@ export interface EventRecorder {
 }
 
 interface Series {
-  namespace: string;
+  key: string;
+  event: EventRecord;
   name: string;
   count: number;
-  /** What the server was told last. */
+  /** What the server was told last; 0: nothing yet. */
   toldCount: number;
+  firstMs: number;
   lastMs: number;
+  /** Waits in the line of those to be written. */
+  queued: boolean;
+  /** In a row. */
+  failures: number;
 }
-
-type Job = () => Promise<boolean>;
 
 interface State {
   options: EventRecorderOptions;
   now: () => number;
   series: Map<string, Series>;
-  jobs: Job[];
+  line: Series[];
   writing: Promise<void> | undefined;
   tokens: number;
   refilledMs: number;
@@ -82,6 +87,8 @@ const BACKLOG = 500;
 const SERIES_IDLE_MS = 360_000;
 const SERIES_WRITE_EVERY_MS = 60_000;
 const MAX_SERIES = 4_096;
+/** As in client-go; a minute apart here. */
+const MAX_TRIES = 12;
 const NOTE_LIMIT = 1_000;
 
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
@@ -90,7 +97,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     options,
     now,
     series: new Map(),
-    jobs: [],
+    line: [],
     writing: undefined,
     tokens: BURST,
     refilledMs: performance.now(),
@@ -114,7 +121,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       const timer = setTimeout(resolve, drainMs);
       await Promise.race([state.writing, late]);
       clearTimeout(timer);
-      state.jobs = [];
+      state.line = [];
     },
   };
 }
@@ -123,14 +130,10 @@ function begin(state: State, key: string, event: EventRecord): void {
   if (!takeToken(state)) return state.options.hooks?.onDropped?.('rate');
   const { object } = event;
   const name = `${object.name.slice(0, 230).replace(/[^a-z0-9]+$/, '')}.${randomBytes(8).toString('hex')}`;
-  const series: Series = { namespace: object.namespace, name, count: 1, toldCount: 1, lastMs: state.now() };
-  const body = eventObject(state, event, series);
-  const isQueued = enqueue(state, async () => {
-    const { client } = state.options;
-    const reply = await client.execute({ verb: 'create', resource: EVENTS, namespace: object.namespace, object: body });
-    return reply.ok;
-  });
-  if (!isQueued) return undefined;
+  const nowMs = state.now();
+  const times = { firstMs: nowMs, lastMs: nowMs };
+  const series: Series = { key, event, name, count: 1, toldCount: 0, ...times, queued: false, failures: 0 };
+  if (!enqueue(state, series)) return state.options.hooks?.onDropped?.('backlog');
   // The oldest series ends where there are too many: its next repetition is simply a new Event.
   if (state.series.size >= MAX_SERIES) state.series.delete(state.series.keys().next().value ?? '');
   state.series.set(key, series);
@@ -140,48 +143,73 @@ function begin(state: State, key: string, event: EventRecord): void {
 function repeat(state: State, series: Series): void {
   series.count++;
   series.lastMs = state.now();
+  writeLater(state);
+}
+
+function writeLater(state: State): void {
+  if (state.stopped) return;
   state.sweeper ??= setTimeout(() => {
     state.sweeper = undefined;
     writeSeries(state);
   }, SERIES_WRITE_EVERY_MS).unref();
 }
 
-/** Tells the server of repetitions. */
+/** Tells the server of what it does not know: repetitions, and Events that could not be written. */
 function writeSeries(state: State): void {
   for (const series of state.series.values()) {
-    if (series.count === series.toldCount) continue;
-    series.toldCount = series.count;
-    const patch = { series: { count: series.count, lastObservedTime: microTime(series.lastMs) } };
-    enqueue(state, async () => {
-      const { namespace, name } = series;
-      const reply = await state.options.client.execute({
-        verb: 'mergePatch',
-        resource: EVENTS,
-        namespace,
-        name,
-        patch,
-      });
-      return reply.ok;
-    });
+    if (series.count !== series.toldCount && !enqueue(state, series)) writeLater(state);
   }
 }
 
-function enqueue(state: State, job: Job): boolean {
-  if (state.jobs.length >= BACKLOG) {
-    state.options.hooks?.onDropped?.('backlog');
-    return false;
-  }
-  state.jobs.push(job);
+function enqueue(state: State, series: Series): boolean {
+  if (series.queued) return true;
+  if (state.line.length >= BACKLOG) return false;
+  series.queued = true;
+  state.line.push(series);
   state.writing ??= writeAll(state);
   return true;
 }
 
 /** One after the other: Events go behind everything else. */
 async function writeAll(state: State): Promise<void> {
-  for (let job = state.jobs.shift(); job !== undefined; job = state.jobs.shift()) {
-    if (!(await job())) state.options.hooks?.onDropped?.('refused');
+  for (let series = state.line.shift(); series !== undefined; series = state.line.shift()) {
+    series.queued = false;
+    const { count } = series;
+    settle(state, series, { count, reply: await write(state, series) });
   }
   state.writing = undefined;
+}
+
+/** An Event that is not there, because its creation failed or its time was over, is created; else it is patched. */
+async function write(state: State, series: Series): Promise<ApiReply> {
+  const { client } = state.options;
+  const { event, name, toldCount } = series;
+  const place = { resource: EVENTS, namespace: event.object.namespace };
+  if (toldCount > 0) {
+    const reply = await client.execute({ verb: 'mergePatch', ...place, name, patch: { series: seriesOf(series) } });
+    if (reply.ok || reply.status !== 404 || reply.transient) return reply;
+  }
+  return await client.execute({ verb: 'create', ...place, object: eventObject(state, series) });
+}
+
+function settle(state: State, series: Series, { count, reply }: { count: number; reply: ApiReply }): void {
+  // The name is ours alone: it exists already because the reply to its creation was lost.
+  if (reply.ok) told(state, series, count);
+  else if (reply.status === 409) told(state, series, 1);
+  else if (reply.transient && ++series.failures < MAX_TRIES) writeLater(state);
+  else giveUp(state, series);
+}
+
+function told(state: State, series: Series, count: number): void {
+  series.toldCount = count;
+  series.failures = 0;
+  if (count !== series.count) writeLater(state);
+}
+
+/** Its next repetition is a new Event. */
+function giveUp(state: State, series: Series): void {
+  if (state.series.get(series.key) === series) state.series.delete(series.key);
+  state.options.hooks?.onDropped?.('refused');
 }
 
 function takeToken(state: State): boolean {
@@ -194,13 +222,20 @@ function takeToken(state: State): boolean {
   return true;
 }
 
-function eventObject(state: State, event: EventRecord, series: Series): object {
+function seriesOf({ count, lastMs }: Series): object {
+  return { count, lastObservedTime: microTime(lastMs) };
+}
+
+function eventObject(state: State, series: Series): object {
   const { reportingController, reportingInstance } = state.options;
+  const { event, name, count, firstMs } = series;
   return {
     apiVersion: 'events.k8s.io/v1',
     kind: 'Event',
-    metadata: { namespace: series.namespace, name: series.name },
-    eventTime: microTime(series.lastMs),
+    metadata: { namespace: event.object.namespace, name },
+    eventTime: microTime(firstMs),
+    // The API takes a series of two and more.
+    ...(count > 1 ? { series: seriesOf(series) } : {}),
     reportingController,
     reportingInstance: reportingInstance.slice(0, 128),
     action: event.action.slice(0, 128),

@@ -36,6 +36,42 @@ const neverAnswer = () => new Promise<never>(() => {});
 const bodyOf = (request: ApiRequest | undefined) =>
   request?.verb === 'create' ? (request.object as Record<string, unknown>) : undefined;
 
+const failure = (status: number, transient = false): ApiReply => ({
+  ...({ ok: false, reason: 'No', message: '', sent: true } as const),
+  status,
+  transient,
+});
+
+/** Events as a server keeps them; `down` answers nothing but failures. */
+function eventServer() {
+  const kept = new Map<string, { series?: { count: number } }>();
+  const server = { down: false, kept, replyLost: false };
+  const answer = (request: ApiRequest): ApiReply => {
+    if (server.down) return failure(0, true);
+    if (request.verb === 'create') {
+      const { metadata, ...event } = request.object as { metadata: { name: string }; series?: { count: number } };
+      if (kept.has(metadata.name)) return failure(409);
+      kept.set(metadata.name, event);
+    } else if (request.verb === 'mergePatch') {
+      const event = kept.get(request.name);
+      if (event === undefined) return failure(404);
+      Object.assign(event, request.patch);
+    }
+    if (!server.replyLost) return { ok: true, object: {} };
+    server.replyLost = false;
+    return failure(0, true);
+  };
+  const execute = (request: ApiRequest) => Promise.resolve(answer(request));
+  const recorder = createEventRecorder({
+    client: { execute },
+    reportingController: 'g/task',
+    reportingInstance: 'pod-0',
+  });
+  return { server, recorder, counts: () => Array.from(kept.values(), ({ series }) => series?.count ?? 1) };
+}
+
+const MINUTE = 60_000;
+
 describe('the event recorder', () => {
   test('writes an Event as events.k8s.io wants it', async () => {
     const { sent, recorder } = recorderThatIsAnswered();
@@ -99,6 +135,49 @@ describe('the event recorder', () => {
     recorder.record(eventOf({ reason: 'Other' }));
     await vi.advanceTimersByTimeAsync(100);
     expect([sent.length, dropped]).toEqual([2, ['refused', 'refused']]);
+  });
+
+  test('writes what an outage kept back when the server is there again, repeated or not', async () => {
+    const { server, recorder, counts } = eventServer();
+    server.down = true;
+    recorder.record(eventOf({ reason: 'Once' }));
+    recorder.record(eventOf());
+    await vi.advanceTimersByTimeAsync(2 * MINUTE);
+    recorder.record(eventOf());
+    server.down = false;
+    await vi.advanceTimersByTimeAsync(2 * MINUTE);
+    expect(counts().toSorted((left, right) => left - right)).toEqual([1, 2]);
+  });
+
+  test('creates an Event anew that is gone while it is still repeated', async () => {
+    const { server, recorder, counts } = eventServer();
+    recorder.record(eventOf());
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    server.kept.clear();
+    recorder.record(eventOf());
+    await vi.advanceTimersByTimeAsync(2 * MINUTE);
+    expect(counts()).toEqual([2]);
+    recorder.record(eventOf());
+    await vi.advanceTimersByTimeAsync(2 * MINUTE);
+    expect(counts()).toEqual([3]);
+  });
+
+  test('writes one Event although the reply to its creation was lost', async () => {
+    const { server, recorder, counts } = eventServer();
+    server.replyLost = true;
+    recorder.record(eventOf());
+    recorder.record(eventOf());
+    await vi.advanceTimersByTimeAsync(3 * MINUTE);
+    expect(counts()).toEqual([2]);
+  });
+
+  test('gives up an Event after a quarter of an hour of failures, and counts it', async () => {
+    const outage = failure(0, true);
+    const { sent, dropped, recorder } = recorderThatIsAnswered(outage);
+    recorder.record(eventOf());
+    await vi.advanceTimersByTimeAsync(60 * MINUTE);
+    expect([sent.length, dropped]).toEqual([12, ['refused']]);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   test('bounds what the API bounds', async () => {
