@@ -11,6 +11,14 @@ export default defineConfig({
       { test: { ...quick, name: 'contract', include: ['test/contract/**/*.test.ts'] } },
       {
         test: {
+          ...quick,
+          name: 'clients',
+          include: ['test/clients/**/*.test.ts'],
+          globalSetup: ['test/clients/setup.ts'],
+        },
+      },
+      {
+        test: {
           name: 'cluster',
           include: ['test/cluster/**/*.test.ts'],
           pool: 'forks',

@@ -120,7 +120,7 @@ export async function withCacheLock<T>(cache: string, log: Log, work: () => Prom
   const owner = `${process.pid} ${randomBytes(8).toString('hex')}`;
   let announced = false;
   while (!(await takeLock(path, owner))) {
-    if (!announced) log('another process is preparing the control plane; waiting for it');
+    if (!announced) log('another process is filling this cache; waiting for it');
     announced = true;
     await delay(250);
   }
