@@ -65,6 +65,8 @@ ${table(['Setting', 'Meaning', 'Backed by'], ACCOUNT)}
 ${Object.entries(SOURCES)
   .map(([source, text]) => `- **${source}**: ${text}.`)
   .join('\n')}
+
+What those clients and ours really send, field by field, is on the page [provider clients](provider-clients.md).
 `;
 }
 

@@ -1,6 +1,7 @@
 /** Three clients of the protocol family judge the `family` dialect: each must solve every type it has. */
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { NPM, SOLVECAPTCHA, TWOCAPTCHA, type Call } from './calls.ts';
+import { bodiesOf, recordedBodies } from './record.ts';
 import { runClient, type ClientName, type Outcome } from './run.ts';
 import { CHALLENGE, GT } from './values.ts';
 
@@ -41,6 +42,10 @@ function judge(client: ClientName, calls: readonly Call[], answerField: string):
     const answer = (ANSWERS[name] ?? ((id) => `03token-${id}_AbC-dEf+gHi/jKl=`))(id);
     expect(outcome?.result).toMatchObject({ [answerField]: answer });
     expect(outcome?.line).toMatchObject({ paid: true, polls: [{ answer: 'pending' }, { answer: 'solved' }] });
+  });
+
+  it('sends what was recorded of it (else run: npm run generate:client-docs)', () => {
+    expect(bodiesOf(outcomes)).toEqual(recordedBodies()[client]);
   });
 
   it('submits nothing twice', () => {

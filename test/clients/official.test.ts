@@ -6,6 +6,7 @@ import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
 import type { SimulatorOptions } from '../../src/dev/simulator/script.ts';
 import { OFFICIAL } from './calls.ts';
+import { bodiesOf, recordedBodies } from './record.ts';
 import { drive, officialSettings, runClient, type Outcome } from './run.ts';
 import { AGENT, CHALLENGE, KEY, PAGE, SITE_KEY } from './values.ts';
 
@@ -38,6 +39,10 @@ describe.skipIf(path === '')(`captchaai against the official dialect${unless}`, 
     const solution = (SOLUTIONS[name] ?? ((id) => `03token-${id}_AbC-dEf+gHi/jKl=`))(id);
     expect(outcome?.result).toMatchObject({ task_id: id, solution });
     expect(outcome?.line).toMatchObject({ paid: true, polls: [{ answer: 'pending' }, { answer: 'solved' }] });
+  });
+
+  it('sends what was recorded of it (else run: npm run generate:client-docs)', () => {
+    expect(bodiesOf(outcomes)).toEqual(recordedBodies().captchaai);
   });
 
   it('is told the user agent of exactly those answers that are bound to one', () => {
