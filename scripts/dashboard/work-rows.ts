@@ -96,13 +96,19 @@ export const WORK_ROWS: readonly (readonly [title: string, panels: readonly Pane
       series(
         'Spool',
         'short',
-        [['records, {{instance}}', `${P}spool_records`]],
-        'Answered callbacks that wait on disk.',
+        [
+          ['records, {{instance}}', `${P}spool_records`],
+          ['open, {{instance}}', `${P}spool_open`],
+        ],
+        'Answered callbacks that wait on disk. Not open (0): nobody knows how many.',
       ),
       series(
         'Spool, share of its bound',
         'percentunit',
-        [['{{instance}}', `${P}spool_bytes / ${P}spool_capacity_bytes`]],
+        [
+          ['bytes, {{instance}}', `${P}spool_bytes / ${P}spool_capacity_bytes`],
+          ['records, {{instance}}', `${P}spool_records / ${P}spool_capacity_records`],
+        ],
         'At 100 % callbacks are answered 503.',
       ),
       series(
@@ -114,8 +120,11 @@ export const WORK_ROWS: readonly (readonly [title: string, panels: readonly Pane
       series(
         'Spool faults',
         'ops',
-        [['{{fault}}', rate('fault', `${P}spool_faults_total`)]],
-        'Each of them is in the log, too.',
+        [
+          ['{{fault}}', rate('fault', `${P}spool_faults_total`)],
+          ['answered too late', `sum(rate(${P}callback_late_answers_total[$__rate_interval]))`],
+        ],
+        'Faults are in the log, too. Answered too late: 503, and then taken all the same.',
       ),
       series(
         'Callback keys',

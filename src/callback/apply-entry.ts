@@ -24,17 +24,23 @@ export interface ApplyOptions {
 const CALL_TIMEOUT_MS = 10_000;
 
 /**
- * `settled`: released. Otherwise the record stays, for a later try: `unavailable` when the API did not answer as it
- * should, `failed` when the trouble is this record's own.
+ * `settled` by the API, or `discarded` because nobody can read it: released. Otherwise the record stays, for a later try:
+ * `unavailable` when the API did not answer as it should, `refused` when it did and the trouble is this record's own,
+ * `failed` when the API was not asked.
  */
-export type Application = 'settled' | 'failed' | 'unavailable';
+export type Application = 'settled' | 'discarded' | 'refused' | 'failed' | 'unavailable';
+
+/** Whether the record needs no further try. */
+export function isDone(application: Application): boolean {
+  return application === 'settled' || application === 'discarded';
+}
 
 /** Never rejects. */
 export async function applyEntry(options: ApplyOptions, entry: SpoolEntry, stopped: AbortSignal): Promise<Application> {
   try {
     const record = await options.spool.read(entry);
-    const application = record === undefined ? 'settled' : await applyRecord(options, record, stopped);
-    if (application === 'settled') options.spool.release(entry);
+    const application = record === undefined ? 'discarded' : await applyRecord(options, record, stopped);
+    if (isDone(application)) options.spool.release(entry);
     return application;
   } catch (error) {
     if (error instanceof Error && 'code' in error) options.hooks.onSpoolFault('ioError', String(error.code));
@@ -48,12 +54,12 @@ async function applyRecord(options: ApplyOptions, record: SpoolRecord, stopped: 
   const claims = parseToken(record.token)?.claims;
   if (claims === undefined) {
     hooks.onSpoolFault('damaged', 'token');
-    return 'settled';
+    return 'discarded';
   }
   const verdict = await run(protocolFor(record, claims), { signal: stopped, withinMs: CALL_TIMEOUT_MS });
   if (verdict.kind === 'retry') {
     hooks.onDeferred(verdict.error.class);
-    return isUnavailable(verdict) ? 'unavailable' : 'failed';
+    return isUnavailable(verdict) ? 'unavailable' : 'refused';
   }
   hooks.onVerdict(verdict, claims);
   if (record.kind === 'callback') hooks.onResult(resultOf(verdict));

@@ -12,13 +12,15 @@ export interface Waiting {
 
 export interface Backlog {
   put(waiting: Waiting): void;
-  /** After its delay it is ready again, and `onReady` is called. */
-  delay(waiting: Waiting): void;
+  /** After its delay it is ready again, and `onReady` is called. `ofApi`: it failed because of the API. */
+  delay(waiting: Waiting, ofApi: boolean): void;
   take(): Waiting | undefined;
   ready(): number;
   /** Ready or delayed. */
   size(): number;
-  /** Makes delayed ones ready at once. */
+  /** Makes up to so many of those ready that failed because of the API, the ones with the fewest failures first. */
+  wake(count: number): void;
+  /** Makes all delayed ones ready at once. */
   hurry(): void;
   clear(): void;
 }
@@ -29,27 +31,11 @@ export function createBacklog(onReady: () => void): Backlog {
   let queue: Waiting[] = [];
   /** Taken from the front of `queue`; the array is cut now and then, not at every take. */
   let taken = 0;
-  const delayed = new Map<NodeJS.Timeout, Waiting>();
+  const delayed = createDelayed((waiting) => void queue.push(waiting));
 
-  const clearDelayed = (): Waiting[] => {
-    const waiting = [...delayed.values()];
-    for (const timer of delayed.keys()) clearTimeout(timer);
-    delayed.clear();
-    return waiting;
-  };
   return {
     put: (waiting) => void queue.push(waiting),
-    delay({ entry, failures }) {
-      const timer = setTimeout(
-        () => {
-          delayed.delete(timer);
-          queue.push({ entry, failures: failures + 1 });
-          onReady();
-        },
-        delayAfter(failures + 1),
-      );
-      delayed.set(timer, { entry, failures: failures + 1 });
-    },
+    delay: ({ entry, failures }, ofApi) => delayed.add({ entry, failures: failures + 1 }, ofApi, onReady),
     take() {
       const next = queue[taken];
       if (next === undefined) return undefined;
@@ -61,12 +47,50 @@ export function createBacklog(onReady: () => void): Backlog {
       return next;
     },
     ready: () => queue.length - taken,
-    size: () => queue.length - taken + delayed.size,
-    hurry: () => void queue.push(...clearDelayed()),
+    size: () => queue.length - taken + delayed.size(),
+    wake(count) {
+      for (let woken = 0; woken < count; woken++) delayed.endLeastFailed();
+    },
+    hurry: () => delayed.endAll(),
     clear() {
-      clearDelayed();
+      delayed.clear();
       queue = [];
       taken = 0;
+    },
+  };
+}
+
+/** Records that wait out a delay, each with its timer. `onEnd` gets one whose delay is over. */
+function createDelayed(onEnd: (waiting: Waiting) => void) {
+  const delayed = new Map<NodeJS.Timeout, { waiting: Waiting; ofApi: boolean }>();
+  const end = (timer: NodeJS.Timeout, waiting: Waiting): void => {
+    clearTimeout(timer);
+    delayed.delete(timer);
+    onEnd(waiting);
+  };
+  return {
+    size: () => delayed.size,
+    add(waiting: Waiting, ofApi: boolean, onOver: () => void): void {
+      const over = (): void => {
+        end(timer, waiting);
+        onOver();
+      };
+      const timer = setTimeout(over, delayAfter(waiting.failures));
+      delayed.set(timer, { waiting, ofApi });
+    },
+    endLeastFailed(): void {
+      let least: [NodeJS.Timeout, Waiting] | undefined;
+      for (const [timer, { waiting, ofApi }] of delayed) {
+        if (ofApi && (least === undefined || waiting.failures < least[1].failures)) least = [timer, waiting];
+      }
+      if (least !== undefined) end(...least);
+    },
+    endAll(): void {
+      for (const [timer, { waiting }] of delayed) end(timer, waiting);
+    },
+    clear(): void {
+      for (const timer of delayed.keys()) clearTimeout(timer);
+      delayed.clear();
     },
   };
 }

@@ -4,15 +4,17 @@
  *
  * A record that fails while others succeed waits by itself and holds nobody up (`backlog.ts`). While the Kubernetes API
  * is down only one record at a time is tried, every few seconds, another each time: these probes are how the sidecar
- * learns that the API is back. Stopping goes on draining for a bounded time. Started by `server.ts`.
+ * learns that the API is back. A success of anybody, a fresh callback's included, cuts the waiting short: one record that
+ * failed because of the API is tried at once, and two more for each that then succeeds. Stopping goes on draining for a bounded time. Started by `server.ts`.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { exponentialBackoff } from '../kube/backoff.ts';
+import { atMostEvery } from './api-health.ts';
 import type { ApiHealth } from './api-health.ts';
-import { applyEntry } from './apply-entry.ts';
+import { applyEntry, isDone } from './apply-entry.ts';
 import type { Application, ApplyOptions } from './apply-entry.ts';
 import { createBacklog } from './backlog.ts';
-import type { Waiting } from './backlog.ts';
+import type { Backlog, Waiting } from './backlog.ts';
 import type { SpoolEntry } from './spool/types.ts';
 
 export interface Drainer {
@@ -29,14 +31,15 @@ export interface DrainerOptions extends ApplyOptions {
 
 /** So that draining begins within seconds of the API's return. */
 const probeDelay = exponentialBackoff({ baseMs: 500, maxMs: 2_500 });
+const WAKE_INTERVAL_MS = 1_000;
 
 export function createDrainer(options: DrainerOptions): Drainer {
   const { health, concurrency } = options;
   const stopped = new AbortController();
   const probe = createProbe();
+  const mayWake = atMostEvery(WAKE_INTERVAL_MS);
   let running = 0;
   let onIdle: (() => void) | undefined;
-
   const startNext = (): void => {
     const waiting = backlog.take();
     if (waiting === undefined) return;
@@ -44,34 +47,32 @@ export function createDrainer(options: DrainerOptions): Drainer {
     void applyEntry(options, waiting.entry, stopped.signal).then((application) => settle(waiting, application));
   };
   const settle = (waiting: Waiting, application: Application): void => {
+    conclude({ backlog, health, stopped: stopped.signal }, waiting, application);
     running--;
-    if (application === 'settled') health.succeeded();
-    // A record that failed before may have a trouble of its own; it is no witness against the API.
-    if (application === 'unavailable' && waiting.failures === 0) health.failed();
-    if (application !== 'settled' && !stopped.signal.aborted) (health.isUp() ? backlog.delay : backlog.put)(waiting);
     pump();
   };
   const pump = (): void => {
     if (health.isUp()) {
       probe.cancel();
-      const free = Math.min(concurrency - running, backlog.ready());
-      for (let count = 0; count < free; count++) startNext();
+      for (let free = Math.min(concurrency - running, backlog.ready()); free > 0; free--) startNext();
     } else if (running === 0 && backlog.ready() > 0) {
       probe.soon(startNext);
     }
     if (running === 0 && backlog.size() === 0) onIdle?.();
   };
   const backlog = createBacklog(pump);
-
+  health.onSuccess(() => {
+    if (mayWake()) backlog.wake(1);
+    pump();
+  });
   return {
     offer(entry) {
       backlog.put({ entry, failures: 0 });
       pump();
     },
     async stop(boundMs) {
-      const idle = new Promise<void>((resolve) => {
-        onIdle = resolve;
-      });
+      const { promise: idle, resolve } = Promise.withResolvers<void>();
+      onIdle = resolve;
       backlog.hurry();
       pump();
       await withinBound(idle, boundMs);
@@ -81,6 +82,23 @@ export function createDrainer(options: DrainerOptions): Drainer {
       if (running > 0) await idle;
     },
   };
+}
+
+interface Parts {
+  backlog: Backlog;
+  health: ApiHealth;
+  stopped: AbortSignal;
+}
+
+/** What a try says of the API, and when the record is tried again, if it stays. */
+function conclude({ backlog, health, stopped }: Parts, waiting: Waiting, application: Application): void {
+  if (application === 'settled' && waiting.failures > 0) backlog.wake(2);
+  if (application === 'settled' || application === 'refused') health.succeeded();
+  // A record that failed before may have a trouble of its own; it is no witness against the API.
+  if (application === 'unavailable' && waiting.failures === 0) health.failed();
+  if (isDone(application) || stopped.aborted) return;
+  if (health.isUp()) backlog.delay(waiting, application === 'unavailable');
+  else backlog.put(waiting);
 }
 
 /** One timer for the next probe of an API that is down; each probe in a row waits longer. */

@@ -31,7 +31,7 @@ export type SpoolFault =
   | 'unavailable'
   /** A write or fsync failed; that segment takes no more records. */
   | 'writeFailed'
-  /** At its bound: the callback was answered 503. */
+  /** At a bound, its own or that of one task: the callback was refused. */
   | 'full'
   /** A record whose checksum does not match was moved to quarantine. */
   | 'damaged'
@@ -45,10 +45,12 @@ export type Deferral = 'apiDown' | 'apiSlow' | 'noPlace' | LetterErrorClass;
 
 export interface CallbackHooks {
   /**
-   * One result. A callback that waited in the spool is reported twice: `spooled` when it was answered, and its verdict
-   * when the drainer applied it.
+   * One result, of a callback that was answered too late when it is known. One that waited in the spool is reported
+   * twice: `spooled` when it was answered, and its verdict when the drainer applied it.
    */
   onResult(result: CallbackResult): void;
+  /** A callback was answered 503 because nothing was durable in time, and then something was. */
+  onLateAnswer(): void;
   /** One request for a callback path was answered. */
   onAnswered(durationMs: number): void;
   /** The verdict behind a result, for the log and for counters beside `callbacks_total`. */

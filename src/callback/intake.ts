@@ -5,19 +5,20 @@
  *
  * An attempt that is over the budget is not broken off: the callback is spooled and answered, and the attempt goes on.
  * Broken off, it might have been applied all the same, cost a connection, and be taken for a duplicate of itself later.
+ * Whichever is done first answers; what is done too late for the answer is still reported for what came of it.
  *
- * While the API is known to be down nothing waits for it: the drainer, which always has something to try then, finds
- * out when it is back. Called by `middleware/receive.ts`.
+ * While the API is known to be down nothing waits for it: the drainer, which has something to try then, finds out when
+ * it is back. It has nothing when the spool refuses; then one callback a second asks. Called by `middleware/receive.ts`.
  */
 import { receiveCallback } from '../core/callback.ts';
 import type { CallbackVerdict } from '../core/callback.ts';
 import type { Callback } from '../core/callback/parse.ts';
 import type { Protocol } from '../core/protocol.ts';
 import type { TokenClaims } from '../core/token.ts';
-import { isUnavailable } from './api-health.ts';
+import { atMostEvery, isUnavailable } from './api-health.ts';
 import type { ApiHealth } from './api-health.ts';
 import { nameOfError, resultOf } from './hooks.ts';
-import type { CallbackHooks, CallbackResult, Deferral } from './hooks.ts';
+import type { CallbackHooks, CallbackResult } from './hooks.ts';
 import type { Limits } from './limits.ts';
 import { createPlaces } from './places.ts';
 import type { SpoolEntry, SpoolWriter } from './spool/types.ts';
@@ -37,7 +38,8 @@ export interface Incoming {
 }
 
 export interface Intake {
-  take(incoming: Incoming): Promise<CallbackResult>;
+  /** `later`: nothing is durable in time for the answer, but work goes on; its result is reported when it is known. */
+  take(incoming: Incoming): Promise<CallbackResult | 'later'>;
   /** Breaks off the attempts that go on; what they leave open is offered to the drainer before this resolves. */
   stop(): Promise<void>;
 }
@@ -54,22 +56,28 @@ export interface IntakeOptions {
 
 /** How long an attempt may go on once its callback is safe in the spool. */
 const ATTEMPT_TIMEOUT_MS = 10_000;
+const PROBE_INTERVAL_MS = 1_000;
 const LATE = Symbol('late');
 
 export function createIntake(options: IntakeOptions): Intake {
-  const { spool, health, hooks, limits } = options;
+  const { health, hooks, limits } = options;
   const stopping = new AbortController();
   const tryApi = createAttempts(options, stopping.signal);
-  const goingOn = createGoingOn(options);
+  const keeping = createKeeping(options);
+  const mayProbe = atMostEvery(PROBE_INTERVAL_MS);
 
-  const spoolIt = (incoming: Incoming, take?: (entry: SpoolEntry) => void): Promise<void> => {
-    const { token, callback, receivedTime } = incoming;
-    return spool.append({ kind: 'callback', token, callback, receivedTime }, take);
+  const probeWhenRefused = async (incoming: Incoming, spooled: Promise<Taken>): Attempt =>
+    (await spooled) === undefined && mayProbe() ? tryApi(incoming) : undefined;
+  const answerFrom = async (outcome: Promise<CallbackResult>, sinceMs: number): Promise<CallbackResult | 'later'> => {
+    const result = await within(outcome, sinceMs + limits.answerBudgetMs - performance.now());
+    if (result !== LATE) return result;
+    void reportLate(outcome);
+    return 'later';
   };
-  const defer = async (why: Deferral, sinceMs: number, spooling: Promise<void>): Promise<CallbackResult> => {
-    hooks.onDeferred(why);
-    const leftMs = sinceMs + limits.answerBudgetMs - performance.now();
-    return (await within(spooling.then(isDone, isNotDone), leftMs)) === true ? 'spooled' : 'lost';
+  const reportLate = async (outcome: Promise<CallbackResult>): Promise<void> => {
+    const result = await outcome;
+    hooks.onResult(result);
+    if (result !== 'lost') hooks.onLateAnswer();
   };
 
   return {
@@ -77,32 +85,56 @@ export function createIntake(options: IntakeOptions): Intake {
       const settled = settledWithoutAsking(incoming);
       if (settled !== undefined) return settled;
       const sinceMs = performance.now();
-      if (!health.isUp()) return defer('apiDown', sinceMs, spoolIt(incoming));
+      if (!health.isUp()) {
+        hooks.onDeferred('apiDown');
+        const spooled = keeping.spool(incoming);
+        return answerFrom(firstOf([spooled, takenBy(probeWhenRefused(incoming, spooled))]), sinceMs);
+      }
       const attempt = tryApi(incoming);
       const verdict = await within(attempt, limits.apiBudgetMs);
       if (verdict === LATE) {
         health.failed();
-        return defer(
-          'apiSlow',
-          sinceMs,
-          goingOn.spool(incoming, attempt, (take) => spoolIt(incoming, take)),
-        );
+        hooks.onDeferred('apiSlow');
+        return answerFrom(keeping.spoolBeside(incoming, attempt), sinceMs);
       }
-      if (verdict === undefined) return defer('noPlace', sinceMs, spoolIt(incoming));
-      if (verdict.kind === 'retry') return defer(verdict.error.class, sinceMs, spoolIt(incoming));
-      hooks.onVerdict(verdict, incoming.claims);
-      return resultOf(verdict);
+      if (isSettled(verdict)) return resultOf(verdict);
+      hooks.onDeferred(verdict === undefined ? 'noPlace' : verdict.error.class);
+      return answerFrom(firstOf([keeping.spool(incoming)]), sinceMs);
     },
     async stop() {
       stopping.abort();
-      await goingOn.ended();
+      await keeping.ended();
     },
   };
 }
 
+/** Undefined where no place came free, or a bug stopped it. Never rejects. */
 type Attempt = Promise<CallbackVerdict | undefined>;
+type Settled = Exclude<CallbackVerdict, { kind: 'retry' }>;
+/** What one way of making a callback durable came to; undefined when it did not. */
+type Taken = CallbackResult | undefined;
 
-/** One try to apply a callback at once; undefined where no place came free, or a bug stopped it. */
+function isSettled(verdict: Awaited<Attempt>): verdict is Settled {
+  return verdict !== undefined && verdict.kind !== 'retry';
+}
+
+async function takenBy(attempt: Attempt): Promise<Taken> {
+  const verdict = await attempt;
+  return isSettled(verdict) ? resultOf(verdict) : undefined;
+}
+
+/** The first way that comes to something; `lost` when none does. */
+async function firstOf(ways: readonly Promise<Taken>[]): Promise<CallbackResult> {
+  const { promise, resolve } = Promise.withResolvers<CallbackResult>();
+  const ended = ways.map(async (way) => {
+    const taken = await way;
+    if (taken !== undefined) resolve(taken);
+  });
+  void Promise.all(ended).then(() => resolve('lost'));
+  return promise;
+}
+
+/** One try to apply a callback at once. */
 function createAttempts({ run, health, hooks, limits }: IntakeOptions, stopping: AbortSignal) {
   const places = createPlaces({ places: limits.directCalls, waiting: limits.directWaiting });
   return async ({ claims, callback, receivedTime }: Incoming): Attempt => {
@@ -110,8 +142,9 @@ function createAttempts({ run, health, hooks, limits }: IntakeOptions, stopping:
     try {
       const protocol = receiveCallback(claims, callback, { now: Date.now(), receivedTime });
       const verdict = await run(protocol, { signal: stopping, withinMs: ATTEMPT_TIMEOUT_MS });
-      if (verdict.kind !== 'retry') health.succeeded();
-      else if (isUnavailable(verdict)) health.failed();
+      if (verdict.kind === 'retry' && isUnavailable(verdict)) health.failed();
+      else health.succeeded();
+      if (isSettled(verdict)) hooks.onVerdict(verdict, claims);
       return verdict;
     } catch (error) {
       // A bug on the way to the API must not cost the result: it is kept on disk, for a build without the bug.
@@ -123,29 +156,32 @@ function createAttempts({ run, health, hooks, limits }: IntakeOptions, stopping:
   };
 }
 
-/** Attempts over their budget: their records wait for them, and for the drainer only when they come to nothing. */
-function createGoingOn({ spool, offer, hooks }: IntakeOptions) {
+/** Callbacks into the spool, alone or beside an attempt that goes on. */
+function createKeeping({ spool, offer, hooks }: IntakeOptions) {
   const open = new Set<Promise<void>>();
-  const settle = (entry: SpoolEntry | undefined, verdict: Awaited<Attempt>, { claims }: Incoming): void => {
-    if (verdict === undefined || verdict.kind === 'retry') {
-      if (entry !== undefined) offer(entry);
-      return;
-    }
-    hooks.onVerdict(verdict, claims);
-    if (entry === undefined) return;
-    hooks.onResult(resultOf(verdict));
-    spool.release(entry);
-  };
+  const append = ({ token, callback, receivedTime }: Incoming, take?: (entry: SpoolEntry) => void): Promise<Taken> =>
+    spool.append({ kind: 'callback', token, callback, receivedTime }, take).then(
+      (appended) => (appended === 'written' ? 'spooled' : 'duplicate'),
+      () => undefined,
+    );
   return {
-    spool(incoming: Incoming, attempt: Attempt, append: (take: (entry: SpoolEntry) => void) => Promise<void>) {
+    spool: (incoming: Incoming) => append(incoming),
+    /** The record waits for the attempt, and for the drainer only when that comes to nothing. */
+    spoolBeside(incoming: Incoming, attempt: Attempt): Promise<CallbackResult> {
       let entry: SpoolEntry | undefined;
-      const appended = append((durable) => {
+      const appended = append(incoming, (durable) => {
         entry = durable;
       });
-      const work = Promise.allSettled([appended, attempt]).then(async () => settle(entry, await attempt, incoming));
+      const first = firstOf([appended, takenBy(attempt)]);
+      const settle = async (): Promise<void> => {
+        const [result, verdict] = await Promise.all([first, attempt, appended]);
+        if (isSettled(verdict) && result === 'spooled') hooks.onResult(resultOf(verdict));
+        if (entry !== undefined) (isSettled(verdict) ? spool.release : offer)(entry);
+      };
+      const work = settle();
       open.add(work);
       void work.finally(() => open.delete(work));
-      return appended;
+      return first;
     },
     ended: () => Promise.all(open),
   };
@@ -161,17 +197,10 @@ function settledWithoutAsking({ claims, callback, receivedTime }: Incoming): Cal
 async function within<T>(work: Promise<T>, boundMs: number): Promise<T | typeof LATE> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<typeof LATE>((resolve) => {
-    timer = setTimeout(resolve, boundMs, LATE);
+    // A bound that is over already, because the event loop was held up, is no number for a timer.
+    timer = setTimeout(resolve, Math.max(0, boundMs), LATE);
   });
   const result = await Promise.race([work, late]);
   clearTimeout(timer);
   return result;
-}
-
-function isDone(): boolean {
-  return true;
-}
-
-function isNotDone(): boolean {
-  return false;
 }

@@ -29,6 +29,10 @@ export const LIMITS = {
   pollRequestIntervalMs: 10_000,
   /** Bytes on disk; beyond, callbacks that cannot be applied are answered 503 and polling takes over. */
   spoolBytes: 256 * 1024 * 1024,
+  /** Records in it, which cost memory however small they are: the bytes above, full of results of a token's size. */
+  spoolRecords: 400_000,
+  /** Undrained records of one task. A task has one result; more is somebody who learned its callback URL. */
+  spoolRecordsPerTask: 8,
   segmentBytes: 8 * 1024 * 1024,
   drainConcurrency: 16,
   /** How long a stopping process goes on draining. */

@@ -24,6 +24,7 @@ export function reportTo(metrics: Pick<Metrics, 'inc' | 'observe'>, log: Log): C
   const nowAndThen = createLimiter();
   return {
     onResult: (result) => metrics.inc('captcha_operator_callbacks_total', { result }),
+    onLateAnswer: () => metrics.inc('captcha_operator_callback_late_answers_total', {}),
     onAnswered: (durationMs) => metrics.observe('captcha_operator_callback_duration_seconds', {}, durationMs / 1_000),
     onVerdict(verdict, claims) {
       countVerdict(metrics, verdict);

@@ -64,6 +64,8 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
   const spool = createSpool({
     directory: options.spoolDir,
     maxBytes: limits.spoolBytes,
+    maxRecords: limits.spoolRecords,
+    maxRecordsPerTask: limits.spoolRecordsPerTask,
     segmentBytes: limits.segmentBytes,
     onEntry: (entry: SpoolEntry): void => drainer.offer(entry),
     onFault: (fault, code) => hooks.onSpoolFault(fault, code),

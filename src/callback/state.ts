@@ -14,14 +14,14 @@ export interface CallbackState {
   /** Set by `authenticate`: from here on the request is ours. */
   claims?: TokenClaims;
   body?: Uint8Array;
-  /** What `observe` counts. */
-  result?: CallbackResult;
+  /** What `observe` counts; `later`: the intake reports the result when it is known. */
+  result?: CallbackResult | 'later';
 }
 
 export type CallbackContext = ParameterizedContext<CallbackState>;
 
 /** Answers without detail. */
-export function answer(ctx: CallbackContext, status: number, result: CallbackResult): void {
+export function answer(ctx: CallbackContext, status: number, result: CallbackResult | 'later'): void {
   ctx.status = status;
   ctx.body = status === 200 ? 'OK\n' : '';
   ctx.state.result = result;

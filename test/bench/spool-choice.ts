@@ -26,6 +26,8 @@ async function ownLog(directory: string): Promise<Candidate> {
   const spool = createSpool({
     directory: join(directory, 'log'),
     maxBytes: 1e9,
+    maxRecords: 100_000,
+    maxRecordsPerTask: 100_000,
     segmentBytes: 8 * 1024 * 1024,
     onEntry: () => undefined,
     onFault: (fault, why) => console.log(fault, why),
@@ -33,7 +35,9 @@ async function ownLog(directory: string): Promise<Candidate> {
   });
   await spool.open();
   return {
-    append: (n) => spool.append({ kind: 'callback', token, callback: { id: String(n), code }, receivedTime: n }),
+    append: async (n) => {
+      await spool.append({ kind: 'callback', token, callback: { id: String(n), code }, receivedTime: n });
+    },
     close: () => spool.close(),
   };
 }

@@ -180,10 +180,29 @@ test('a callback that is in status already when the drainer comes is a duplicate
 test('an API that is only forbidden to us for this task keeps the callback spooled or in a letter, never dropped', async () => {
   const sidecar = await start({ limits: { drainOnStopMs: 50 } });
   const task = seedTask(1);
-  api.faults.push(() => refusal(403, 'Forbidden'));
+  let refused = 0;
+  api.faults.push(() => {
+    refused++;
+    return refusal(403, 'Forbidden');
+  });
   expect(await deliver(sidecar, task)).toBe(200);
+  await waitUntil('the drainer to have tried twice', () => refused >= 3);
   expect(sidecar.results).toEqual(['spooled']);
   expect(sidecar.server.spoolStats().records).toBe(1);
+});
+
+test('an API that refuses some tasks for good is up: those in front do not delay the others by a probe each', async () => {
+  const sidecar = await start({ limits: { drainOnStopMs: 50 } });
+  const tasks = Array.from({ length: 40 }, (_, n) => seedTask(n));
+  const bringBack = takeDown(api);
+  for (const task of tasks) expect(await deliver(sidecar, task)).toBe(200);
+  bringBack();
+  const last = tasks.at(-1)!;
+  api.faults.push((request) =>
+    'name' in request && request.name !== last.metadata.name ? refusal(403, 'Forbidden') : undefined,
+  );
+  await waitUntil('the last one', () => solutionOf(last) !== undefined, { boundMs: 10_000 });
+  expect(sidecar.server.spoolStats().records).toBe(39);
 });
 
 describe('when neither the API nor the disk takes a callback', () => {
@@ -202,7 +221,93 @@ describe('when neither the API nor the disk takes a callback', () => {
     takeDown(api);
     const sidecar = await start({ files, limits: { apiBudgetMs: 50, answerBudgetMs: 100, drainOnStopMs: 50 } });
     expect(await deliver(sidecar, seedTask(1))).toBe(503);
+    expect(sidecar.results).toEqual([]);
     letGo();
+    await waitUntil('the record to be durable', () => sidecar.results.length > 0);
+    // Answered 503, and not lost: it counts by what came of it.
+    expect(sidecar.results).toEqual(['spooled']);
+    expect(sidecar.lateAnswers).toHaveLength(1);
+  });
+
+  test('what fails after the answer is lost', async () => {
+    const files = failingFiles();
+    const { promise: hanging, resolve: letGo } = Promise.withResolvers<void>();
+    const sync = (): Promise<void> => hanging.then(() => Promise.reject(Object.assign(new Error(), { code: 'EIO' })));
+    const create = async (path: string): Promise<SpoolFile> => ({ ...(await files.create(path)), sync });
+    takeDown(api);
+    const sidecar = await start({
+      files: { ...files, create },
+      limits: { apiBudgetMs: 50, answerBudgetMs: 100, drainOnStopMs: 50 },
+    });
+    expect(await deliver(sidecar, seedTask(1))).toBe(503);
+    letGo();
+    await waitUntil('the write to fail', () => sidecar.results.length > 0);
+    expect(sidecar.results).toEqual(['lost']);
+    expect(sidecar.lateAnswers).toEqual([]);
+  });
+
+  test('the API may still take it until the answer is due, although the disk refused at once', async () => {
+    const files = failingFiles();
+    files.faults.list = 'EROFS';
+    const { promise: gate, resolve: letGo } = Promise.withResolvers<void>();
+    const sidecar = await start({
+      files,
+      execute: async (request) => {
+        await gate;
+        return api.handle(request);
+      },
+      limits: { apiBudgetMs: 50, answerBudgetMs: 30_000, drainOnStopMs: 50 },
+    });
+    const task = seedTask(1);
+    const answer = deliver(sidecar, task);
+    await waitUntil('the disk to refuse', () => sidecar.deferrals.includes('apiSlow'));
+    letGo();
+    expect(await answer).toBe(200);
+    expect(sidecar.results).toEqual(['accepted']);
+    expect(solutionOf(task)).toBe('code-task-1');
+  });
+
+  test('the next ones find out by themselves that the API is back', async () => {
+    const files = failingFiles();
+    files.faults.list = 'EROFS';
+    const sidecar = await start({ files, limits: { drainOnStopMs: 50 } });
+    const bringBack = takeDown(api);
+    for (let n = 0; n < 5; n++) expect(await deliver(sidecar, seedTask(n))).toBe(503);
+    bringBack();
+    const task = seedTask(9);
+    await waitUntil('a callback to be taken', async () => (await deliver(sidecar, task)) === 200, { everyMs: 100 });
+    expect(solutionOf(task)).toBe('code-task-9');
+    expect(await deliver(sidecar, seedTask(10))).toBe(200);
+  });
+
+  test('one callback a second asks, not each of them', async () => {
+    const files = failingFiles();
+    files.faults.list = 'EROFS';
+    const sidecar = await start({ files, limits: { drainOnStopMs: 50 } });
+    let asked = 0;
+    api.faults.push(() => {
+      asked++;
+      return outage();
+    });
+    const tasks = Array.from({ length: 30 }, (_, n) => seedTask(n));
+    for (const task of tasks.slice(0, 3)) await deliver(sidecar, task);
+    const startMs = performance.now();
+    const before = asked;
+    for (const task of tasks.slice(3)) expect(await deliver(sidecar, task)).toBe(503);
+    expect(asked - before).toBeLessThanOrEqual(1 + Math.ceil((performance.now() - startMs) / 1_000));
+  });
+
+  test('an event loop that was held up beyond the answer’s time sets no timer to a negative one', async () => {
+    const { files, letGo } = hangingFiles();
+    takeDown(api);
+    const warnings: string[] = [];
+    const collect = ({ name }: Error): void => void warnings.push(name);
+    process.on('warning', collect);
+    const sidecar = await start({ files, limits: { answerBudgetMs: -10, drainOnStopMs: 50 } });
+    expect(await deliver(sidecar, seedTask(1))).toBe(503);
+    letGo();
+    process.off('warning', collect);
+    expect(warnings).toEqual([]);
   });
 
   test('a slow disk may take what the API left of the time for an answer', async () => {
@@ -264,6 +369,20 @@ test('a refused callback asks for its poll even when the API comes back only lat
   await emptied(sidecar);
   expect(api.writes).toHaveLength(1);
   expect(sidecar.results).toEqual(['invalid']);
+});
+
+test('whoever learned one callback URL cannot fill the spool with it, and repeats of what is kept need no disk', async () => {
+  const sidecar = await start({ limits: { drainOnStopMs: 50 } });
+  takeDown(api);
+  const [leaked, other] = [seedTask(1), seedTask(2)];
+  expect(await deliver(sidecar, leaked, 'right')).toBe(200);
+  const guesses = await Promise.all(Array.from({ length: 50 }, (_, n) => deliver(sidecar, leaked, `guess-${n}`)));
+  expect(guesses.filter((status) => status === 200)).toHaveLength(7);
+  expect(await deliver(sidecar, leaked, 'right')).toBe(200);
+  expect(sidecar.results.filter((result) => result === 'duplicate')).toHaveLength(1);
+  expect(sidecar.faults.at(-1)).toEqual({ fault: 'full', code: 'task' });
+  expect(await deliver(sidecar, other)).toBe(200);
+  expect(sidecar.server.spoolStats().records).toBe(9);
 });
 
 test('three sidecars that get the same callbacks at once have one effect for each task', async () => {

@@ -7,50 +7,30 @@ import { basename, join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SpoolRecord } from '../../src/callback/spool/record.ts';
-import { createSpool } from '../../src/callback/spool/spool.ts';
 import type { Spool, SpoolEntry, SpoolOptions } from '../../src/callback/spool/types.ts';
 import { failingFiles } from '../support/failing-files.ts';
 import { temporaryDirectory } from '../support/sidecar.ts';
+import { openSpoolIn, readEntries as readAll, spoolRecord as record } from '../support/spool.ts';
+import type { OpenedSpool } from '../support/spool.ts';
 
-const record = (n: number, code = `code-${n}`): SpoolRecord => ({
-  kind: 'callback',
-  token: `k1.default.task-${n}.b7b2a1c0-0000-4000-8000-000000000001.1.AAAAAAAAAAAAAAAAAAAAAAAA`,
-  callback: { id: String(1_000 + n), code },
-  receivedTime: 1_700_000_000_000 + n,
-});
-
-interface Opened {
-  spool: Spool;
-  entries: SpoolEntry[];
-  faults: string[];
-  candidates: string[];
-}
 let directory: string;
 let open: Spool[] = [];
 
-async function openSpool(options: Partial<SpoolOptions> = {}): Promise<Opened> {
-  const opened: Omit<Opened, 'spool'> = { entries: [], faults: [], candidates: [] };
-  const spool = createSpool({
-    directory,
-    maxBytes: 10_000_000,
-    segmentBytes: 1_000_000,
-    onEntry: (entry) => opened.entries.push(entry),
-    onFault: (fault, code) => opened.faults.push(`${fault} ${code}`),
-    onTokenCandidates: (candidates) => opened.candidates.push(...candidates),
-    ...options,
-  });
-  open.push(spool);
-  await spool.open();
-  return { spool, ...opened };
+async function openSpool(options: Partial<SpoolOptions> = {}): Promise<OpenedSpool> {
+  const opened = await openSpoolIn(directory, options);
+  open.push(opened.spool);
+  return opened;
 }
 /** What a process that is killed leaves: its files as they are, and its lock free. */
-async function reopen(before: Opened): Promise<Opened> {
+async function reopen(before: OpenedSpool): Promise<OpenedSpool> {
   await before.spool.close();
   return openSpool();
 }
-async function readAll({ spool, entries }: Opened): Promise<(SpoolRecord | undefined)[]> {
-  return Promise.all(entries.map((entry) => spool.read(entry)));
-}
+/** As in `VERSION_1_SEGMENT`, where all are of one task. */
+const written = (n: number, code?: string): SpoolRecord => ({
+  ...record(n, code),
+  token: `k1.default.task-${n}.b7b2a1c0-0000-4000-8000-000000000001.1.AAAAAAAAAAAAAAAAAAAAAAAA`,
+});
 const segments = (): string[] => readdirSync(directory).filter((name) => name.endsWith('.spool'));
 const pathOf = (name: string): string => join(directory, name);
 function flip(name: string, at: number, bit = 0): void {
@@ -427,7 +407,7 @@ describe('the directory', () => {
     // Written by the first release; must never change. Three records, the second one released.
     writeFileSync(pathOf('segment-00000001.spool'), Buffer.from(VERSION_1_SEGMENT, 'base64'));
     const opened = await openSpool();
-    expect(await readAll(opened)).toEqual([record(1), record(3, 'a+b')]);
+    expect(await readAll(opened)).toEqual([written(1), written(3, 'a+b')]);
     expect(opened.faults).toEqual([]);
   });
 });

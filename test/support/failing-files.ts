@@ -2,6 +2,7 @@
  * The spool's file operations on a real directory, each of which a test can make fail: `faults.write = 'ENOSPC'` fails
  * every write from now on, half of its bytes written; delete the entry to heal it.
  */
+import { basename } from 'node:path';
 import { diskFiles } from '../../src/callback/spool/files.ts';
 import type { SpoolFile, SpoolFiles } from '../../src/callback/spool/files.ts';
 
@@ -15,6 +16,8 @@ export interface FileFaults {
   /** Only reads of more bytes than this fail. */
   readsBeyond?: number;
   list?: string;
+  /** The name of a segment that can be opened, and whose bytes the disk does not give (EIO). */
+  unreadable?: string;
   /** What the file system says it has left; the real figure when unset. */
   freeBytes?: number;
   remove?: string;
@@ -26,6 +29,10 @@ export interface FailingFiles extends SpoolFiles {
   syncs: number;
   /** Reads of files so far. */
   reads: number;
+  /** Files that are open now. */
+  handles: number;
+  /** Directories whose names were made durable so far. */
+  syncedDirectories: string[];
   /** Names of files created so far. */
   created: string[];
 }
@@ -35,7 +42,7 @@ function failWith(code: string | undefined): void {
 }
 
 export function failingFiles(): FailingFiles {
-  const wrap = (file: SpoolFile): SpoolFile => ({
+  const wrap = (file: SpoolFile, name: string): SpoolFile => ({
     async write(bytes, position) {
       if (files.faults.write !== undefined) await file.write(bytes.subarray(0, bytes.length / 2), position);
       failWith(files.faults.write);
@@ -50,30 +57,44 @@ export function failingFiles(): FailingFiles {
     },
     async read(position, length) {
       files.reads++;
+      if (name === files.faults.unreadable) failWith('EIO');
       if (length > (files.faults.readsBeyond ?? 0)) failWith(files.faults.read);
       return file.read(position, length);
     },
     size: () => file.size(),
     truncate: (size) => file.truncate(size),
-    close: () => file.close(),
+    async close() {
+      files.handles--;
+      await file.close();
+    },
   });
+  const opened = (file: SpoolFile, path: string): SpoolFile => {
+    files.handles++;
+    return wrap(file, basename(path));
+  };
   const files: FailingFiles = {
     ...diskFiles,
     faults: {},
     syncs: 0,
     reads: 0,
+    handles: 0,
     created: [],
+    syncedDirectories: [],
     async list(directory) {
       failWith(files.faults.list);
       return diskFiles.list(directory);
     },
     async create(path) {
       failWith(files.faults.create);
-      files.created.push(path.slice(path.lastIndexOf('/') + 1));
-      return wrap(await diskFiles.create(path));
+      files.created.push(basename(path));
+      return opened(await diskFiles.create(path), path);
     },
-    open: async (path) => wrap(await diskFiles.open(path)),
+    open: async (path) => opened(await diskFiles.open(path), path),
     freeBytes: async (directory) => files.faults.freeBytes ?? diskFiles.freeBytes(directory),
+    async syncDirectory(path) {
+      files.syncedDirectories.push(path);
+      await diskFiles.syncDirectory(path);
+    },
     async remove(path) {
       failWith(files.faults.remove);
       await diskFiles.remove(path);

@@ -4,6 +4,8 @@ import { createSpool } from '../../src/callback/spool/spool.ts';
 const spool = createSpool({
   directory: process.argv[2] ?? '',
   maxBytes: 1_000_000,
+  maxRecords: 100_000,
+  maxRecordsPerTask: 8,
   segmentBytes: 100_000,
   onEntry: () => undefined,
   onFault: (fault, code) => process.stderr.write(`${fault} ${code}\n`),

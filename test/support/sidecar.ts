@@ -9,7 +9,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
-import type { CallbackResult, SpoolFault } from '../../src/callback/hooks.ts';
+import type { CallbackResult, Deferral, SpoolFault } from '../../src/callback/hooks.ts';
 import type { Limits } from '../../src/callback/limits.ts';
 import type { TokenVerifier } from '../../src/callback/middleware/authenticate.ts';
 import { startCallbackServer } from '../../src/callback/server.ts';
@@ -47,6 +47,10 @@ export interface Sidecar {
   crashes: string[];
   /** How many connections were closed before their time. */
   dropped(): number;
+  /** One for each callback that was taken after it had been answered 503. */
+  lateAnswers: string[];
+  /** Why callbacks were not applied at once. */
+  deferrals: Deferral[];
   /** Path of the pingback URL for an attempt of this task. */
   pathFor(task: CaptchaTask, attempt?: number): string;
   get(path: string): Promise<Reply>;
@@ -77,6 +81,8 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
   const faults: Sidecar['faults'] = [];
   const crashes: string[] = [];
   let dropped = 0;
+  const lateAnswers: string[] = [];
+  const deferrals: Deferral[] = [];
   const execute = options.execute ?? ((request: ApiRequest) => Promise.resolve(api.handle(request)));
   const server = await startCallbackServer({
     address: { host: '127.0.0.1', port: 0 },
@@ -85,10 +91,11 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
     client: { execute: (request, call) => execute(request as ApiRequest, call?.signal) },
     hooks: {
       onResult: (result) => results.push(result),
+      onLateAnswer: () => lateAnswers.push('late'),
       onAnswered: () => undefined,
       onVerdict: () => undefined,
       onLetterCreated: () => undefined,
-      onDeferred: () => undefined,
+      onDeferred: (why) => deferrals.push(why),
       onConnectionDropped: () => dropped++,
       onSpoolFault: (fault, code) => faults.push({ fault, code }),
       onCrash: (place, name) => crashes.push(`${place}: ${name}`),
@@ -104,6 +111,8 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
     faults,
     crashes,
     dropped: () => dropped,
+    lateAnswers,
+    deferrals,
     pathFor: callbackPath,
     get: (path) => send('GET', path),
     post: (path, contentType, body) => send('POST', path, { contentType, body }),

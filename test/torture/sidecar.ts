@@ -43,6 +43,7 @@ const server = await startCallbackServer({
   },
   hooks: {
     onResult: () => undefined,
+    onLateAnswer: () => undefined,
     onAnswered: () => undefined,
     onVerdict: () => undefined,
     onLetterCreated: () => undefined,

@@ -94,9 +94,11 @@ async function openServer(config: CallbackConfig, { metrics, log, keys, client }
     client,
     hooks: reportTo(metrics, log),
   });
+  metrics.gauge('captcha_operator_spool_open', (set) => set({}, server.spoolStats().open ? 1 : 0));
   metrics.gauge('captcha_operator_spool_records', (set) => set({}, server.spoolStats().records));
   metrics.gauge('captcha_operator_spool_bytes', (set) => set({}, server.spoolStats().bytes));
   metrics.gauge('captcha_operator_spool_capacity_bytes', (set) => set({}, LIMITS.spoolBytes));
+  metrics.gauge('captcha_operator_spool_capacity_records', (set) => set({}, LIMITS.spoolRecords));
   metrics.gauge('captcha_operator_spool_oldest_age_seconds', (set) => {
     const oldest = server.spoolStats().oldestReceivedTime;
     set({}, oldest === undefined ? 0 : Math.max(0, Date.now() - oldest) / 1_000);

@@ -11,7 +11,7 @@ export function observe(hooks: CallbackHooks): Middleware<CallbackState> {
     const startMs = performance.now();
     await next();
     if (ctx.state.result === undefined) return;
-    hooks.onResult(ctx.state.result);
+    if (ctx.state.result !== 'later') hooks.onResult(ctx.state.result);
     if (ctx.state.result !== 'misrouted') hooks.onAnswered(performance.now() - startMs);
   };
 }

@@ -20,7 +20,7 @@ export function receive(intake: Intake, pollRequests: PollRequests): Middleware<
       return pollRequests.request(token, claims!);
     }
     const result = await intake.take({ token, claims: claims!, callback: parsed.callback, receivedTime: Date.now() });
-    return answer(ctx, result === 'lost' ? 503 : 200, result);
+    return answer(ctx, result === 'lost' || result === 'later' ? 503 : 200, result);
   };
 }
 

@@ -3,7 +3,9 @@
  * moves damaged records aside. Called by `spool.ts` only.
  */
 import type { SpoolFiles } from './files.ts';
+import { codeOf } from './fault-code.ts';
 import { isSparse, moveRecords } from './compact.ts';
+import { countOf, oldestOf, unpackFound } from './found.ts';
 import { createJournal } from './journal.ts';
 import type { Place } from './journal.ts';
 import { lockDirectory } from './lock.ts';
@@ -12,6 +14,7 @@ import { QUARANTINE, keepBytes, recover } from './recover.ts';
 import type { Recovery } from './recover.ts';
 import { segmentName } from './segment.ts';
 import type { Segment } from './segment.ts';
+import { createTaskIndex } from './task-index.ts';
 import type { OpenSpool, SpoolEntry, SpoolOptions } from './types.ts';
 
 type Parts = SpoolOptions & { files: SpoolFiles };
@@ -26,21 +29,23 @@ export class SpoolError extends Error {
 }
 
 const LOCK_FILE = 'lock';
-/** Result codes of SQLite, which holds the lock (sqlite.org/rescode.html). */
-const LOCK_CODES: Record<number, string> = { 5: 'LOCKED', 8: 'EROFS', 14: 'EACCES' };
-
-/** A system error code, or a stable word. Messages stay out: they hold paths. */
-export function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'UNKNOWN';
-  if ('errcode' in error) return LOCK_CODES[Number(error.errcode)] ?? 'LOCK_FAILED';
-  return 'code' in error ? String(error.code) : error.constructor.name;
-}
-
-/** Bytes on disk, segments of unknown versions included. */
+/** Bytes on disk, those of segments that cannot be read included. */
 export function usedBytes({ segments, foreignBytes }: OpenSpool): number {
   let bytes = foreignBytes;
   for (const { size } of segments) bytes += size;
   return bytes;
+}
+
+/** Records that are still to be applied. */
+export function recordsOf({ entries, waiting }: OpenSpool): number {
+  return waiting.reduce((count, found) => count + countOf(found), entries.size);
+}
+
+/** When the oldest of them was received. */
+export function oldestOfAll({ entries, waiting }: OpenSpool): number | undefined {
+  const first: SpoolEntry | undefined = entries.values().next().value;
+  const oldest = Math.min(first?.receivedTime ?? Number.POSITIVE_INFINITY, ...waiting.map(oldestOf));
+  return Number.isFinite(oldest) ? oldest : undefined;
 }
 
 /** Takes the lock, reads what is there and gets ready to write. Throws, holding nothing, when that fails. */
@@ -52,8 +57,8 @@ export async function openDirectory(parts: Parts): Promise<OpenSpool> {
     const recovery = await recover(files, directory);
     const open = openWith(parts, recovery, unlock);
     report(parts, recovery);
-    for (const segment of recovery.segments) removeIfDone(open, segment, parts);
-    for (const record of recovery.records) open.entries.add(record);
+    for (const { segment } of recovery.found) removeIfDone(open, segment, parts);
+    takeUp(open, parts.maxRecords);
     return open;
   } catch (error) {
     unlock();
@@ -63,7 +68,9 @@ export async function openDirectory(parts: Parts): Promise<OpenSpool> {
 
 function openWith(parts: Parts, recovery: Recovery, unlock: () => void): OpenSpool {
   const { files, directory, segmentBytes } = parts;
-  const segments = new Set(recovery.segments);
+  const { found, unreadable } = recovery;
+  const foreignBytes = unreadable.reduce((sum, { bytes }) => sum + bytes, recovery.foreignBytes);
+  const segments = new Set(found.map(({ segment }) => segment));
   const journal = createJournal({
     files,
     directory,
@@ -73,14 +80,45 @@ function openWith(parts: Parts, recovery: Recovery, unlock: () => void): OpenSpo
     onRetired: (segment) => removeIfDone(open, segment, parts),
     onWriteFailed: (error) => parts.onFault('writeFailed', codeOf(error)),
   });
-  const { foreignBytes } = recovery;
-  const open: OpenSpool = { journal, entries: new Set(), segments, foreignBytes, removals: new Set(), unlock };
+  const open: OpenSpool = {
+    journal,
+    entries: new Set(),
+    tasks: createTaskIndex(),
+    waiting: found.filter((each) => countOf(each) > 0),
+    segments,
+    foreignBytes,
+    removals: new Set(),
+    unlock,
+  };
   return open;
+}
+
+/**
+ * Makes entries of records that were found on disk, whole segments at a time, while there is room for them in memory.
+ * Returns the new ones, oldest first.
+ */
+export function takeUp(open: OpenSpool, maxRecords: number): SpoolEntry[] {
+  const { entries, tasks, waiting } = open;
+  const taken: SpoolEntry[] = [];
+  for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
+    const count = entries.size + taken.length;
+    if (count > 0 && count + countOf(next) > maxRecords) break;
+    waiting.shift();
+    for (const entry of unpackFound(next)) taken.push(entry);
+  }
+  // Not by place: a segment prepared ahead may be used after a later one.
+  taken.sort((left, right) => left.receivedTime - right.receivedTime);
+  for (const entry of taken) {
+    entries.add(entry);
+    tasks.add(entry);
+  }
+  return taken;
 }
 
 function report(parts: Parts, recovery: Recovery): void {
   for (let count = 0; count < recovery.damaged; count++) parts.onFault('damaged', 'checksum');
   if (recovery.foreignBytes > 0) parts.onFault('unknownVersion', 'segment');
+  for (const { code } of recovery.unreadable) parts.onFault('ioError', code);
   if (recovery.tokenCandidates.length > 0) parts.onTokenCandidates(recovery.tokenCandidates);
 }
 

@@ -3,8 +3,9 @@
  * directory: a full disk, a failing fsync, a read that returns other bytes. No rules here.
  */
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rm, statfs } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, rm, statfs } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 export interface SpoolFile {
   /** Writes all bytes at this position. */
@@ -19,6 +20,7 @@ export interface SpoolFile {
 }
 
 export interface SpoolFiles {
+  /** For its owner alone, its name durable. It may exist. */
   makeDirectory(path: string): Promise<void>;
   list(directory: string): Promise<string[]>;
   /** Fails when the file exists. Only the owner may read it: it holds solutions. */
@@ -33,7 +35,11 @@ export interface SpoolFiles {
 
 export const diskFiles: SpoolFiles = {
   async makeDirectory(path) {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    const first = await mkdir(path, { recursive: true, mode: 0o700 });
+    // A kubelet opens what lies on a volume with an `fsGroup` to the group. Not ours (a restored volume): let it be.
+    await chmod(path, 0o700).catch(() => undefined);
+    if (first === undefined) return;
+    for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
   },
   list: (directory) => readdir(directory),
   create: async (path) => fileOf(await open(path, 'wx+', 0o600)),
@@ -43,15 +49,17 @@ export const diskFiles: SpoolFiles = {
     const { bavail, bsize } = await statfs(directory);
     return bavail * bsize;
   },
-  async syncDirectory(path) {
-    const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
-    }
-  },
+  syncDirectory,
 };
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
 
 function fileOf(handle: FileHandle): SpoolFile {
   return {

@@ -18,7 +18,7 @@ export interface Place {
 }
 
 export interface Journal {
-  /** Resolves when the frame is durable; its segment's `live` counts it by then. */
+  /** Resolves when the frame is durable; its segment's `live` counts it by then. Rejects once the journal is closed. */
   append(frame: Buffer): Promise<Place>;
   /** A record that need not be applied again. */
   noteRelease(place: Place): void;
@@ -60,6 +60,7 @@ export function createJournal(options: JournalOptions): Journal {
   let pending: Pending[] = [];
   let pendingBytes = 0;
   let writing: Promise<void> | undefined;
+  let closed = false;
 
   const writeAll = async (): Promise<void> => {
     do {
@@ -77,12 +78,13 @@ export function createJournal(options: JournalOptions): Journal {
   return {
     append: (frame) =>
       new Promise((resolve, reject) => {
+        if (closed) return reject(new Error('the journal is closed'));
         pending.push({ frame, resolve, reject });
         pendingBytes += frame.length;
-        startWriting();
+        return startWriting();
       }),
     noteRelease(place) {
-      notes.add(place, startWriting);
+      if (!closed) notes.add(place, startWriting);
     },
     startOver() {
       if (writing !== undefined) return;
@@ -92,6 +94,8 @@ export function createJournal(options: JournalOptions): Journal {
     pendingBytes: () => pendingBytes,
     async close() {
       notes.cancelTimer();
+      // Records that are being moved come after this: they stay where they are, and no new segment is left open.
+      closed = true;
       startWriting();
       await writing;
       await active.close();

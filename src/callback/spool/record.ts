@@ -40,6 +40,11 @@ export function decodeRecord(text: string, receivedTime: number): SpoolRecord | 
   return { kind: 'callback', token, callback: { id, code, ...spaced }, receivedTime };
 }
 
+/** The token in a record's text, without reading the rest: there may be a million of them. Empty when it has none. */
+export function tokenOf(text: string): string {
+  return /^\{"t":"([A-Za-z0-9._-]+)"/.exec(text)?.[1] ?? '';
+}
+
 function parseObject(text: string): Partial<Record<keyof Written, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(text);

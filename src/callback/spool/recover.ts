@@ -3,27 +3,24 @@
  *
  * Sound records survive whatever lies beside them. Damaged ranges go to the folder `quarantine`, named by segment and
  * offset, so that finding them again at the next start is no second loss. A torn end is what a crash leaves of an
- * unacknowledged write; it is reported like damage only for the token it may still show. Segments of a version this
- * build does not know stay untouched for the build that does.
+ * unacknowledged write; it is reported like damage only for the token it may still show. A segment that the disk does
+ * not give costs that segment, until the next start. Segments of a version this build does not know stay untouched for
+ * the build that does.
  */
+import { codeOf } from './fault-code.ts';
 import { FORMAT_VERSION, FRAME_RECORD, FRAME_RELEASES, scanSegment, versionOf } from './format.ts';
-import type { Frame } from './format.ts';
-import type { SpoolFiles } from './files.ts';
-import { tokenCandidates } from './record.ts';
+import type { Frame, Range } from './format.ts';
+import type { SpoolFile, SpoolFiles } from './files.ts';
+import { countOf, oldestOf, packFound, withoutFound } from './found.ts';
+import type { FoundRecord, FoundSegment } from './found.ts';
+import { tokenCandidates, tokenOf } from './record.ts';
 import type { Segment } from './segment.ts';
 import { newSegment, segmentName, segmentNumber } from './segment.ts';
-
-export interface FoundRecord {
-  segment: Segment;
-  offset: number;
-  length: number;
-  receivedTime: number;
-}
+import { taskKeyOf } from './task-index.ts';
 
 export interface Recovery {
-  segments: Segment[];
-  /** Oldest first. */
-  records: FoundRecord[];
+  /** Every segment that could be read, with the records in it that are not released; oldest first. */
+  found: FoundSegment[];
   nextNumber: number;
   /** Texts in damaged bytes that may be tokens. */
   tokenCandidates: string[];
@@ -31,13 +28,17 @@ export interface Recovery {
   damaged: number;
   /** Segments of an unknown version, in bytes. */
   foreignBytes: number;
+  /** Segments that the disk does not give: why, and their bytes as far as they are known. */
+  unreadable: { code: string; bytes: number }[];
 }
 
 interface Walk {
   files: SpoolFiles;
   directory: string;
+  numbers: ReadonlySet<number>;
   quarantined: Set<string>;
-  released: Set<string>;
+  /** Offsets of released records, by segment. */
+  released: Map<number, number[]>;
   result: Recovery;
 }
 
@@ -51,73 +52,103 @@ export async function recover(files: SpoolFiles, directory: string): Promise<Rec
   const walk: Walk = {
     files,
     directory,
+    numbers: new Set(numbers),
     quarantined: new Set(names.includes(QUARANTINE) ? await files.list(`${directory}/${QUARANTINE}`) : []),
-    released: new Set(),
+    released: new Map(),
     result: {
-      segments: [],
-      records: [],
+      found: [],
       nextNumber: (numbers.at(-1) ?? 0) + 1,
       tokenCandidates: [],
       damaged: 0,
       foreignBytes: 0,
+      unreadable: [],
     },
   };
-  for (const number of numbers) await readSegment(walk, number);
+  for (const number of numbers) await openSegment(walk, number);
   return withoutReleased(walk);
 }
 
-async function readSegment(walk: Walk, number: number): Promise<void> {
-  const { files, directory, result } = walk;
-  const path = `${directory}/${segmentName(number)}`;
-  const file = await files.open(path);
-  const size = await file.size();
+/** Reads a segment and keeps its file open, or notes why it cannot be read and lets go of it. */
+async function openSegment(walk: Walk, number: number): Promise<void> {
+  const path = `${walk.directory}/${segmentName(number)}`;
+  let file: SpoolFile | undefined;
+  let bytes = 0;
+  try {
+    file = await walk.files.open(path);
+    bytes = await file.size();
+    const kept = await readSegment(walk, { number, path, file, size: bytes });
+    if (!kept) await file.close();
+  } catch (error) {
+    walk.result.unreadable.push({ code: codeOf(error), bytes });
+    await file?.close().catch(() => undefined);
+  }
+}
+
+/** False when it is of a version that this build does not know. */
+async function readSegment(walk: Walk, known: Pick<Segment, 'number' | 'path' | 'file' | 'size'>): Promise<boolean> {
+  const { file, size } = known;
   const bytes = await file.read(0, size);
   const version = versionOf(bytes);
   if (version !== undefined && version !== FORMAT_VERSION) {
-    result.foreignBytes += size;
-    await file.close();
-    return;
+    walk.result.foreignBytes += size;
+    return false;
   }
   const scan = scanSegment(bytes);
-  const segment = newSegment({ number, path, file, size: scan.contentEnd, sealed: true });
+  const segment = newSegment({ ...known, size: scan.contentEnd, sealed: true });
   // Blocks that a killed process had reserved: a few crashes would otherwise use up the bound with nothing in it.
   if (scan.contentEnd < size) await file.truncate(scan.contentEnd);
-  for (const range of scan.damaged)
-    await quarantine(walk, segment, bytes.subarray(range.start, range.end), range.start);
+  for (const range of scan.damaged) await quarantine(walk, segment, bytes, range);
   if (scan.torn !== undefined) salvage(walk, bytes.subarray(scan.torn.start, scan.torn.end));
-  for (const frame of scan.frames) takeFrame(walk, segment, frame);
-  result.segments.push(segment);
+  const records: FoundRecord[] = [];
+  for (const frame of scan.frames) {
+    if (frame.type === FRAME_RECORD) records.push(recordIn(frame));
+    else if (frame.type === FRAME_RELEASES) noteReleases(walk, segment, frame);
+  }
+  walk.result.found.push(packFound(segment, records));
+  return true;
 }
 
-function takeFrame(walk: Walk, segment: Segment, frame: Frame): void {
-  const { offset, length, time: receivedTime } = frame;
-  if (frame.type === FRAME_RECORD) walk.result.records.push({ segment, offset, length, receivedTime });
-  if (frame.type !== FRAME_RELEASES) return;
-  for (const [number, at] of JSON.parse(frame.payload) as [number, number][]) {
-    walk.released.add(`${number}:${at}`);
+function recordIn({ offset, length, time: receivedTime, payload }: Frame): FoundRecord {
+  return { offset, length, receivedTime, task: taskKeyOf(tokenOf(payload)) };
+}
+
+function noteReleases(walk: Walk, segment: Segment, frame: Frame): void {
+  for (const [number, offset] of releasesIn(frame)) {
     segment.notes.add(number);
+    const offsets = walk.released.get(number);
+    if (offsets !== undefined) offsets.push(offset);
+    else if (walk.numbers.has(number)) walk.released.set(number, [offset]);
+  }
+}
+
+/** Without what is no note: the records it was about are applied once more, which has no second effect. */
+function releasesIn({ payload }: Frame): [segment: number, offset: number][] {
+  try {
+    return JSON.parse(payload) as [number, number][];
+  } catch {
+    return [];
   }
 }
 
 function withoutReleased({ result, released }: Walk): Recovery {
-  const records = result.records.filter(({ segment, offset }) => !released.has(`${segment.number}:${offset}`));
-  for (const { segment, length } of records) {
-    segment.live++;
-    segment.liveBytes += length;
+  const found = result.found.map((each) => withoutFound(each, new Set(released.get(each.segment.number))));
+  for (const each of found) {
+    each.segment.live = countOf(each);
+    each.segment.liveBytes = each.lengths.reduce((sum, length) => sum + length, 0);
   }
-  // Not by place: a segment prepared ahead may be used after a later one.
-  records.sort((left, right) => left.receivedTime - right.receivedTime);
-  return { ...result, records };
+  found.sort((left, right) => oldestOf(left) - oldestOf(right));
+  return { ...result, found };
 }
 
-async function quarantine(walk: Walk, segment: Segment, damaged: Buffer, start: number): Promise<void> {
-  salvage(walk, damaged);
+async function quarantine(walk: Walk, segment: Segment, segmentBytes: Buffer, { start, end }: Range): Promise<void> {
+  const bytes = segmentBytes.subarray(start, end);
+  salvage(walk, bytes);
   const name = `${segmentName(segment.number)}-${start}`;
   if (walk.quarantined.has(name)) return;
   walk.result.damaged++;
   if (walk.quarantined.size >= MAX_QUARANTINED) return;
   walk.quarantined.add(name);
-  const kept = await keepBytes(walk.files, `${walk.directory}/${QUARANTINE}`, { name, bytes: damaged });
+  const kept = await keepBytes(walk.files, `${walk.directory}/${QUARANTINE}`, { name, bytes });
   if (!kept) segment.kept = true;
 }
 
@@ -131,14 +162,18 @@ export async function keepBytes(
   folder: string,
   piece: { name: string; bytes: Uint8Array },
 ): Promise<boolean> {
+  let file: SpoolFile | undefined;
   try {
     await files.makeDirectory(folder);
-    const file = await files.create(`${folder}/${piece.name}`);
+    file = await files.create(`${folder}/${piece.name}`);
     await file.write(piece.bytes, 0);
     await file.sync();
-    await file.close();
+    // The segment that held these bytes may be the next to go.
+    await files.syncDirectory(folder);
     return true;
   } catch {
     return false;
+  } finally {
+    await file?.close().catch(() => undefined);
   }
 }

@@ -6,7 +6,7 @@ import type { MetricRow } from './row.ts';
 export const CALLBACKS = {
   captcha_operator_callbacks_total: {
     ...counter,
-    help: 'Callbacks by result. One that waited in the spool counts as spooled when it was answered and again by its final result. lost: answered 503, nothing took it.',
+    help: 'Callbacks by result. One that waited in the spool counts as spooled when it was answered and again by its final result. lost: answered 503, nothing took it; what was taken too late for the answer counts by what came of it.',
     labels: { result: labels.CALLBACK_RESULTS },
     in: 'callback',
   },
@@ -23,6 +23,12 @@ export const CALLBACKS = {
     labels: none,
     in: 'callback',
   },
+  captcha_operator_callback_late_answers_total: {
+    ...counter,
+    help: 'Callbacks answered 503 because nothing was durable within a second, that were taken all the same afterwards.',
+    labels: none,
+    in: 'callback',
+  },
   captcha_operator_callback_keys: {
     ...gauge,
     help: 'Keys loaded from CALLBACK_KEYS_FILE; in a rotation, wait until every replica reports the new number.',
@@ -36,6 +42,12 @@ export const CALLBACKS = {
     labels: none,
     in: 'both',
     beyondContract: 'A failed reload has to alert: callbacks of a key that is not loaded are refused.',
+  },
+  captcha_operator_spool_open: {
+    ...gauge,
+    help: '1 while the spool has its directory. While it is 0 the other gauges of the spool know nothing of what lies there.',
+    labels: none,
+    in: 'callback',
   },
   captcha_operator_spool_records: {
     ...gauge,
@@ -56,6 +68,13 @@ export const CALLBACKS = {
     labels: none,
     in: 'callback',
     beyondContract: 'The alert "spool near its bound" needs to know the bound.',
+  },
+  captcha_operator_spool_capacity_records: {
+    ...gauge,
+    help: 'The bound of the spool in records, whatever their size; at it callbacks are answered 503 as well.',
+    labels: none,
+    in: 'callback',
+    beyondContract: 'The alert "spool near its bound" needs to know this bound, too.',
   },
   captcha_operator_spool_faults_total: {
     ...counter,

@@ -143,6 +143,11 @@ const CASES: Record<string, Case[]> = {
   CaptchaCallbackLost: [
     fires('one callback was answered 503', '12m', { 'callbacks_total{result="lost"}': '0x10 1x20' }),
     silent('that was long ago', '40m', { 'callbacks_total{result="lost"}': '0x10 1x60' }),
+    silent('callbacks are answered too late, and taken', '20m', {
+      callback_late_answers_total: '0+5x60',
+      'callbacks_total{result="spooled"}': '0+5x60',
+      'callbacks_total{result="lost"}': '0x60',
+    }),
     silent('callbacks are spooled', '20m', {
       'callbacks_total{result="spooled"}': '0+5x60',
       'callbacks_total{result="lost"}': '0x60',
@@ -168,17 +173,35 @@ const CASES: Record<string, Case[]> = {
       'spool_bytes{instance="b"}': '10x10',
       'spool_capacity_bytes{instance="b"}': '100x10',
     }),
+    fires('more than four fifths of the records are used', '5m', {
+      'spool_bytes{instance="a"}': '10x10',
+      'spool_capacity_bytes{instance="a"}': '100x10',
+      'spool_records{instance="a"}': '90x10',
+      'spool_capacity_records{instance="a"}': '100x10',
+    }),
     silent('half of it is used', '5m', {
       'spool_bytes{instance="a"}': '50x10',
       'spool_capacity_bytes{instance="a"}': '100x10',
     }),
   ],
+  CaptchaSpoolUnavailable: [
+    fires('a sidecar has no spool from its start on', '5m', { 'spool_open{instance="a"}': '0x20' }),
+    silent('it has one after a minute', '5m', { 'spool_open{instance="a"}': '0x1 1x20' }),
+    silent('every sidecar has one', '5m', { 'spool_open{instance="a"}': '1x20', 'spool_open{instance="b"}': '1x20' }),
+  ],
   CaptchaSpoolFault: [
+    fires('the first scrape of a new process shows one', '12m', {
+      'spool_faults_total{fault="io_error",instance="b"}': '_x8 1x20',
+      'spool_faults_total{fault="io_error",instance="a"}': '0x30',
+    }),
+    silent('a process that has run for long had one at its start', '40m', {
+      'spool_faults_total{fault="io_error",instance="b"}': '_x2 1x60',
+    }),
     fires('a record is damaged', '12m', {
       'spool_faults_total{fault="damaged"}': '0x10 1x20',
       'spool_faults_total{fault="full"}': '0x30',
     }),
-    silent('there is none', '12m', { 'spool_faults_total{fault="damaged"}': '3x30' }),
+    silent('there is none', '20m', { 'spool_faults_total{fault="damaged"}': '3x30' }),
   ],
   CaptchaDeadLetterOpen: [
     fires('a letter is open for 5 minutes', '12m', {

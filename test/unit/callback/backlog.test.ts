@@ -30,7 +30,7 @@ test('a record that failed waits longer each time, up to a minute, and lets the 
     [3, 9_600],
     [20, 60_000],
   ] as const) {
-    backlog.delay({ entry: entry(1), failures });
+    backlog.delay({ entry: entry(1), failures }, false);
     expect(backlog.ready()).toBe(0);
     expect(backlog.size()).toBe(1);
     vi.advanceTimersByTime(atMostMs);
@@ -41,7 +41,7 @@ test('a record that failed waits longer each time, up to a minute, and lets the 
 
 test('hurry makes every waiting record ready, for the last round before the end', () => {
   const backlog = createBacklog(() => undefined);
-  backlog.delay({ entry: entry(1), failures: 9 });
+  backlog.delay({ entry: entry(1), failures: 9 }, false);
   backlog.hurry();
   expect(backlog.ready()).toBe(1);
   expect(vi.getTimerCount()).toBe(0);

@@ -1,0 +1,49 @@
+/**
+ * A file system of a few megabytes in memory, for what only a really full disk shows. Mounting takes root on Linux;
+ * where it is not allowed there is no such disk, and a test says that it did not run.
+ */
+import { execFile } from 'node:child_process';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+export interface SmallDisk {
+  directory: string;
+  /** Takes every byte that is left. */
+  fill(): void;
+  /** Gives them back. */
+  free(): Promise<void>;
+  unmount(): Promise<void>;
+}
+
+const run = promisify(execFile);
+const FILLER = 'filler';
+const BLOCK = Buffer.alloc(4_096, 1);
+
+/** Mounts one on this empty directory; undefined where that is not allowed. */
+export async function mountSmallDisk(directory: string, megabytes: number): Promise<SmallDisk | undefined> {
+  try {
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=0700`, 'captcha-test', directory]);
+  } catch {
+    return undefined;
+  }
+  const filler = join(directory, FILLER);
+  return {
+    directory,
+    fill() {
+      const file = openSync(filler, 'a');
+      try {
+        while (writeSync(file, BLOCK) === BLOCK.length);
+      } catch {
+        // No space left: that is what was asked for.
+      } finally {
+        closeSync(file);
+      }
+    },
+    free: () => rm(filler, { force: true }),
+    async unmount() {
+      await run('umount', [directory]);
+    },
+  };
+}
