@@ -24,7 +24,7 @@ import { createPollRequests } from './poll-requests.ts';
 import type { PollRequests } from './poll-requests.ts';
 import type { SpoolFiles } from './spool/files.ts';
 import { createSpool } from './spool/spool.ts';
-import type { Spool, SpoolEntry, SpoolStats } from './spool/types.ts';
+import type { Spool, SpoolEntry, SpoolOptions, SpoolStats } from './spool/types.ts';
 
 export interface CallbackServerOptions {
   address: ListenAddress;
@@ -63,10 +63,7 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
     runProtocol(client, protocol, { ...options, onObject: countLetters });
   const spool = createSpool({
     directory: options.spoolDir,
-    maxBytes: limits.spoolBytes,
-    maxRecords: limits.spoolRecords,
-    maxRecordsPerTask: limits.spoolRecordsPerTask,
-    segmentBytes: limits.segmentBytes,
+    ...boundsOfSpool(limits),
     onEntry: (entry: SpoolEntry): void => drainer.offer(entry),
     onFault: (fault, code) => hooks.onSpoolFault(fault, code),
     onTokenCandidates: (candidates) => requestPolls(candidates, keys, pollRequests),
@@ -102,6 +99,17 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
       stopping = true;
       await stopAll({ listener, intake, pollRequests, drainer, spool }, limits);
     },
+  };
+}
+
+function boundsOfSpool(
+  limits: Limits,
+): Pick<SpoolOptions, 'maxBytes' | 'maxRecords' | 'maxRecordsPerTask' | 'segmentBytes'> {
+  return {
+    maxBytes: limits.spoolBytes,
+    maxRecords: limits.spoolRecords,
+    maxRecordsPerTask: limits.spoolRecordsPerTask,
+    segmentBytes: limits.segmentBytes,
   };
 }
 

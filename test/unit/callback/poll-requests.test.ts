@@ -25,7 +25,7 @@ beforeEach(() => {
       asked++;
       return answer();
     },
-    spool: { append: async (record) => void spooled.push(record), release: () => undefined },
+    spool: { append: async (record) => (spooled.push(record), 'written' as const), release: () => undefined },
     intervalMs: 10_000,
     now: () => wallClock,
     monotonicMs: () => monotonic,
