@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { RefusalClass } from '../src/core/outcome.ts';
-import { PROVIDER_CODES, UNREADABLE_ANSWER, type ProviderCode } from '../src/core/provider-codes.ts';
+import { PROVIDER_CODES, UNREADABLE_ANSWER, HTTP_413, type ProviderCode } from '../src/core/provider-codes.ts';
 
 interface ClassText {
   title: RefusalClass;
@@ -45,6 +45,17 @@ const CLASSES: readonly ClassText[] = [
     result: 'Polling of this key pauses for the documented time.',
   },
   {
+    title: 'accountExhausted',
+    submit: 'Not accepted, and no task fails by it. The task stays `Pending`, reason `ProviderBusy`; its key waits.',
+    result: 'Never fails a task. Polling of this key pauses.',
+  },
+  {
+    title: 'callbackRefused',
+    submit:
+      'Not accepted: it is about the callback URL, not about the captcha. The task stays `Pending`, says so, and is tried again from 5 s, doubling to 60 s, until its deadline. Register the host of `CALLBACK_URL` with the account.',
+    result: 'Ends nothing: polling goes on with backoff.',
+  },
+  {
     title: 'keyRejected',
     submit:
       'The task fails: `ProviderRejected`. Its key waits for 5 min, or until its Secret changes; waiting tasks say `KeyRejected`.',
@@ -74,6 +85,7 @@ const OWN_CODES = [
   [
     '| Code | Meaning |',
     '|---|---|',
+    `| \`${HTTP_413}\` | \`in.php\` answered with HTTP status 413: the task (its image) is larger than the provider or a gateway before it takes; permanent |`,
     '| `INVALID_TASK` | the task cannot be written as a submission; nothing was sent |',
     `| \`${UNREADABLE_ANSWER}\` | three answers had not the shape of the task’s type (text where a list of cells is due): the attempt is over, as with a *retriable* code |`,
   ].join('\n'),
@@ -97,12 +109,18 @@ export function renderProviderCodes(): string {
 
 function renderClass({ title, submit, result }: ClassText): string {
   const codes = PROVIDER_CODES.filter((row) => row.class === title);
-  const rows = codes.map((row) => `| \`${row.code}\` | ${seenOn(row)} | ${duration(row.blockMs)} | ${row.meaning} |`);
+  const rows = codes.map(
+    (row) => `| \`${row.code}\` | ${seenOn(row)} | ${duration(row.blockMs)} | ${row.meaning}${otherwise(row)} |`,
+  );
   return [
     `## ${title}`,
     `- On submission: ${submit}\n- On a poll or in a callback: ${result}`,
     ['| Code | Seen on | Documented block | Meaning |', '|---|---|---|---|', ...rows].join('\n'),
   ].join('\n\n');
+}
+
+function otherwise({ classOfResult }: ProviderCode): string {
+  return classOfResult === undefined ? '' : `; on a poll or in a callback: *${classOfResult}*`;
 }
 
 function seenOn(row: ProviderCode): string {

@@ -11,6 +11,8 @@ export type RefusalClass =
   | 'retriable' // the solver gave up; a new, paid attempt may succeed
   | 'busy' // no free thread or slot; the key backs off
   | 'blocked' // the key is blocked for a documented time (`retryAfterMs`)
+  | 'accountExhausted' // the account behind the key can buy nothing until somebody acts
+  | 'callbackRefused' // the pingback address is refused, not the captcha
   | 'keyRejected' // ERROR_WRONG_USER_KEY, ERROR_KEY_DOES_NOT_EXIST
   | 'addressBlocked' // IP_BANNED, ERROR: 1004: every key of this address
   | 'addressNotAllowed' // ERROR_IP_NOT_ALLOWED: this key

@@ -16,6 +16,8 @@ export interface ProviderCode {
   /** As the provider spells it. */
   code: string;
   class: RefusalClass;
+  /** Where it differs: what the word means for a task that has an id already (`res.php`, callbacks). */
+  classOfResult?: RefusalClass;
   /** Where the provider is known to send it. It is understood everywhere; a key can lapse between submit and poll. */
   seenOn: readonly ('in' | 'res')[];
   /** Documented length of a block. */
@@ -34,6 +36,9 @@ export const UNREADABLE_CODE = 'UNLISTED';
 
 /** Our own code for an attempt whose answers had not the shape of the task's type. */
 export const UNREADABLE_ANSWER = 'UNREADABLE_ANSWER';
+
+/** Our own code for a submission that was answered with HTTP status 413: its body is too large at every try. */
+export const HTTP_413 = 'HTTP_413';
 
 type Row = readonly [code: string, seenOn: string, meaning: string, blockMs?: number];
 
@@ -68,6 +73,10 @@ export const PROVIDER_CODES: readonly ProviderCode[] = [
     ['ERROR: 1003', 'in', 'three times more "no slot" answers than submissions', 30 * SECOND],
     ['ERROR: 1005', 'res', 'too many calls of res.php', 5 * MINUTE],
   ]),
+  ...rows('accountExhausted', [['ERROR_ACCOUNT_SUSPENDED', 'in res', "the API key's account is suspended"]]),
+  ...rows('callbackRefused', [
+    ['ERROR_IP_ADDRES', 'in', 'the host of the callback URL is not registered for this account (sic)'],
+  ]),
   ...rows('addressBlocked', [
     ['IP_BANNED', 'in res', 'this address was banned after many calls with a wrong key', 5 * MINUTE],
     ['ERROR_IP_BANNED', 'in res', 'another spelling of IP_BANNED', 5 * MINUTE],
@@ -86,22 +95,27 @@ export const PROVIDER_CODES: readonly ProviderCode[] = [
     ['ERROR_PAGEURL', 'in', 'the page URL is missing or malformed'],
     ['ERROR_GOOGLEKEY', 'in', 'the site key is blank or malformed'],
     ['ERROR_WRONG_GOOGLEKEY', 'in', 'the site key is missing or wrong'],
+    ['ERROR_SITEKEY', 'in', 'the site key is missing or wrong'],
     ['ERROR_BAD_TOKEN_OR_PAGEURL', 'in', 'the site key does not belong to the page URL (often an iframe)'],
     ['ERROR_BAD_PARAMETERS', 'in', 'a required field is missing or has the wrong type'],
     ['ERROR_DOMAIN_NOT_ALLOWED', 'in', "the page's domain is refused"],
     ['ERROR_ZERO_CAPTCHA_FILESIZE', 'in', 'the image is too small'],
     ['ERROR_TOO_BIG_CAPTCHA_FILESIZE', 'in', 'the image is too big'],
+    ['ERROR_IMAGE_DIMENSIONS_TOO_LARGE', 'in', 'a side of the image is longer than 1,000 pixels'],
     ['ERROR_WRONG_FILE_EXTENSION', 'in', 'the image is not jpg, jpeg, png or gif'],
     ['ERROR_IMAGE_TYPE_NOT_SUPPORTED', 'in', 'the content is not recognised as an image'],
     ['ERROR_UPLOAD', 'in', 'the body is unreadable or its base64 broken'],
     ['ERROR_EMPTY_CAPTCHA', 'in', 'the image is empty'],
     ['ERROR_CAPTCHAIMAGE_BLOCKED', 'in', 'the image is known to be unrecognisable'],
-    ['ERROR_IP_ADDRES', 'in', 'the pingback host is not registered for this account (sic)'],
     ['ERROR_WRONG_ID_FORMAT', 'res', 'the id is not made of digits'],
     ['ERROR_WRONG_CAPTCHA_ID', 'res', 'the id is unknown or too old'],
     ['ERROR_EMPTY_ACTION', 'res', 'the action is missing'],
     ['ERROR_TOKEN_EXPIRED', 'res', 'the GeeTest challenge was stale'],
   ]),
+  // About the call and not about the task: a poll that is refused as a call proves nothing about the result.
+  ...rows('permanent', [
+    ['ERROR_METHOD_CALL', 'in res', 'the method is unknown, or the call was made in a wrong way'],
+  ]).map((row) => ({ ...row, classOfResult: 'transient' as const })),
   ...rows('transient', [
     ['ERROR_SERVER_ERROR', 'in res', 'server fault'],
     ['ERROR_INTERNAL_SERVER_ERROR', 'in res', 'server fault'],
@@ -147,9 +161,13 @@ export function classifyCode(word: string, endpoint: CodeEndpoint): Refusal | { 
   if (PENDING_WORDS.has(code)) return { kind: 'pending' };
   if (endpoint === 'callback' && code === '') return { kind: 'pending' };
   const row = BY_CODE.get(code);
-  if (row !== undefined) return refusal(row.class, code, row.blockMs);
+  if (row !== undefined) return refusal(classAt(row, endpoint), code, row.blockMs);
   if (endpoint === 'callback' && !isErrorWord(code)) return undefined;
   return refusal('unlisted', looksLikeCode(code) ? code : UNREADABLE_CODE);
+}
+
+function classAt(row: ProviderCode, endpoint: CodeEndpoint): RefusalClass {
+  return endpoint === 'in' ? row.class : (row.classOfResult ?? row.class);
 }
 
 function isErrorWord(code: string): boolean {

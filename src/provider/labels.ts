@@ -5,8 +5,8 @@
  *
  * It refuses to carry the provider's own text: a code that is not in the table counts as `unlisted`.
  */
-import type { PollOutcome, SubmitOutcome, Unreachable } from '../core/outcome.ts';
-import { PROVIDER_CODES } from '../core/provider-codes.ts';
+import type { PollOutcome, Refusal, SubmitOutcome, Unreachable } from '../core/outcome.ts';
+import { HTTP_413, PROVIDER_CODES } from '../core/provider-codes.ts';
 import type { UnknownCause } from './wire.ts';
 
 export const REQUEST_OPERATIONS = ['submit', 'poll', 'threads'] as const;
@@ -36,6 +36,7 @@ export const REQUEST_CODES: readonly string[] = [
   'pending',
   ...PROVIDER_CODES.map((row) => row.code),
   'unlisted',
+  'http_413',
   ...Object.values(CAUSE_LABELS),
 ];
 
@@ -50,11 +51,16 @@ export function requestCode(outcome: SubmitOutcome | PollOutcome): string {
     case 'unreadable':
       return 'unreadable';
     case 'refused':
-      return outcome.class === 'unlisted' ? 'unlisted' : outcome.code;
+      return refusalCode(outcome);
     case 'unreachable':
     case 'unknown':
       return CAUSE_LABELS[outcome.cause as keyof typeof CAUSE_LABELS];
     default:
       return outcome satisfies never;
   }
+}
+
+function refusalCode({ class: refusalClass, code }: Refusal): string {
+  if (code === HTTP_413) return 'http_413';
+  return refusalClass === 'unlisted' ? 'unlisted' : code;
 }

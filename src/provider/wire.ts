@@ -2,23 +2,25 @@
  * From a reply's status and text to an outcome. Pure, and total: whatever bytes come, the answer is a value. This is
  * where "accepted", "not accepted" and "unknown" are told apart, which decides whether a submission may be repeated,
  * so a reply counts as *not accepted* only if it proves it (section 5 of the contract): 429, 503, any other 4xx, or a
- * code of the provider. Called by `provider/client` alone.
+ * code of the provider. Of those statuses only 413 is about the submission itself. Called by `provider/client` alone.
  */
 import type { Captcha } from '../api/captchatask.ts';
 import type { PollOutcome, Refusal, SubmitOutcome, Unreachable } from '../core/outcome.ts';
-import { classifyCode, listedCode } from '../core/provider-codes.ts';
+import { classifyCode, HTTP_413, listedCode } from '../core/provider-codes.ts';
 import { solutionOf } from '../core/solution.ts';
 import { parseAnswer, parseFields, recordOf, scalar, type Answer } from './answer.ts';
 import type { Exchange, Fault } from './http.ts';
 
 const ID = /^\d{1,20}$/;
 
+const TOO_LARGE: Refusal = { kind: 'refused', class: 'permanent', code: HTTP_413 };
+
 /** What an `in.php` exchange proves. */
 export function submitOutcome(exchange: Exchange): SubmitOutcome {
   if (exchange.kind === 'failed') {
     return exchange.sent ? unknown(exchange.fault) : unreachable(causeOf(exchange.fault));
   }
-  const refusal = refusedByStatus(exchange);
+  const refusal = submissionRefusedByStatus(exchange);
   if (refusal !== undefined) return refusal;
   if (exchange.status >= 500) return unknown('http5xx');
   if (exchange.status < 200 || exchange.status >= 300) return unknown('http3xx');
@@ -83,6 +85,12 @@ function refusedByStatus(exchange: Exclude<Exchange, { kind: 'failed' }>): Refus
   const listed = exchange.kind === 'reply' ? listedIn(exchange.text) : undefined;
   if (listed !== undefined) return { ...(retryAfterMs === undefined ? {} : { retryAfterMs }), ...listed };
   return unreachable(status === 429 ? 'http429' : status === 503 ? 'http503' : 'http4xx', retryAfterMs);
+}
+
+/** 413 will be the answer to this body at every try. */
+function submissionRefusedByStatus(exchange: Exclude<Exchange, { kind: 'failed' }>): Refusal | Unreachable | undefined {
+  const refusal = refusedByStatus(exchange);
+  return refusal?.kind === 'unreachable' && exchange.status === 413 ? TOO_LARGE : refusal;
 }
 
 function listedIn(text: string): Refusal | undefined {

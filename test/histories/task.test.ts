@@ -129,6 +129,29 @@ describe('a lost callback', () => {
   });
 });
 
+describe('a callback address that the provider refuses', () => {
+  const outcome = { kind: 'refused', class: 'callbackRefused', code: 'ERROR_IP_ADDRES' } as const;
+  const refused = (memory: memories.TaskMemory): memories.TaskMemory => {
+    const intent = memories.intentSent(memory, { by: 'operator-a/1', attempt: 1, sentMono: MONO0 });
+    return memories.callEnded(
+      memories.callSent(memories.intentWritten(intent)),
+      { by: 'operator-a/1', outcome },
+      MONO0,
+    );
+  };
+  test.each([
+    [1, 5],
+    [2, 10],
+    [5, 60],
+    [50, 60],
+  ])('is no end of the task, however often it does (%d): it rests for %d s', (tries, seconds) => {
+    const memory = Array.from({ length: tries }).reduce<memories.TaskMemory>(refused, memories.freshMemory(uid));
+    expect(decideAt(aTask().intended(T0), 0, { memory }).effects).toMatchObject([
+      { kind: 'recordReply', restMs: seconds * SECOND, status: { phase: 'Pending', attempts: 1 } },
+    ]);
+  });
+});
+
 describe('an answer without the shape of its type', () => {
   const task = aTask()
     .intended(T0)

@@ -51,6 +51,7 @@ export const BREAKER_SAYS: Readonly<Record<BreakerReason, { reason: UnknownReaso
 const FAULT_OF_CLASS: Partial<Record<RefusalClass, BreakerReason>> = {
   busy: 'busy',
   blocked: 'blocked',
+  accountExhausted: 'blocked',
   keyRejected: 'keyRejected',
   addressNotAllowed: 'addressNotAllowed',
   addressBlocked: 'addressBlocked',

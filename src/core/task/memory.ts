@@ -5,7 +5,7 @@
  * a clock step neither opens a fence nor ends a grace. The shell keeps it in a map and drops it with the task.
  */
 import type { Captcha, CaptchaTask, DeadLetterMark, Submission } from '../../api/captchatask.ts';
-import type { Refusal, SubmitOutcome } from '../outcome.ts';
+import type { Refusal, RefusalClass, SubmitOutcome } from '../outcome.ts';
 import type { ReceivedResult } from '../delivery.ts';
 import { isUnresolved } from './transitions.ts';
 
@@ -174,10 +174,13 @@ export function callForgone(memory: TaskMemory, mono: number): TaskMemory {
   return memory.intent === undefined ? memory : replied(memory, memory.intent, { kind: 'notSent' }, mono);
 }
 
+/** Refusals after which this task alone backs off, further with each. */
+const TRIED_BY_ITSELF: ReadonlySet<RefusalClass> = new Set(['unlisted', 'callbackRefused']);
+
 function replied(memory: TaskMemory, intent: OwnIntent, outcome: SubmitReply, mono: number): TaskMemory {
   const ended: TaskMemory = { ...memory, intent: { ...intent, call: 'ended', endedMono: mono } };
   if (outcome.kind === 'unknown') return ended;
-  const unlisted = outcome.kind === 'refused' && outcome.class === 'unlisted';
+  const unlisted = outcome.kind === 'refused' && TRIED_BY_ITSELF.has(outcome.class);
   const unlistedTries = unlisted ? memory.unlistedTries + 1 : memory.unlistedTries;
   return { ...ended, reply: { by: intent.by, attempt: intent.attempt, outcome }, unlistedTries };
 }

@@ -109,6 +109,7 @@ function mayBeTheTask(outcome: SubmitReply): boolean {
 const WAITING_FOR: Partial<Record<RefusalClass, { reason: UnknownReason; message?: string }>> = {
   busy: { reason: 'ProviderBusy' },
   blocked: { reason: 'ProviderBusy', message: 'The provider blocks this API key for a while.' },
+  accountExhausted: { reason: 'ProviderBusy', message: 'The account of this API key is suspended; the task waits.' },
   addressBlocked: { reason: 'KeyRejected' },
   addressNotAllowed: { reason: 'KeyRejected' },
   transient: {
@@ -122,12 +123,19 @@ function recordRefused({ task, memory, moment }: Situation, refusal: Refusal): C
   const { reason, ...detail } = WAITING_FOR[refusal.class] ?? {};
   if (reason !== undefined) return record(notAccepted(task, reason, moment.now, detail));
   if (refusal.class === 'retriable') return record(attemptEnded(task, code, moment.now));
-  if (refusal.class !== 'unlisted' || memory.unlistedTries >= UNLISTED_TRIES) {
-    return record(rejected(task, code, moment.now));
-  }
-  const message = `The provider answered with an unknown code (${code}); the task is tried again.`;
+  const message = triedAgain(refusal, memory.unlistedTries);
+  if (message === undefined) return record(rejected(task, code, moment.now));
   const restMs = backoffMs(BUSY_BACKOFF, memory.unlistedTries, moment.random);
   return record(notAccepted(task, 'Pending', moment.now, { message }), restMs);
+}
+
+/** What a task says that is tried again by itself; undefined where the refusal is its end. */
+function triedAgain({ class: refusalClass, code }: Refusal, tries: number): string | undefined {
+  if (refusalClass === 'callbackRefused') {
+    return `The provider refuses the callback address (${code}); the task is tried again.`;
+  }
+  if (refusalClass !== 'unlisted' || tries >= UNLISTED_TRIES) return undefined;
+  return `The provider answered with an unknown code (${code}); the task is tried again.`;
 }
 
 /** The provider client's own word for a task that has no encoding; no call was made for it. */

@@ -19,7 +19,8 @@ describe('the table', () => {
   it.each(['in', 'res', 'callback'] as const)('classifies every listed code, read from %s', (endpoint) => {
     for (const row of PROVIDER_CODES) {
       const meaning = classifyCode(row.code, endpoint);
-      expect(meaning, row.code).toMatchObject({ kind: 'refused', class: row.class, code: row.code });
+      const refusalClass = endpoint === 'in' ? row.class : (row.classOfResult ?? row.class);
+      expect(meaning, row.code).toMatchObject({ kind: 'refused', class: refusalClass, code: row.code });
       expect(meaning?.kind === 'refused' ? meaning.retryAfterMs : undefined).toBe(row.blockMs);
     }
   });
@@ -38,9 +39,21 @@ describe('the table', () => {
     ['ERROR_BAD_DUPLICATES', 'retriable'],
     ['ERROR_BAD_TOKEN_OR_PAGEURL', 'permanent'],
     ['ERROR_WRONG_CAPTCHA_ID', 'permanent'],
+    ['ERROR_IMAGE_DIMENSIONS_TOO_LARGE', 'permanent'],
+    ['ERROR_UPLOAD', 'permanent'],
+    ['ERROR_SITEKEY', 'permanent'],
+    ['ERROR_METHOD_CALL', 'permanent'],
+    ['ERROR_IP_ADDRES', 'callbackRefused'],
+    ['ERROR_ACCOUNT_SUSPENDED', 'accountExhausted'],
     ['ERROR_SERVER_ERROR', 'transient'],
   ])('%s is %s', (code, refusalClass) => {
     expect(listedCode(code)?.class).toBe(refusalClass);
+  });
+});
+
+describe('a word about the call', () => {
+  it.each(['res', 'callback'] as const)('fails no task that was accepted, read from %s', (endpoint) => {
+    expect(classifyCode('ERROR_METHOD_CALL', endpoint)).toMatchObject({ class: 'transient' });
   });
 });
 

@@ -101,6 +101,14 @@ describe('a submission is not accepted when the reply', () => {
     expect(submitOutcome(reply('<html>', status))).toEqual({ kind: 'unreachable', cause });
     expect(submitOutcome({ kind: 'cut', status, fault: 'reset' })).toEqual({ kind: 'unreachable', cause });
   });
+  it('has status 413: this body is too large, and will be at every try', () => {
+    const tooLarge = { kind: 'refused', class: 'permanent', code: 'HTTP_413' };
+    expect(submitOutcome(reply('<html>', 413))).toEqual(tooLarge);
+    expect(submitOutcome({ kind: 'cut', status: 413, fault: 'reset' })).toEqual(tooLarge);
+    const worded = reply('{"status":0,"request":"ERROR_TOO_BIG_CAPTCHA_FILESIZE"}', 413);
+    expect(submitOutcome(worded)).toMatchObject({ class: 'permanent', code: 'ERROR_TOO_BIG_CAPTCHA_FILESIZE' });
+    expect(requestCode(submitOutcome(reply('', 413)))).toBe('http_413');
+  });
   it('has a 4xx with a listed code, which says more than the status', () => {
     const exchange = reply('{"status":0,"request":"ERROR_WRONG_USER_KEY"}', 403);
     expect(submitOutcome(exchange)).toMatchObject({ kind: 'refused', class: 'keyRejected' });
@@ -198,6 +206,11 @@ describe('a poll', () => {
     for (const fault of FAULTS) {
       expect(pollOutcome({ kind: 'failed', fault, sent: true }, 'Image').kind).toBe('unreachable');
       expect(pollOutcome({ kind: 'cut', status: 200, fault }, 'Image').kind).toBe('unreachable');
+    }
+  });
+  it('never ends by a status, which may come from a gateway in between', () => {
+    for (const status of [400, 404, 405, 413, 429, 500, 502, 503]) {
+      expect(pollOutcome(reply('<html>', status), 'Image').kind, String(status)).toBe('unreachable');
     }
   });
   it.each(PROVIDER_CODES)('that says $code means the same in JSON and in plain text', ({ code }) => {

@@ -151,6 +151,20 @@ describe('rejected keys and addresses', () => {
     expect(admit.pollPauseMs(all, 'k', 1_000)).toBe(299_000);
     expect(admit.pump(all, 300_000)).toHaveLength(1);
   });
+  test('a suspended account makes its key rest for a minute, and no other', () => {
+    const all = admission();
+    joinMany(all, 3);
+    callOnce(all, { kind: 'refused', class: 'accountExhausted', code: 'ERROR_ACCOUNT_SUSPENDED' }, 0);
+    joinMany(all, 1, 'other');
+    expect(admit.pump(all, 59_999)).toEqual(['other0']);
+    expect(admit.pump(all, 60_000)).toEqual(['k1']);
+  });
+  test('a callback address that is refused says nothing about the key', () => {
+    const all = admission();
+    joinMany(all, 2);
+    callOnce(all, { kind: 'refused', class: 'callbackRefused', code: 'ERROR_IP_ADDRES' }, 0);
+    expect(admit.pump(all, 0)).toEqual(['k1']);
+  });
   test('when too many keys were rejected, keys never accepted wait and accepted ones go on', () => {
     const all = admission({ rejectedKeysLimit: 2 });
     joinMany(all, 2, 'good');

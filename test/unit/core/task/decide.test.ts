@@ -138,6 +138,18 @@ describe('the reply of in.php', () => {
     ['a refused connection', { kind: 'unreachable', cause: 'connectionRefused' }, 'Pending', 'ProviderUnreachable'],
     ['429', { kind: 'unreachable', cause: 'http429' }, 'Pending', 'ProviderBusy'],
     ['an unknown code', { kind: 'refused', class: 'unlisted', code: 'ERROR_NEW' }, 'Pending', 'Pending'],
+    [
+      'a suspended account',
+      { kind: 'refused', class: 'accountExhausted', code: 'ERROR_ACCOUNT_SUSPENDED' },
+      'Pending',
+      'ProviderBusy',
+    ],
+    [
+      'a callback address that is refused',
+      { kind: 'refused', class: 'callbackRefused', code: 'ERROR_IP_ADDRES' },
+      'Pending',
+      'Pending',
+    ],
   ])('%s', (_name, outcome, phase, reason) => {
     const decision = decideAt(aTask().intended(), 0, { memory: { ...reply(outcome), unlistedTries: 1 } });
     expect(kinds(decision)).toEqual(['recordReply']);
