@@ -80,7 +80,8 @@ function createRooms(
     mono: () => moment().mono,
     onChange: (oldKey) => lanes.wakeQueued(oldKey),
   });
-  const lanes = createLanes({ policy, provider, moment, wake, onBlocked: (apiKeys) => void keys.reread(apiKeys) });
+  const onBlocked = (apiKeys: ReadonlySet<string>): void => void keys.reread(apiKeys);
+  const lanes = createLanes({ policy, provider, moment, wake, onBlocked, admission: options.admission });
   const { defaultTtlSeconds } = policy;
   const ttl = createTimeToLive({ client, namespaces, defaultTtlSeconds, now: () => moment().now, mayAct, log });
   return { keys, lanes, ttl };

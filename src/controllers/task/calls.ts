@@ -12,7 +12,7 @@ import { type AnsweredPoll, cameLate, pollAnswered } from '../../core/task/polli
 import { SUBMIT_TIMEOUT_MS } from '../../core/task/policy.ts';
 import { needsSources } from '../../core/task/progress.ts';
 import { ownsFreshIntent } from '../../core/task/situation.ts';
-import { type TaskContext, about, keyOfTask, remember } from './context.ts';
+import { type TaskContext, about, isKnown, keyOfTask, remember } from './context.ts';
 
 const POLL_TIMEOUT_MS = 15_000;
 
@@ -81,6 +81,8 @@ function submissionAnswered(
   const { mono } = context.moment();
   const { metrics, log } = context.options;
   context.lanes.called(key, outcome);
+  // Its callback was faster than the reply, or it was deleted meanwhile: nobody would return its permit.
+  if (!isKnown(context, task)) context.lanes.returnPermit(key);
   remember(context, task, (memory) => callEnded(memory, { by, outcome }, mono));
   metrics.inc('captcha_operator_submissions_total', { outcome: outcome.kind });
   metrics.observe('captcha_operator_submission_duration_seconds', {}, (mono - sentMono) / 1_000);

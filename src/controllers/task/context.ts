@@ -57,6 +57,12 @@ export function keyOfTask(task: CaptchaTask): string {
   return `${task.metadata.namespace}/${task.metadata.name}`;
 }
 
+/** Whether the cache has this very task, and not a successor of the same name. */
+export function isKnown(context: TaskContext, task: CaptchaTask): boolean {
+  const packed = context.store.get(keyOfTask(task));
+  return packed !== undefined && context.unpack(packed).metadata.uid === task.metadata.uid;
+}
+
 /**
  * Changes what is remembered of this very task. A task that left the cache, and a predecessor of the same name, are
  * not remembered anew.

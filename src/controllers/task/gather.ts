@@ -21,7 +21,7 @@ export function gather(context: TaskContext, key: string): GatheredFacts | undef
   const { namespace } = task.metadata;
   const moment = context.moment();
   const memory = look(context, key, task, moment.mono);
-  settlePermit(context, key, task);
+  settlePermit(context, key, task, memory);
   const lane = context.lanes.view(key, context.keys.value(task));
   const mark = task.status?.deadLetter;
   const sinceMono = actingSinceMono(context, namespace);
@@ -75,19 +75,24 @@ function leaveToSuccessor(context: TaskContext, key: string): void {
   context.lanes.returnPermit(key);
 }
 
-/** An accepted task counts as one of the provider's threads until its final answer; a dead-lettered one does not. */
-function settlePermit(context: TaskContext, key: string, task: CaptchaTask): void {
+/**
+ * An accepted task counts as one of the provider's threads from the reply that says so, which status does not show
+ * before it is recorded, until its final answer; a dead-lettered one does not.
+ */
+function settlePermit(context: TaskContext, key: string, task: CaptchaTask, memory: TaskMemory): void {
   const { submission, deadLetter } = task.status ?? {};
-  const accepted = submission?.captchaID !== undefined && submission.endTime === undefined;
-  if (accepted && deadLetter === undefined) holdPermit(context, key, task);
-  else context.lanes.returnPermit(key);
+  const open = submission?.captchaID !== undefined && submission.endTime === undefined;
+  const recording = memory.reply?.outcome.kind === 'accepted';
+  if (deadLetter !== undefined || (!open && !recording)) context.lanes.returnPermit(key);
+  else if (open) holdPermit(context, key, task);
 }
 
 function holdPermit(context: TaskContext, key: string, task: CaptchaTask): void {
   const apiKey = context.keys.value(task);
   const submittedTime = parseTime(task.status?.submission?.submittedTime);
   if (apiKey === undefined || submittedTime === undefined) return;
-  const leftMs = submittedTime + PERMIT_MS - context.moment().now;
+  // Another process may have written that time by a clock of its own.
+  const leftMs = Math.min(PERMIT_MS, submittedTime + PERMIT_MS - context.moment().now);
   if (leftMs > 0) context.lanes.holdPermit(key, apiKey, leftMs);
 }
 

@@ -81,7 +81,6 @@ function changed(context: TaskContext, { key, change, current, previous }: Store
     left(context, key, previous);
     return;
   }
-  if (current?.phase !== 'Submitted') context.lanes.returnPermit(key);
   if (context.ownWrite === key) return;
   // What a standby's own calls left to record wakes by itself.
   if (actingSinceMono(context, splitKey(key).namespace) !== undefined) context.queue.add(key);

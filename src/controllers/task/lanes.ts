@@ -40,6 +40,7 @@ export interface LanesOptions {
   wake: (key: string) => void;
   /** Every 10 s: the API keys that waiting tasks cannot use just now. */
   onBlocked: (apiKeys: ReadonlySet<string>) => void;
+  admission?: admit.Admission | undefined;
 }
 
 const TICK_MS = 500;
@@ -58,7 +59,7 @@ interface State {
 }
 
 export function createLanes(options: LanesOptions): Lanes {
-  const all = admit.createAdmission(options.policy);
+  const all = options.admission ?? admit.createAdmission(options.policy);
   const state: State = {
     options,
     all,

@@ -79,8 +79,9 @@ export async function perform(context: TaskContext, { facts, effect, signal }: O
   try {
     performed = await carry(context, { task: facts.task, effect, signal });
   } finally {
-    // Who backs off lets the others of its API key go first.
-    if (performed === 'failed') context.lanes.leave(keyOfTask(facts.task));
+    // Who cannot use its turn and backs off lets the others of its API key go first. A turn that came meanwhile has
+    // woken the task, and the next pass uses it.
+    if (performed === 'failed' && facts.lane.ticket === 'granted') context.lanes.leave(keyOfTask(facts.task));
   }
   return performed;
 }

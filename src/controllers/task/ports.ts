@@ -4,6 +4,7 @@
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { ObjectRef } from '../../api/conditions.ts';
+import type { Admission } from '../../core/task/admit.ts';
 import type { LetterView } from '../../core/task/facts.ts';
 import type { TaskPolicy } from '../../core/task/policy.ts';
 import type { EventRecorder } from '../../kube/events.ts';
@@ -45,6 +46,8 @@ export interface TaskControllerOptions {
   mintPingback?: ((task: ObjectRef, attempt: number) => string | undefined) | undefined;
   watchHooks?: ReflectorHooks | undefined;
   clock?: TaskClock;
+  /** Its places, turns and permits, for tests. */
+  admission?: Admission;
 }
 
 /** Time and chance, for tests. */

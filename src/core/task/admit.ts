@@ -40,7 +40,7 @@ export interface Admission {
   /** Turns whose call is under way: they end with it, and not before. */
   readonly calling: Set<string>;
   address: Breaker | undefined;
-  rejections: number[];
+  readonly rejections: number[];
 }
 
 export function createAdmission(policy: Admission['policy']): Admission {
@@ -179,6 +179,8 @@ export function keysInUse(all: Admission): { apiKey: string; accepted: boolean }
 export function forgetUnused(all: Admission, mono: number): string[] {
   const forgotten = [...all.lanes].filter(([, lane]) => isForgotten(lane, mono)).map(([apiKey]) => apiKey);
   for (const apiKey of forgotten) all.lanes.delete(apiKey);
+  const kept = new Set(all.lanes.values());
+  for (const [key, lane] of all.permits) if (!kept.has(lane)) all.permits.delete(key);
   return forgotten;
 }
 
@@ -203,15 +205,19 @@ function laneOf(all: Admission, apiKey: string): Lane {
 }
 
 function distrusted(all: Admission, mono: number): boolean {
-  if (all.policy.rejectedKeysLimit === 0) return false;
-  while ((all.rejections[0] ?? Infinity) <= mono - REJECTIONS_WINDOW_MS) all.rejections.shift();
-  return all.rejections.length >= all.policy.rejectedKeysLimit;
+  const { rejectedKeysLimit } = all.policy;
+  return rejectedKeysLimit > 0 && recentRejections(all, mono).length >= rejectedKeysLimit;
+}
+
+function recentRejections({ rejections }: Admission, mono: number): number[] {
+  while ((rejections[0] ?? Infinity) <= mono - REJECTIONS_WINDOW_MS) rejections.shift();
+  return rejections;
 }
 
 /** A ban shuts everything; after its time any answer that is no ban lifts it. */
 function noteAddress(all: Admission, outcome: SubmitOutcome | PollOutcome, moment: Moment): void {
   const fault = faultOf(outcome);
-  if (fault?.reason === 'keyRejected') all.rejections.push(moment.mono);
+  if (fault?.reason === 'keyRejected') recentRejections(all, moment.mono).push(moment.mono);
   if (fault?.reason === 'addressBlocked') {
     all.address = trip(all.address, fault, moment.mono, moment.random);
   } else if (all.address !== undefined && all.address.untilMono <= moment.mono) {

@@ -159,6 +159,7 @@ export function isUsed(lane: Lane): boolean {
 
 /** Whether its key can be forgotten; asked now and then. A key that still rests is not. */
 export function isForgotten(lane: Lane, mono: number): boolean {
+  endPermits(lane, mono);
   if (isUsed(lane)) lane.unusedSinceMono = undefined;
   else lane.unusedSinceMono ??= mono;
   const rests = (lane.breaker?.untilMono ?? 0) > mono || lane.pollsPausedUntil > mono;
@@ -183,8 +184,11 @@ function turnsLeft(lane: Lane, mono: number): number {
 function threadsLeft(lane: Lane, mono: number): number {
   const { threads, permits, granted } = lane;
   if (threads === undefined) return Infinity;
-  if (permits.size + granted.size >= threads) {
-    for (const [key, untilMono] of permits) if (untilMono <= mono) permits.delete(key);
-  }
+  if (permits.size + granted.size >= threads) endPermits(lane, mono);
   return threads - permits.size - granted.size;
+}
+
+/** The provider has forgotten tasks that old. */
+function endPermits({ permits }: Lane, mono: number): void {
+  for (const [key, untilMono] of permits) if (untilMono <= mono) permits.delete(key);
 }

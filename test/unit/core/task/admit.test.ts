@@ -180,6 +180,12 @@ describe('rejected keys and addresses', () => {
     expect(admit.blockage(all, 'new', 0)).toMatchObject({ reason: 'KeyRejected' });
     expect(admit.pump(all, 300_000)).toContain('new0');
   });
+  test('rejections are forgotten after five minutes, also where they limit nothing', () => {
+    const all = admission({ rejectedKeysLimit: 0 });
+    const refused = { kind: 'refused', class: 'keyRejected', code: 'ERROR_KEY_DOES_NOT_EXIST' } as const;
+    for (let minute = 0; minute < 60; minute += 1) admit.polled(all, 'k', refused, moment(minute * 60_000));
+    expect(all.rejections).toHaveLength(5);
+  });
   test('a banned address stops every key, and one probe of all keys ends it', () => {
     const all = admission();
     joinMany(all, 1, 'a');
@@ -234,6 +240,15 @@ describe('threads of the account', () => {
     admit.setThreads(all, 'k', 1);
     expect(admit.pump(all, PERMIT_MS - 1)).toEqual([]);
     expect(admit.pump(all, PERMIT_MS)).toEqual(['k1']);
+  });
+  test('come back as well where nobody knows how many there are, and the key is forgotten in the end', () => {
+    const all = admission();
+    joinMany(all, 1);
+    callOnce(all, ACCEPTED, 0);
+    admit.forgetUnused(all, PERMIT_MS);
+    expect(admit.keysInUse(all)).toEqual([]);
+    expect(admit.forgetUnused(all, PERMIT_MS + 10 * 60_000)).toEqual(['k']);
+    expect(all.permits.size).toBe(0);
   });
   test('count tasks that were accepted before this process looked', () => {
     const all = admission();
