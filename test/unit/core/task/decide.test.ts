@@ -7,7 +7,6 @@ import * as memories from '../../../../src/core/task/memory.ts';
 import { markKey } from '../../../../src/core/task/memory.ts';
 import { pollAnswered } from '../../../../src/core/task/polling.ts';
 import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
-import type { TaskBuilder } from '../../../support/builders.ts';
 import { CAPTCHA_ID, T0, aTask } from '../../../support/builders.ts';
 import { type FactsChange, MONO0, at, decideAt } from '../../../support/facts.ts';
 
@@ -454,58 +453,6 @@ describe('polling', () => {
   test('a permanent answer fails the task, a retriable one ends the attempt', () => {
     expect(statusOf(decideAt(task, 130_000, { memory: refusal('permanent') }))?.phase).toBe('Failed');
     expect(statusOf(decideAt(task, 130_000, { memory: refusal('proxy') }))?.submission?.code).toBe('CODE');
-  });
-});
-
-describe('a place in the queue, or a turn', () => {
-  const letter = { state: 'present', phase: 'Pending' } as const;
-  const key = {
-    state: 'missing',
-    message: 'Secret "a" does not exist.',
-    retryInMs: 9_000,
-  } as const;
-  const sources = {
-    state: 'missing',
-    message: 'Secret "p" does not exist.',
-    readMono: MONO0,
-  } as const;
-  const deleted = aTask().build();
-  deleted.metadata.deletionTimestamp = '2026-01-01T00:00:00Z';
-  const notUsed: [string, TaskBuilder, FactsChange][] = [
-    ['is suspended', aTask().spec({ suspend: true }), {}],
-    ['is being deleted', { ...aTask(), build: () => deleted }, {}],
-    ['may not be acted on', aTask(), { mayAct: false }],
-    ['has no API key', aTask(), { key }],
-    ['lacks what its submission needs', aTask(), { memory: { sources } }],
-    ['rests', aTask(), { memory: { notBeforeMono: MONO0 + 10_000 } }],
-    ['has passed its deadline', aTask().waiting('Pending', T0 - 700_000), { watchedMs: 0 }],
-    ['has been accepted', aTask().intended().submitted(), {}],
-    ['was submitted by another process', aTask().intended(T0, { by: 'operator-b/1' }), {}],
-    ['wrote its intent too long ago', aTask().intended(), { memory: { intent: own({ sentMono: MONO0 - 5_000 }) } }],
-    ['is held by a letter', aTask().intended().submitted().marked().markConfirmed(), { letter }],
-    ['has failed', aTask().failed(), {}],
-  ];
-  test.each(notUsed)('is given up before anything else by a task that %s', (_what, task, change) => {
-    for (const ticket of ['queued', 'granted', 'elsewhere'] as const) {
-      expect(kinds(decideAt(task, 0, { ...change, lane: { ticket, pollPauseMs: 0 } }))).toEqual(['leaveLane']);
-    }
-    for (const ticket of ['none', 'calling'] as const) {
-      expect(kinds(decideAt(task, 0, { ...change, lane: { ticket, pollPauseMs: 0 } }))).not.toContain('leaveLane');
-    }
-  });
-  test('of another API key is given up even by a task that waits for its turn or could use it', () => {
-    const lane = { ticket: 'elsewhere', pollPauseMs: 0 } as const;
-    expect(kinds(decideAt(aTask(), 0, { lane }))).toEqual(['leaveLane']);
-    expect(kinds(decideAt(aTask().intended(), 0, { lane, memory: { intent: own() } }))).toEqual(['leaveLane']);
-  });
-  test('is kept while its API key is read', () => {
-    const lane = { ticket: 'granted', pollPauseMs: 0 } as const;
-    expect(kinds(decideAt(aTask(), 0, { lane, key: { state: 'unread' } }))).toEqual(['readKey']);
-  });
-  test('whose call is under way is waited for, whatever became of the attempt', () => {
-    const lane = { ticket: 'calling', pollPauseMs: 0 } as const;
-    const task = aTask().spec({ backoffLimit: 1 }).intended().submitted().attemptEnded();
-    expect(decideAt(task, 0, { lane, memory: { intent: own({ call: 'underWay' }) } }).effects).toEqual([]);
   });
 });
 
