@@ -27,7 +27,7 @@ export interface KeyRing {
   view(task: CaptchaTask): KeyView;
   /** The key itself; undefined while there is none. */
   value(task: CaptchaTask): string | undefined;
-  /** Reads the task's Secret; false where the API server could not be asked. */
+  /** Reads the task's Secret, or the operator's own key; false where the API server could not be asked. */
   read(task: CaptchaTask): Promise<boolean>;
   /** Reads again what blocked keys come from; the keys whose users must look again are passed to `onChange`. */
   reread(blocked: ReadonlySet<string>): Promise<void>;
@@ -52,6 +52,11 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     return ref === undefined ? undefined : entries.get(`${metadata.namespace}/${ref.name}/${ref.key}`);
   }
 
+  async function readOwn(): Promise<void> {
+    const before = ownKey.value() ?? OWN;
+    if (await ownKey.refresh()) options.onChange(before);
+  }
+
   return {
     view(task) {
       if (task.spec.apiKeySecretRef === undefined) return ownView(ownKey);
@@ -60,15 +65,17 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     value: (task) => (task.spec.apiKeySecretRef === undefined ? ownKey.value() : entryOf(task)?.value),
     async read({ metadata: { namespace }, spec }) {
       const ref = spec.apiKeySecretRef;
-      if (ref === undefined) return true;
+      if (ref === undefined) {
+        await readOwn();
+        return true;
+      }
       const id = `${namespace}/${ref.name}/${ref.key}`;
       const entry = entries.get(id) ?? { namespace, ref: { name: ref.name, key: ref.key }, readMono: -Infinity };
       entries.set(id, entry);
       return readOnce(entry, options);
     },
     async reread(blocked) {
-      const before = ownKey.value() ?? OWN;
-      if (await ownKey.refresh()) options.onChange(before);
+      await readOwn();
       const staleMono = mono() - SECRET_REREAD_MS;
       const due = [...entries.values()].filter(({ value, readMono }) => {
         return value !== undefined && blocked.has(value) && readMono <= staleMono;
@@ -80,6 +87,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
 }
 
 function ownView(ownKey: OwnKey): KeyView {
+  if (!ownKey.isRead()) return { state: 'unread' };
   if (ownKey.value() !== undefined) return { state: 'present' };
   return { state: 'missing', message: MISSING_OWN, retryInMs: SECRET_REREAD_MS };
 }

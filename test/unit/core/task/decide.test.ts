@@ -8,7 +8,7 @@ import { markKey } from '../../../../src/core/task/memory.ts';
 import { pollAnswered } from '../../../../src/core/task/polling.ts';
 import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
 import { CAPTCHA_ID, T0, aTask } from '../../../support/builders.ts';
-import { type FactsChange, MONO0, at, decideAt } from '../../../support/facts.ts';
+import { MONO0, at, decideAt } from '../../../support/facts.ts';
 
 const kinds = (decision: Decision) => decision.effects.map((effect) => effect.kind);
 const statusOf = (decision: Decision) => {
