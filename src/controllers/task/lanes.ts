@@ -8,13 +8,14 @@ import type { Blockage, LaneView, Moment } from '../../core/task/facts.ts';
 import type { TaskPolicy } from '../../core/task/policy.ts';
 import type { ProviderClient } from '../../provider/client.ts';
 import type { BreakerReason } from '../../core/task/breaker.ts';
+import type { Waiting } from '../../core/task/lane.ts';
 import * as admit from '../../core/task/admit.ts';
 import { SECRET_REREAD_MS, THREADS_REREAD_MS } from '../../core/task/policy.ts';
 import { type Pacer, createPacer } from '../../core/task/schedule.ts';
 
 export interface Lanes {
   view(key: string, apiKey: string | undefined): LaneView;
-  join(task: { key: string; age: number }, apiKey: string): void;
+  join(task: Waiting, apiKey: string): void;
   /** Gives up the place, or the turn unless its call is under way. */
   leave(key: string): void;
   /** The call of this turn begins: the next intent may be written, and the turn lasts until `called`. */

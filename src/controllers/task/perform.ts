@@ -63,8 +63,9 @@ const CARRIERS: { [Kind in TaskEffect['kind']]: Carrier<Kind> } = {
   readSolutionSecret: (context, { task, signal }) => readSolutionSecret(context, task, signal),
   joinLane(context, { task }) {
     const apiKey = context.keys.value(task);
-    const age = Date.parse(task.metadata.creationTimestamp);
-    if (apiKey !== undefined) context.lanes.join({ key: keyOfTask(task), age }, apiKey);
+    const { namespace, creationTimestamp } = task.metadata;
+    const waiting = { key: keyOfTask(task), namespace, age: Date.parse(creationTimestamp) };
+    if (apiKey !== undefined) context.lanes.join(waiting, apiKey);
     return 'changed';
   },
   leaveLane(context, { task }) {

@@ -9,6 +9,7 @@ import type { TaskPolicy } from './policy.ts';
 import { BREAKER_REASONS, type Breaker, type BreakerReason, faultOf, gate, relieved, trip } from './breaker.ts';
 import {
   type Lane,
+  type Waiting,
   blockageOf,
   createLane,
   grantOne,
@@ -57,7 +58,7 @@ export function createAdmission(policy: Admission['policy']): Admission {
 }
 
 /** Takes a place in the lane of this API key, unless the task has one there; a place in another lane is given up. */
-export function join(all: Admission, task: { key: string; age: number }, apiKey: string, mono: number): void {
+export function join(all: Admission, task: Waiting, apiKey: string, mono: number): void {
   const lane = laneOf(all, apiKey);
   if (all.places.get(task.key) !== lane) leave(all, task.key);
   all.places.set(task.key, lane);

@@ -1,7 +1,8 @@
 /**
- * One lane: all tasks that use the same API key. It hands out turns, oldest task first, within four limits: calls at
- * once, one call at a time while the key was never accepted, the provider's threads, and its breaker. A turn
- * (`granted`) lasts from the intent to the end of the call; a permit from acceptance to the provider's final answer.
+ * One lane: all tasks that use the same API key. It hands out turns, to the namespaces one after the other and within
+ * each to the oldest task, so that no namespace waits for another's backlog. Four limits: calls at once, one call at a
+ * time while the key was never accepted, the provider's threads, and its breaker. A turn (`granted`) lasts from the
+ * intent to the end of the call; a permit from acceptance to the provider's final answer.
  * A mutable value and its functions, without I/O, clock or chance; `core/task/admit` owns the lanes.
  */
 import type { SubmitOutcome } from '../outcome.ts';
@@ -17,9 +18,14 @@ const BUSY_POLL_PAUSE_MS = 10_000;
 /** A lane that nobody uses for so long is forgotten, and what is known of its key with it. */
 const FORGET_MS = 10 * 60_000;
 
-interface Ticket {
+/** A task that waits. `age`: when it was created; the oldest of its namespace goes first. */
+export interface Waiting {
   key: string;
+  namespace: string;
   age: number;
+}
+
+interface Ticket extends Waiting {
   serial: number;
 }
 
@@ -34,8 +40,9 @@ export interface Surroundings {
 
 export interface Lane {
   readonly around: Surroundings;
-  readonly waiting: Heap<Ticket>;
-  /** The valid ticket of a task; an item of the heap that is not here was given up. */
+  /** By namespace, in the order of the round: the first is served next. */
+  readonly waiting: Map<string, Heap<Ticket>>;
+  /** The valid ticket of a task; an item of a heap that is not here was given up. */
   readonly tickets: Map<string, Ticket>;
   readonly granted: Set<string>;
   /** Until when each open task counts as one of the provider's threads. */
@@ -55,7 +62,7 @@ export interface Lane {
 export function createLane(around: Surroundings): Lane {
   return {
     around,
-    waiting: createHeap((left, right) => (left.age === right.age ? left.serial < right.serial : left.age < right.age)),
+    waiting: new Map(),
     tickets: new Map(),
     granted: new Set(),
     permits: new Map(),
@@ -70,13 +77,19 @@ export function createLane(around: Surroundings): Lane {
   };
 }
 
-export function joinLane(lane: Lane, task: { key: string; age: number }, mono: number): void {
+export function joinLane(lane: Lane, task: Waiting, mono: number): void {
   if (lane.tickets.has(task.key) || lane.granted.has(task.key)) return;
   if (lane.tickets.size === 0) lane.lastTurnMono = mono;
   lane.serial += 1;
   const ticket = { ...task, serial: lane.serial };
   lane.tickets.set(task.key, ticket);
-  lane.waiting.push(ticket);
+  const ofNamespace = lane.waiting.get(task.namespace) ?? createHeap<Ticket>(isOlder);
+  ofNamespace.push(ticket);
+  lane.waiting.set(task.namespace, ofNamespace);
+}
+
+function isOlder(left: Ticket, right: Ticket): boolean {
+  return left.age === right.age ? left.serial < right.serial : left.age < right.age;
 }
 
 /** Gives up a place, or a turn that was not used. */
@@ -93,7 +106,7 @@ export function ticketIn(lane: Lane, key: string): 'none' | 'queued' | 'granted'
 /** Grants one turn if the limits allow it, and returns whose it is. */
 export function grantOne(lane: Lane, mono: number): string | undefined {
   if (lane.tickets.size === 0 || turnsLeft(lane, mono) <= 0) return undefined;
-  const ticket = oldest(lane);
+  const ticket = nextInRound(lane);
   if (ticket === undefined) return undefined;
   lane.tickets.delete(ticket.key);
   lane.granted.add(ticket.key);
@@ -166,10 +179,21 @@ export function isForgotten(lane: Lane, mono: number): boolean {
   return !rests && mono - (lane.unusedSinceMono ?? mono) >= FORGET_MS;
 }
 
-function oldest(lane: Lane): Ticket | undefined {
+/** The oldest task of the namespace whose turn it is; the namespace goes to the end of the round. */
+function nextInRound({ waiting, tickets }: Lane): Ticket | undefined {
+  for (const [namespace, heap] of waiting) {
+    waiting.delete(namespace);
+    const ticket = oldest(heap, tickets);
+    if (heap.size > 0) waiting.set(namespace, heap);
+    if (ticket !== undefined) return ticket;
+  }
+  return undefined;
+}
+
+function oldest(heap: Heap<Ticket>, tickets: ReadonlyMap<string, Ticket>): Ticket | undefined {
   for (;;) {
-    const ticket = lane.waiting.pop();
-    if (ticket === undefined || lane.tickets.get(ticket.key) === ticket) return ticket;
+    const ticket = heap.pop();
+    if (ticket === undefined || tickets.get(ticket.key) === ticket) return ticket;
   }
 }
 

@@ -14,7 +14,8 @@ const moment = (mono: number) => ({ now: 0, mono, random: 0.5 });
 const admission = (limits = {}) =>
   admit.createAdmission({ maxConcurrentSubmissions: 32, rejectedKeysLimit: 4, ...limits });
 const joinMany = (all: admit.Admission, count: number, apiKey = 'k', mono = 0) => {
-  for (let n = 0; n < count; n += 1) admit.join(all, { key: `${apiKey}${n}`, age: n }, apiKey, mono);
+  for (let n = 0; n < count; n += 1)
+    admit.join(all, { key: `${apiKey}${n}`, namespace: 'default', age: n }, apiKey, mono);
 };
 /** Grants, begins and ends one call after the other. */
 const callOnce = (all: admit.Admission, outcome: SubmitOutcome, mono: number) => {
@@ -28,9 +29,34 @@ const callOnce = (all: admit.Admission, outcome: SubmitOutcome, mono: number) =>
 describe('turns', () => {
   test('go to the oldest task first, whenever it joined', () => {
     const all = admission();
-    admit.join(all, { key: 'young', age: 20 }, 'k', 0);
-    admit.join(all, { key: 'old', age: 10 }, 'k', 0);
+    admit.join(all, { key: 'young', namespace: 'default', age: 20 }, 'k', 0);
+    admit.join(all, { key: 'old', namespace: 'default', age: 10 }, 'k', 0);
     expect(admit.pump(all, 0)).toEqual(['old']);
+  });
+  test('go to the namespaces in turn: the backlog of one does not delay a task of another', () => {
+    const all = admission({ maxConcurrentSubmissions: 1 });
+    for (let n = 0; n < 10_000; n += 1) admit.join(all, { key: `burst/${n}`, namespace: 'burst', age: n }, 'k', 0);
+    const served = Array.from({ length: 50 }, () => callOnce(all, ACCEPTED, 0));
+    admit.join(all, { key: 'other/late', namespace: 'other', age: 20_000 }, 'k', 0);
+    served.push(callOnce(all, ACCEPTED, 0), callOnce(all, ACCEPTED, 0));
+    expect(served.slice(-2)).toContain('other/late');
+    // Once its only task was served, the namespace is out of the round; and the oldest goes first within each.
+    admit.join(all, { key: 'third/young', namespace: 'third', age: 2 }, 'k', 0);
+    admit.join(all, { key: 'third/old', namespace: 'third', age: 1 }, 'k', 0);
+    const next = Array.from({ length: 6 }, () => callOnce(all, ACCEPTED, 0) ?? '');
+    expect(next.filter((key) => key.startsWith('third'))).toEqual(['third/old', 'third/young']);
+    expect(next.filter((key) => key.startsWith('burst'))).toEqual(['burst/51', 'burst/52', 'burst/53', 'burst/54']);
+    expect(next.slice(0, 4).filter((key) => key.startsWith('third'))).toHaveLength(2);
+  });
+  test('a namespace that rejoins is not served before those that waited', () => {
+    const all = admission({ maxConcurrentSubmissions: 1 });
+    for (const namespace of ['a', 'b', 'c']) {
+      for (const n of [0, 1]) admit.join(all, { key: `${namespace}/${n}`, namespace, age: n }, 'k', 0);
+    }
+    expect(callOnce(all, ACCEPTED, 0)).toBe('a/0');
+    admit.leave(all, 'a/1');
+    admit.join(all, { key: 'a/1', namespace: 'a', age: 1 }, 'k', 0);
+    expect([callOnce(all, ACCEPTED, 0), callOnce(all, ACCEPTED, 0)]).toEqual(['b/0', 'c/0']);
   });
   test('a key never accepted gets one call at a time', () => {
     const all = admission();
@@ -88,7 +114,7 @@ describe('a place in the lane of a key that its task does not use any more', () 
       expect(admit.ticketOf(all, 'old0', now)).toBe('elsewhere');
       expect(admit.ticketOf(all, 'old1', now)).toBe('elsewhere');
     }
-    admit.join(all, { key: 'old0', age: 0 }, 'new', 0);
+    admit.join(all, { key: 'old0', namespace: 'default', age: 0 }, 'new', 0);
     expect(admit.ticketOf(all, 'old0', 'new')).toBe('queued');
     expect(admit.pump(all, 0).sort()).toEqual(['old0', 'old1']);
   });
@@ -291,7 +317,7 @@ test('whatever happens, the limits hold and nobody waits for ever', () => {
       let accepted = false;
       const apply: Record<Step['do'], (one: never) => void> = {
         join: ({ n }: { n: number }) => {
-          if (!turns.has(`k${n}`)) admit.join(all, { key: `k${n}`, age: n }, 'k', mono);
+          if (!turns.has(`k${n}`)) admit.join(all, { key: `k${n}`, namespace: 'default', age: n }, 'k', mono);
         },
         leave: ({ n }: { n: number }) => {
           if (admit.leave(all, `k${n}`)) turns.delete(`k${n}`);
