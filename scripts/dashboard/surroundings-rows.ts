@@ -141,6 +141,12 @@ export const SURROUNDINGS_ROWS: readonly (readonly [title: string, panels: reado
         [['{{instance}} {{resource}}', `time() - ${P}watch_last_activity_timestamp_seconds`]],
         'Bookmarks come about every minute.',
       ),
+      series(
+        'Watches: refused',
+        'short',
+        [['{{resource}}', `max by (resource) (${P}watches_refused)`]],
+        'Namespaces without the right to watch, or without the CRD; /readyz names them.',
+      ),
     ],
   ],
   [

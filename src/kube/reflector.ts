@@ -28,14 +28,20 @@ import type { WatchEnd, WatchEventType } from './watch.ts';
 /** `ended`: resumed without a gap. The others interrupt. */
 export type RestartCause = 'ended' | 'expired' | 'silent' | 'error';
 
+/** Which watch it is about. */
+export interface Subject {
+  resource: string;
+  namespace: string | undefined;
+}
+
 export interface ReflectorHooks {
-  onRestart?(restart: { resource: string; cause: RestartCause }): void;
-  /** The first failure in a row; `message` is a reason and a status, for a log line. */
-  onUnavailable?(trouble: { resource: string; message: string }): void;
+  onRestart?(restart: Subject & { cause: RestartCause }): void;
+  /** The first failure in a row, and the first refusal (403, 404) after others. */
+  onUnavailable?(trouble: Subject & Trouble): void;
   /** Watching again after `onUnavailable`. */
-  onAvailable?(recovery: { resource: string }): void;
+  onAvailable?(recovery: Subject): void;
   /** Something was passed over: an object that cannot be projected, a listener that threw, an event nobody knows. */
-  onFault?(fault: { resource: string; error: unknown }): void;
+  onFault?(fault: Subject & { error: unknown }): void;
 }
 
 /** Time and chance, for tests. */
@@ -61,10 +67,14 @@ export interface ReflectorOptions {
 }
 
 export interface Reflector {
+  /** Undefined: all of them. */
+  readonly namespace: string | undefined;
   /** The first list is in the store. Never rejects. */
   synced: Promise<void>;
   /** Monotonic instant when an event, a bookmark or a page came last: proof that the store follows. */
   lastActivityMs(): number;
+  /** Monotonic instant when a watch last told something, be it a bookmark; before the first one, of the start. */
+  lastEventMs(): number;
   /** Monotonic instant of the last answer of the server, a refusal or the mere opening of a watch included. */
   lastAnswerMs(): number;
   /**
@@ -106,6 +116,7 @@ interface Run {
   /** After an ERROR event: events come, but do not show that this watch will last. */
   errorSeen: boolean;
   shortLives: number;
+  lastEventMs: number;
   lastActivityMs: number;
   lastAnswerMs: number;
   watchingSinceMs: number | undefined;
@@ -126,6 +137,7 @@ export function startReflector(options: ReflectorOptions): Reflector {
     failures: 0,
     errorSeen: false,
     shortLives: 0,
+    lastEventMs: clock.monotonicMs(),
     lastActivityMs: clock.monotonicMs(),
     lastAnswerMs: clock.monotonicMs(),
     watchingSinceMs: undefined,
@@ -135,7 +147,9 @@ export function startReflector(options: ReflectorOptions): Reflector {
   const synced = Promise.withResolvers<void>();
   const ended = follow(run, () => synced.resolve());
   return {
+    namespace: options.namespace,
     synced: synced.promise,
+    lastEventMs: () => run.lastEventMs,
     lastActivityMs: () => run.lastActivityMs,
     lastAnswerMs: () => run.lastAnswerMs,
     watchingSinceMs: () => run.watchingSinceMs,
@@ -168,7 +182,8 @@ async function listAll(run: Run): Promise<Trouble | undefined> {
   do {
     const query = { namespace, fieldSelector, limit: pageSize, continue: next, signal: run.signal };
     const page: ListReply = await client.list(resource, query);
-    if (page.ok || page.status !== 0) answered(run);
+    // What waited too long for its turn was never sent: that is no silence of the server.
+    if (page.ok || page.status !== 0 || !page.sent) answered(run);
     if (!page.ok) return page;
     run.lastActivityMs = run.clock.monotonicMs();
     if (at === undefined) {
@@ -213,12 +228,13 @@ function answered(run: Run): void {
 /** The watch told something: it works. */
 function heard(run: Run): void {
   const nowMs = run.clock.monotonicMs();
+  run.lastEventMs = nowMs;
   run.lastActivityMs = nowMs;
   run.watchingSinceMs ??= nowMs;
   if (!run.errorSeen) run.failures = 0;
   if (run.trouble === undefined) return;
   run.trouble = undefined;
-  run.options.hooks?.onAvailable?.({ resource: run.options.resource.plural });
+  run.options.hooks?.onAvailable?.(subject(run));
 }
 
 function take(run: Run, type: WatchEventType, object: KubeObject): 'distrust' | void {
@@ -271,7 +287,7 @@ function mayHaveMissed(run: Run, end: WatchEnd): boolean {
 }
 
 function noteRestart(run: Run, cause: RestartCause): void {
-  run.options.hooks?.onRestart?.({ resource: run.options.resource.plural, cause });
+  run.options.hooks?.onRestart?.({ ...subject(run), cause });
   if (cause !== 'ended') run.watchingSinceMs = undefined;
 }
 
@@ -279,19 +295,27 @@ async function waitAfterFailure(run: Run, { status, reason }: Trouble, atLeastMs
   run.watchingSinceMs = undefined;
   run.failures++;
   if (run.signal.aborted) return;
-  const isFirst = run.trouble === undefined;
+  const isNews = run.trouble === undefined || (isRefusal(status) && !isRefusal(run.trouble.status));
   run.trouble = { status, reason };
-  const resource = run.options.resource.plural;
-  if (isFirst) run.options.hooks?.onUnavailable?.({ resource, message: `${reason} (${status})` });
+  if (isNews) run.options.hooks?.onUnavailable?.({ ...subject(run), ...run.trouble });
   const waitMs = Math.max(run.backoff(run.failures), Math.min(atLeastMs, LONGEST_RETRY_AFTER_MS));
   await run.clock.sleep(waitMs, run.signal);
+}
+
+/** Whoever gives rights or installs CRDs must act. */
+function isRefusal(status: number): boolean {
+  return status === 403 || status === 404;
+}
+
+function subject({ options }: Run): Subject {
+  return { resource: options.resource.plural, namespace: options.namespace };
 }
 
 /** What a newer server may send; said once. */
 function passOver(run: Run, what: string): void {
   if (run.oddities.has(what)) return;
   run.oddities.add(what);
-  run.options.hooks?.onFault?.({ resource: run.options.resource.plural, error: new Error(what) });
+  run.options.hooks?.onFault?.({ ...subject(run), error: new Error(what) });
 }
 
 /** A bug in a projection or a listener costs one object, not the watch. */
@@ -299,7 +323,7 @@ function guard(run: Run, step: () => void): void {
   try {
     step();
   } catch (error) {
-    run.options.hooks?.onFault?.({ resource: run.options.resource.plural, error });
+    run.options.hooks?.onFault?.({ ...subject(run), error });
   }
 }
 

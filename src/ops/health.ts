@@ -40,15 +40,19 @@ const REQUEST_TIMEOUT_MS = 5_000;
 const CHECK_INTERVAL_MS = 250;
 const MAX_CONNECTIONS = 512;
 
-/** Serves `/healthz` and `/readyz`: 200 `ok`, or 503 with one line per complaint. Rejects when it cannot bind. */
+/**
+ * Serves `/healthz` and `/readyz`: 200 `ok`, or 503 with one line per complaint. `/readyz` adds the remarks to its `ok`,
+ * one line each: what a person should know and no probe should act on. Rejects when it cannot bind.
+ */
 export function startHealthServer(options: {
   bind: BindAddress;
   live: HealthCheck;
   ready: HealthCheck;
+  remarks?: () => readonly string[];
 }): Promise<Listener> {
   return listen(options.bind, {
     '/healthz': () => verdict(options.live()),
-    '/readyz': () => verdict(options.ready()),
+    '/readyz': () => verdict(options.ready(), options.remarks?.()),
   });
 }
 
@@ -63,10 +67,9 @@ export function startMetricsServer(options: {
   });
 }
 
-function verdict(complaints: readonly string[]): Reply {
-  return complaints.length === 0
-    ? { status: 200, body: 'ok\n' }
-    : { status: 503, body: complaints.map((line) => `${line}\n`).join('') };
+function verdict(complaints: readonly string[], remarks: readonly string[] = []): Reply {
+  const lines = complaints.length === 0 ? ['ok', ...remarks] : complaints;
+  return { status: complaints.length === 0 ? 200 : 503, body: lines.map((line) => `${line}\n`).join('') };
 }
 
 async function listen(bind: BindAddress, routes: Routes): Promise<Listener> {
@@ -149,11 +152,11 @@ const RECOVERY_MS = 90_000;
 const FRESH_MS = 60_000;
 
 /**
- * Complains about watches that have been silent for 3 min while other calls have succeeded without a failure for the
- * last 90 s. All instants are monotonic milliseconds.
+ * Complains about watches of which nothing came for 3 min, not even a refusal, while other calls have succeeded without
+ * a failure for the last 90 s. All instants are monotonic milliseconds.
  */
 export function checkWatches(options: {
-  watches: readonly { resource: string; lastActivityMs(): number }[];
+  watches: () => readonly { name: string; lastSignMs: number }[];
   calls: CallRecord;
   nowMs: () => number;
 }): HealthCheck {
@@ -162,8 +165,9 @@ export function checkWatches(options: {
     const since = options.calls.succeedingSinceMs();
     const last = options.calls.lastSuccessMs();
     if (since === undefined || last === undefined || now - since < RECOVERY_MS || now - last > FRESH_MS) return [];
-    return options.watches
-      .filter((watch) => now - watch.lastActivityMs() > WATCH_SILENT_MS)
-      .map((watch) => `the watch of ${watch.resource} is silent while other calls succeed`);
+    return options
+      .watches()
+      .filter((watch) => now - watch.lastSignMs > WATCH_SILENT_MS)
+      .map((watch) => `the watch of ${watch.name} is silent while other calls succeed`);
   };
 }

@@ -173,6 +173,35 @@ test('says what the trouble is until a watch tells something', async () => {
   expect(followed.troubles).toEqual(['Forbidden (403)', 'available']);
 });
 
+test('says of a refusal, with its namespace, although the server was away before it', async () => {
+  const server = await startWatchServer();
+  server.refusals = [
+    (response) => response.destroy(),
+    (response) => response.destroy(),
+    (response) => answer(response, 403, { code: 403, reason: 'Forbidden' }),
+    (response) => answer(response, 403, { code: 403, reason: 'Forbidden' }),
+  ];
+  const told: unknown[] = [];
+  const hooks = { onUnavailable: (trouble: object) => told.push(trouble) };
+  await follow(server, { namespace: 'shut', hooks });
+  await watching(server, 5);
+  expect(told).toMatchObject([
+    { namespace: 'shut', status: 0 },
+    { namespace: 'shut', status: 403 },
+  ]);
+});
+
+test('knows when a watch last told something, however often its lists are answered', async () => {
+  const server = await startWatchServer();
+  const followed = await follow(server, { silenceMs: 100 });
+  const startedMs = followed.reflector.lastEventMs();
+  await watching(server, 3);
+  expect(followed.reflector.lastActivityMs()).toBeGreaterThan(startedMs);
+  expect(followed.reflector.lastEventMs()).toBe(startedMs);
+  server.send('BOOKMARK', bookmark(2));
+  await waitUntil('the bookmark', () => followed.reflector.lastEventMs() > startedMs);
+});
+
 test('passes over events that it does not know, says so once, and reads on', async () => {
   const server = await startWatchServer();
   const followed = await follow(server);

@@ -32,6 +32,17 @@ describe('the health listener', () => {
     }
   });
 
+  test('says on /readyz what a person should know, and stays ready', async () => {
+    const remark = 'captchatasks in namespace shut cannot be watched';
+    const options = { bind: LOOPBACK, live: () => [], ready: () => [] };
+    const listener = await startHealthServer({ ...options, remarks: () => [remark] });
+    open.push(listener);
+    const ask = (path: string) => fetch(`http://127.0.0.1:${listener.port}${path}`);
+    const ready = await ask('/readyz');
+    expect([ready.status, await ready.text()]).toEqual([200, `ok\n${remark}\n`]);
+    expect(await (await ask('/healthz')).text()).toBe('ok\n');
+  });
+
   test('answers 503 with the complaints, each check for itself', async () => {
     const base = await health([], ['callback keys are not loaded', 'the listener is not up']);
     expect((await fetch(`${base}/healthz`)).status).toBe(200);
@@ -192,9 +203,9 @@ function at(nowMs: number, silentForMs: number, calls: { since?: number; last?: 
   const record = createCallRecord();
   if (calls.since !== undefined) record.succeeded(nowMs - calls.since);
   if (calls.last !== undefined) record.succeeded(nowMs - calls.last);
-  const watches = [
-    { resource: 'captchatasks', lastActivityMs: () => nowMs - silentForMs },
-    { resource: 'deadletters', lastActivityMs: () => nowMs - 1_000 },
+  const watches = () => [
+    { name: 'captchatasks', lastSignMs: nowMs - silentForMs },
+    { name: 'deadletters', lastSignMs: nowMs - 1_000 },
   ];
   return { check: checkWatches({ watches, calls: record, nowMs: () => nowMs }), record };
 }

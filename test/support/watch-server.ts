@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import { createKubeClient } from '../../src/kube/client.ts';
 import { startReflector } from '../../src/kube/reflector.ts';
-import type { Reflector, ReflectorClock, ReflectorOptions } from '../../src/kube/reflector.ts';
+import type { Reflector, ReflectorClock, ReflectorOptions, Trouble } from '../../src/kube/reflector.ts';
 import { createStore } from '../../src/kube/store.ts';
 import type { KubeObject } from '../../src/kube/types.ts';
 import { answer, startScriptedApi } from './scripted-api.ts';
@@ -116,7 +116,7 @@ export async function follow(server: WatchServer, extra: Partial<ReflectorOption
       seen.causes.push(cause);
       queueMicrotask(() => seen.interruptions.push(reflector.watchingSinceMs() === undefined));
     },
-    onUnavailable: ({ message }: { message: string }) => seen.troubles.push(message),
+    onUnavailable: ({ reason, status }: Trouble) => seen.troubles.push(`${reason} (${status})`),
     onAvailable: () => seen.troubles.push('available'),
     onFault: ({ error }: { error: unknown }) => seen.faults.push(error),
   };

@@ -11,7 +11,7 @@ export interface Letters {
   lookup: LetterLookup;
   /** From now on a task is woken when a letter of its own changes. */
   connect(tasks: Pick<TaskController, 'wake'>): void;
-  lastActivityMs(): number;
+  watches(): readonly Reflector[];
 }
 
 export function startLetters(parts: OperatorParts, leadership: Leadership, events: EventRecorder): Letters {
@@ -46,7 +46,7 @@ export function startLetters(parts: OperatorParts, leadership: Leadership, event
     connect: (next) => {
       tasks = next;
     },
-    lastActivityMs: () => Math.min(...reflectors.map((reflector) => reflector.lastActivityMs())),
+    watches: () => reflectors,
   };
 }
 

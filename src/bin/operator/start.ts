@@ -10,13 +10,12 @@ import { startTaskController } from '../../controllers/task/index.ts';
 import { createEventRecorder, type EventRecorder } from '../../kube/events.ts';
 import { loadAccess } from '../../kube/access.ts';
 import { createKubeClient, type KubeClient } from '../../kube/client.ts';
-import type { ReflectorHooks } from '../../kube/reflector.ts';
 import type { OperatorConfig } from '../../ops/config.ts';
 import { checkWatches, createCallRecord, startHealthServer, startMetricsServer } from '../../ops/health.ts';
 import { loadCallbackKeys } from '../../ops/keys.ts';
 import type { Lifecycle } from '../../ops/lifecycle.ts';
-import type { Logger } from '../../ops/log.ts';
 import { createMetrics, type Metrics } from '../../ops/metrics.ts';
+import { refusedWatches, registerWatchGauges, reportWatches, signsOfLife, type Watches } from '../../ops/watches.ts';
 import { createProviderClient, type ProviderClient } from '../../provider/client.ts';
 import { accessEnvironment, announceListener, reportCallbackKeys, reportRequests, VERSION } from '../wiring.ts';
 import { startLeadership } from './leadership.ts';
@@ -54,14 +53,11 @@ export async function startOperator(options: OperatorOptions): Promise<void> {
   });
   lifecycle.onStop('task controller', STOP_MS, () => tasks.stop({ drainMs: DRAIN_MS }));
   letters.connect(tasks);
-  await openListeners(
-    parts,
-    [
-      { resource: 'captchatasks', lastActivityMs: () => tasks.lastActivityMs() },
-      { resource: 'deadletters', lastActivityMs: () => letters.lastActivityMs() },
-    ],
-    calls,
-  );
+  const watches: Watches = () => [
+    ...tasks.watches().map((watch) => ({ ...watch, resource: 'captchatasks' as const })),
+    ...letters.watches().map((watch) => ({ ...watch, resource: 'deadletters' as const })),
+  ];
+  await openListeners(parts, watches, calls);
   void tasks.synced.then(() => log.info('tasks known'));
 }
 
@@ -140,34 +136,16 @@ async function openMinter({ config, log, lifecycle, metrics }: OperatorParts): P
   return createPingbackMinter({ callbackURL, keys });
 }
 
-type Watch = Parameters<typeof checkWatches>[0]['watches'][number] & { resource: 'captchatasks' | 'deadletters' };
-
 /** Readiness belongs to the sidecar; the operator is ready whenever it runs, standby or not, API or not. */
-async function openListeners(parts: OperatorParts, watches: readonly Watch[], calls: CallRecord): Promise<void> {
+async function openListeners(parts: OperatorParts, watches: Watches, calls: CallRecord): Promise<void> {
   const { config, metrics, log, lifecycle } = parts;
-  metrics.gauge('captcha_operator_watch_last_activity_timestamp_seconds', (set) => {
-    for (const { resource, lastActivityMs } of watches) {
-      set({ resource }, (Date.now() - (performance.now() - lastActivityMs())) / 1_000);
-    }
-  });
-  const live = checkWatches({ watches, calls, nowMs: () => performance.now() });
-  const health = await startHealthServer({ bind: config.healthBind, live, ready: () => [] });
+  registerWatchGauges(metrics, watches);
+  const live = checkWatches({ watches: () => signsOfLife(watches), calls, nowMs: () => performance.now() });
+  const remarks = () => refusedWatches(watches);
+  const health = await startHealthServer({ bind: config.healthBind, live, ready: () => [], remarks });
   lifecycle.onStop('health listener', 2_000, () => health.close());
   announceListener(log, 'health', health.port);
   const scrapes = await startMetricsServer({ bind: config.metricsBind, metrics });
   lifecycle.onStop('metrics listener', 2_000, () => scrapes.close());
   announceListener(log, 'metrics', scrapes.port);
-}
-
-function reportWatches(metrics: Metrics, log: Logger): ReflectorHooks {
-  return {
-    onRestart: ({ resource, cause }) => {
-      const known = resource === 'deadletters' ? 'deadletters' : 'captchatasks';
-      metrics.inc('captcha_operator_watch_restarts_total', { resource: known, cause });
-    },
-    onUnavailable: ({ resource, message }) =>
-      log.warn('watch unavailable, trying again', { resource, trouble: message }),
-    onAvailable: ({ resource }) => log.info('watching again', { resource }),
-    onFault: ({ resource, error }) => log.error('an object was passed over', { resource, error }),
-  };
 }

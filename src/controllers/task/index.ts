@@ -30,14 +30,14 @@ export function startTaskController(options: TaskControllerOptions): TaskControl
   });
   context.store.subscribe((key, change, current, previous) => changed(context, { key, change, current, previous }));
   startReflectors(options, context);
-  const reflectors = Array.from(context.scopes.all(), ({ reflector }) => reflector);
+  const reflectors = context.scopes.reflectors();
   // In the same instant: a change of the Lease must not be seen later than what follows from it.
   const unsubscribe = options.leadership.onChange(() => lead(context));
   lead(context);
   return {
     synced: allKnown(options, context),
     wake: (namespace, name) => context.queue.add(`${namespace}/${name}`),
-    lastActivityMs: () => Math.min(...reflectors.map((reflector) => reflector.lastActivityMs())),
+    watches: () => reflectors,
     task(namespace, name) {
       const packed = context.store.get(`${namespace}/${name}`);
       return packed === undefined ? undefined : context.unpack(packed);
@@ -56,7 +56,7 @@ export function startTaskController(options: TaskControllerOptions): TaskControl
 }
 
 async function allKnown({ log }: TaskControllerOptions, { scopes, store, mayAct }: TaskContext): Promise<void> {
-  await Promise.all(Array.from(scopes.all(), ({ reflector }) => reflector.synced));
+  await Promise.all(scopes.reflectors().map((reflector) => reflector.synced));
   log.info(mayAct() ? 'All tasks are known' : 'Standing by', { tasks: store.size });
 }
 
@@ -64,8 +64,7 @@ function startReflectors({ client, namespaces, watchHooks }: TaskControllerOptio
   const hooks = watchHooks === undefined ? {} : { hooks: watchHooks };
   const watch = { client, resource: CAPTCHA_TASK, fieldSelector: UNFINISHED, store: context.store, ...hooks };
   for (const namespace of namespaces ?? [undefined]) {
-    const reflector = startReflector({ ...watch, namespace });
-    context.scopes.add({ namespace, reflector }, () => known(context, namespace));
+    context.scopes.add(startReflector({ ...watch, namespace }), () => known(context, namespace));
   }
 }
 

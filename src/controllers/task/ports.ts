@@ -10,7 +10,7 @@ import type { TaskPolicy } from '../../core/task/policy.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { Lease } from '../../kube/lease.ts';
-import type { ReflectorHooks } from '../../kube/reflector.ts';
+import type { Reflector, ReflectorHooks } from '../../kube/reflector.ts';
 import type { Logger } from '../../ops/log.ts';
 import type { Metrics } from '../../ops/metrics.ts';
 import type { ProviderClient } from '../../provider/client.ts';
@@ -63,8 +63,8 @@ export interface TaskController {
   synced: Promise<void>;
   /** Looks at a task again now (its letter changed, say). */
   wake(namespace: string, name: string): void;
-  /** Monotonic instant of the last sign of life of the watches. */
-  lastActivityMs(): number;
+  /** One for each watched namespace, or one for all. */
+  watches(): readonly Reflector[];
   /** The cached copy of an unfinished task. */
   task(namespace: string, name: string): CaptchaTask | undefined;
   /**

@@ -5,33 +5,33 @@
  */
 import type { Reflector } from '../../kube/reflector.ts';
 
-/** One namespace, or all of them (`namespace` undefined). */
-export interface Scope {
-  readonly namespace: string | undefined;
-  readonly reflector: Reflector;
+/** One namespace, or all of them. */
+interface Scope {
+  reflector: Reflector;
+  knownSinceMono: number | undefined;
 }
 
 export interface Scopes {
-  add(scope: Scope, onKnown: () => void): void;
+  add(reflector: Reflector, onKnown: () => void): void;
   /** Monotonic instant since which all unfinished tasks of this namespace are known; undefined before. */
   knownSinceMono(namespace: string): number | undefined;
   /** How long this namespace has been watched without interruption; 0 while it is not. */
   watchedMs(namespace: string): number;
-  all(): Iterable<Scope>;
+  reflectors(): Reflector[];
 }
 
 export function createScopes(monotonicMs: () => number): Scopes {
-  const scopes = new Map<string, Scope & { knownSinceMono?: number }>();
+  const scopes = new Map<string, Scope>();
   const of = (namespace: string) => scopes.get(namespace) ?? scopes.get('');
   return {
-    add(scope, onKnown) {
-      const held: Scope & { knownSinceMono?: number } = { ...scope };
-      scopes.set(scope.namespace ?? '', held);
+    add(reflector, onKnown) {
+      const scope: Scope = { reflector, knownSinceMono: undefined };
+      scopes.set(reflector.namespace ?? '', scope);
       void known();
 
       async function known(): Promise<void> {
-        await held.reflector.synced;
-        held.knownSinceMono = monotonicMs();
+        await reflector.synced;
+        scope.knownSinceMono = monotonicMs();
         onKnown();
       }
     },
@@ -40,6 +40,6 @@ export function createScopes(monotonicMs: () => number): Scopes {
       const sinceMs = of(namespace)?.reflector.watchingSinceMs();
       return sinceMs === undefined ? 0 : monotonicMs() - sinceMs;
     },
-    all: () => scopes.values(),
+    reflectors: () => Array.from(scopes.values(), ({ reflector }) => reflector),
   };
 }

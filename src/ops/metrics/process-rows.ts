@@ -87,9 +87,16 @@ export const PROCESS = {
   },
   captcha_operator_watch_last_activity_timestamp_seconds: {
     ...gauge,
-    help: 'When the watch last gave a sign of life; bookmarks come about every minute.',
+    help: 'When the quietest watch last told something, refused ones aside; bookmarks come about every minute.',
     labels: { resource: labels.WATCHED },
     in: 'operator',
+  },
+  captcha_operator_watches_refused: {
+    ...gauge,
+    help: 'Namespaces (1 where all are watched at once) that the API server refuses to have watched (403, or 404 without the CRD).',
+    labels: { resource: labels.WATCHED },
+    in: 'operator',
+    beyondContract: 'A label never names a namespace; the log and `/readyz` do.',
   },
   captcha_operator_build_info: {
     ...gauge,

@@ -70,6 +70,16 @@ const CASES: Record<string, Case[]> = {
       'watch_last_activity_timestamp_seconds{resource="captchatasks",instance="a"}': '0+60x30',
     }),
   ],
+  CaptchaOperatorWatchRefused: [
+    fires('a namespace cannot be watched for 10 minutes', '20m', {
+      'watches_refused{resource="captchatasks",instance="a"}': '0x5 1x20',
+      'watches_refused{resource="captchatasks",instance="b"}': '0x5 1x20',
+      'watches_refused{resource="deadletters",instance="a"}': '0x25',
+    }),
+    silent('rights come a minute after the namespace', '20m', {
+      'watches_refused{resource="captchatasks",instance="a"}': '0x5 1x1 0x20',
+    }),
+  ],
   CaptchaTasksStuck: [
     fires('a task is older than half an hour for 10 minutes', '45m', {
       'task_oldest_age_seconds{phase="Submitted",instance="a"}': '0+60x60',
