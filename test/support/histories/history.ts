@@ -12,8 +12,8 @@ import { phaseOf } from '../../../src/core/deadletter/facts.ts';
 import { isFinished } from '../../../src/core/task/transitions.ts';
 import { answerCall, changeLeader, letterPass, restartOperator, taskPass, watchLetter, watchTask } from './operator.ts';
 import * as others from './others.ts';
-import { FORGOTTEN_ID, PERMANENT_WORDS } from './others.ts';
-import { SOLUTION_SECRET, TASK, advance, createWorld, note, pick } from './world.ts';
+import { judgeEnds } from './ends.ts';
+import { SOLUTION_SECRET, TASK, advance, createWorld, demand, note, pick } from './world.ts';
 
 const WILD_STEPS = 120;
 /** Rounds of a quarter of a minute to some minutes; a budget of retries and a time to live fit in. */
@@ -214,35 +214,11 @@ function judgeLetter(world: World, letter: DeadLetter, task: CaptchaTask | undef
   demand(valueOf(world, task) === spec.payload.code, 'a resolved letter put its own content there');
 }
 
-/**
- * Whatever is said about an attempt that was replaced ends nothing: an attempt, and a task that the provider rejected,
- * were ended by the provider's own answer under the very id they show. And what can never succeed is not paid again.
- */
-function judgeEnds(world: World): void {
-  let hopeless: string | undefined;
-  for (const version of world.api.versions(CAPTCHA_TASK.plural, TASK) as (CaptchaTask | undefined)[]) {
-    const { uid } = version?.metadata ?? {};
-    const { submission, failure } = version?.status ?? {};
-    const order = world.orders.find(({ id }) => id === submission?.captchaID);
-    if (submission?.endTime !== undefined) {
-      const answered = order?.answer !== undefined && 'refused' in order.answer && order.answer.refused;
-      demand(answered === submission.code, `attempt ${submission.attempt} was ended by its own answer`);
-      if (PERMANENT_WORDS.has(submission.code ?? '')) hopeless = uid;
-    }
-    if (failure?.class === 'Permanent') {
-      const forgotten = failure.code === FORGOTTEN_ID && order?.forgotten === true;
-      const rejected =
-        order?.answer !== undefined && 'refused' in order.answer && order.answer.refused === failure.code;
-      demand(forgotten || rejected, 'a rejected task was rejected under its own id');
-    }
-    const again = hopeless !== undefined && hopeless === uid && submission?.endTime === undefined;
-    demand(!again, 'a task that can never succeed is not submitted again');
-  }
-}
-
 function judgePayments(world: World, { metadata, spec, status }: CaptchaTask): void {
   const paid = world.orders.filter((order) => order.uid === metadata.uid).length;
   const allowed = 1 + spec.backoffLimit + (status?.unknownSubmissions ?? 0);
+  const attempts = new Set(world.orders.map((order) => `${order.uid}/${order.attempt}`));
+  demand(attempts.size === world.orders.length, 'no attempt is paid twice');
   demand(paid <= allowed, `no payment beyond the attempts allowed and counted: ${paid} > ${allowed}`);
 }
 
@@ -290,8 +266,4 @@ function nameOf(object: StoredObject): string {
 function leftOver(world: World): object {
   const letters = lettersOf(world).map(({ status }) => status);
   return { task: world.operator.task?.status, letters, spool: world.spool.length };
-}
-
-function demand(holds: boolean, rule: string): asserts holds {
-  if (!holds) throw new Error(rule);
 }

@@ -23,8 +23,7 @@ import { DEFAULT_POLICY } from '../../../src/core/task/policy.ts';
 import { pollAnswered } from '../../../src/core/task/polling.ts';
 import { isFinished } from '../../../src/core/task/transitions.ts';
 import { classifyCode } from '../../../src/core/provider-codes.ts';
-import { FORGOTTEN_ID } from './others.ts';
-import { TASK, bootedOperator, chance, note } from './world.ts';
+import { FORGOTTEN_ID, TASK, bootedOperator, chance, note } from './world.ts';
 
 export const LETTER_POLICY = { ...DEFAULT_LETTER_POLICY, ttlMs: 3_600_000 };
 

@@ -11,16 +11,10 @@ import { CAPTCHA_TASK, DEAD_LETTER, RETRY_ANNOTATION, SECRET } from '../../../sr
 import { receiveCallback } from '../../../src/core/callback.ts';
 import { isFinished } from '../../../src/core/task/transitions.ts';
 import { answerCall } from './operator.ts';
-import { SOLUTION_SECRET, TASK, chance, createTask, note, pick } from './world.ts';
+import { PERMANENT_WORD, RETRIABLE_WORD, SOLUTION_SECRET, TASK, chance, createTask, note, pick } from './world.ts';
 
 /** No status and no letter can hold this; only a Secret can. */
 export const HUGE = 'x'.repeat(12_289);
-
-/** What the provider may say instead of a result. */
-const RETRIABLE_WORD = 'ERROR_CAPTCHA_UNSOLVABLE';
-export const PERMANENT_WORDS: ReadonlySet<string> = new Set(['ERROR_BAD_TOKEN_OR_PAGEURL']);
-/** What it says about an id that it keeps no longer. */
-export const FORGOTTEN_ID = 'ERROR_WRONG_CAPTCHA_ID';
 
 /** The provider takes a submission that was sent (and is paid for it), or answers a call. */
 export function serveCall(world: World): void {
@@ -44,8 +38,7 @@ export function solveOrder(world: World): void {
   );
   if (order === undefined) return;
   const solved = `solution-${order.id}`;
-  const [hopeless = ''] = PERMANENT_WORDS;
-  if (chance(world, 0.15)) order.answer = { refused: chance(world, 0.2) ? hopeless : RETRIABLE_WORD };
+  if (chance(world, 0.15)) order.answer = { refused: chance(world, 0.2) ? PERMANENT_WORD : RETRIABLE_WORD };
   else order.answer = { value: chance(world, 0.1) ? `${solved}-${HUGE}` : solved };
   note(world, `the provider has an answer for ${order.id}: ${JSON.stringify(order.answer).slice(0, 60)}`);
 }

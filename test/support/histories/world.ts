@@ -16,6 +16,12 @@ import { createModelApi, outage, refusal } from '../model-api.ts';
 export const TASK = 'login';
 export const SOLUTION_SECRET = 'login-solution';
 
+/** What the provider may say instead of a result. */
+export const RETRIABLE_WORD = 'ERROR_CAPTCHA_UNSOLVABLE';
+export const PERMANENT_WORD = 'ERROR_BAD_TOKEN_OR_PAGEURL';
+/** What it says about an id that it keeps no longer. */
+export const FORGOTTEN_ID = 'ERROR_WRONG_CAPTCHA_ID';
+
 /** A piece of work that is under way; each `next` is one request, and between two of them anything may happen. */
 export type Work = Generator<ApiRequest, void, ApiReply>;
 
@@ -196,4 +202,9 @@ export function advance(world: World, actor: Actor): boolean {
 function describe(request: ApiRequest): string {
   const name = request.verb === 'create' ? (request.object as CaptchaTask).metadata.name : request.name;
   return `${request.verb} ${request.resource.plural}/${name}`;
+}
+
+/** What must hold in every history. */
+export function demand(holds: boolean, rule: string): asserts holds {
+  if (!holds) throw new Error(rule);
 }
