@@ -146,11 +146,14 @@ function judgeWord(task: CaptchaTask, { claims, callback, now }: Received, word:
   const ended = endedAlready(task, word);
   if (ended !== undefined) return ended;
   if (!endsAttempt(word) || contradicts(task, callback)) return judgeHint(task, { claims, callback, now });
-  // A dead letter holds a result of this task: the two contradict each other, and the letter decides.
-  if (task.status?.deadLetter !== undefined) return { verdict: { kind: 'conflict' } };
+  const known = task.status?.submission?.captchaID !== undefined;
+  // A dead letter holds a result of this task, or is about to: the two contradict each other, and the letter decides.
+  // If it comes to nothing, a poll under the id that came with the word finds the word again.
+  if (task.status?.deadLetter !== undefined) {
+    return known ? { verdict: { kind: 'conflict' } } : judgeHint(task, { claims, callback, now });
+  }
   // The word also proves the id, which is lost when the submit call was never answered.
   const adopted = { ...task, status: submitted(task, callback.id, now, now) };
-  const known = task.status?.submission?.captchaID !== undefined;
   return {
     verdict: { kind: 'accepted', effect: 'ended' },
     write: attemptEnded(known ? task : adopted, word.code, now),

@@ -189,6 +189,16 @@ describe('an error word', () => {
     expect(api.writes).toEqual([]);
   });
 
+  test('of a submission that was never answered leaves its id, when a dead letter holds or is about to hold the task', () => {
+    for (const held of [aTask().intended(T0).marked(), aTask().intended(T0).marked().markConfirmed()]) {
+      const task = seed(held);
+      expect(receive(task, { code: 'ERROR_CAPTCHA_UNSOLVABLE' })).toMatchObject({ kind: 'accepted', effect: 'due' });
+      expect(stored().status?.submission).toMatchObject({ captchaID: CAPTCHA_ID });
+      expect(stored().status?.submission?.endTime).toBeUndefined();
+      expect(stored().status?.deadLetter).toMatchObject({ name: 'login-letter' });
+    }
+  });
+
   test('for a finished task is late', () => {
     const task = seed(submittedTask().solved(T0));
     expect(receive(task, { code: 'ERROR_CAPTCHA_UNSOLVABLE' })).toEqual({ kind: 'late', why: 'finished' });
