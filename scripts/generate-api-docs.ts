@@ -55,7 +55,8 @@ interface Definition {
 const REASONS: Record<SolvedReason, string> = {
   Pending: 'Accepted by the API server, not taken up yet.',
   Suspended: '`spec.suspend` is true: nothing is submitted or polled, the deadline does not run.',
-  MissingAPIKey: 'There is no API key: create the Secret, or let the operator read it (`deploy/tenant`).',
+  MissingAPIKey:
+    'There is no API key, or its Secret cannot be read: create it, or let the operator read it (`deploy/tenant`).',
   ProviderBusy: 'The account has no free thread or sends too fast; the operator backs off.',
   ProviderUnreachable: 'The provider cannot be reached; the operator tries again.',
   KeyRejected: 'The key, or this address, is refused or blocked; tried again later or when the Secret changes.',

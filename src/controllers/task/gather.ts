@@ -57,11 +57,12 @@ function look(context: TaskContext, key: string, task: CaptchaTask, mono: number
 }
 
 /**
- * A standby looks at nothing but intents: their grace counts from when this process saw them first, and whoever takes
- * over from a leader that keeps dying would otherwise begin it anew each time.
+ * A standby looks at nothing but intents and marks: their grace counts from when this process saw them first, and
+ * whoever takes over from a leader that keeps dying would otherwise begin it anew each time.
  */
 export function standBy(context: TaskContext, key: string, packed: PackedTask): void {
-  if (packed.phase !== 'Submitting' && !context.memories.has(key)) return;
+  const counts = packed.phase === 'Submitting' || packed.sinceTime === Infinity;
+  if (!counts && !context.memories.has(key)) return;
   look(context, key, context.unpack(packed), context.moment().mono);
 }
 

@@ -8,7 +8,8 @@ import type { KeyView } from '../../core/task/facts.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { OwnKey } from './own-key.ts';
 import { SECRET_REREAD_MS } from '../../core/task/policy.ts';
-import { readSecretValue } from './secrets.ts';
+import { rereadMs } from '../../core/task/schedule.ts';
+import { type ValueRead, readSecretValue } from './secrets.ts';
 
 /** How long a key that works is used before its Secret is read again. */
 const FRESH_MS = 60_000;
@@ -19,6 +20,8 @@ interface Entry {
   ref: { name: string; key: string };
   value?: string;
   missing?: string;
+  /** Since when the API server has not been able to read it. */
+  unreadSinceMono?: number;
   readMono: number;
   reading?: Promise<boolean>;
 }
@@ -94,10 +97,12 @@ function ownView(ownKey: OwnKey): KeyView {
 
 function viewOf(entry: Entry | undefined, mono: number): KeyView {
   if (entry === undefined) return { state: 'unread' };
-  const ageMs = mono - entry.readMono;
-  if (entry.missing !== undefined) {
-    if (ageMs >= SECRET_REREAD_MS) return { state: 'unread' };
-    return { state: 'missing', message: entry.missing, retryInMs: SECRET_REREAD_MS - ageMs };
+  const { readMono, missing: message, unreadSinceMono } = entry;
+  const ageMs = mono - readMono;
+  if (message !== undefined) {
+    const unread = unreadSinceMono === undefined ? {} : { unreadForMs: readMono - unreadSinceMono };
+    const retryInMs = rereadMs(unread.unreadForMs) - ageMs;
+    return retryInMs <= 0 ? { state: 'unread' } : { state: 'missing', message, retryInMs, ...unread };
   }
   return entry.value === undefined || ageMs >= FRESH_MS ? { state: 'unread' } : { state: 'present' };
 }
@@ -110,20 +115,24 @@ function readOnce(entry: Entry, options: KeyRingOptions): Promise<boolean> {
 
 async function readKey(entry: Entry, { client, mono, onChange }: KeyRingOptions): Promise<boolean> {
   const read = await readSecretValue(client, entry.namespace, entry.ref);
-  if (read.kind === 'unavailable') {
-    // A key that worked a minute ago is better than none while the API server is away.
-    if (entry.value === undefined) return false;
-    entry.readMono = mono();
-    return true;
-  }
   const before = entry.value;
+  if (read.kind === 'unavailable' && before === undefined) return false;
   entry.readMono = mono();
-  delete entry.missing;
-  delete entry.value;
-  if (read.kind === 'missing') entry.missing = read.message;
-  else entry.value = read.bytes.toString('utf8').trim();
+  // A key that worked a minute ago is better than none while the API server is away or cannot read it.
+  if (read.kind === 'unavailable' || (read.kind === 'unreadable' && before !== undefined)) return true;
+  note(entry, read);
   if (before !== undefined && before !== entry.value) onChange(before);
   return true;
+}
+
+function note(entry: Entry, read: Exclude<ValueRead, { kind: 'unavailable' }>): void {
+  const { unreadSinceMono = entry.readMono } = entry;
+  delete entry.missing;
+  delete entry.value;
+  delete entry.unreadSinceMono;
+  if (read.kind === 'found') entry.value = read.bytes.toString('utf8').trim();
+  else entry.missing = read.message;
+  if (read.kind === 'unreadable') entry.unreadSinceMono = unreadSinceMono;
 }
 
 /** Entries that nobody asked for in ten minutes; a task that comes back reads again. */

@@ -56,7 +56,7 @@ const CARRIERS: { [Kind in TaskEffect['kind']]: Carrier<Kind> } = {
   async readSources(context, { task }) {
     const sources = await readSources(context.options.client, task, context.moment().mono);
     if (sources === undefined) return 'failed';
-    remember(context, task, (it) => ({ ...it, sources }));
+    remember(context, task, (it) => memories.sourcesRead(it, sources));
     return 'changed';
   },
   readLetter: (context, { task }) => readLetter(context, task),

@@ -11,6 +11,8 @@ export type ValueRead =
   | { kind: 'found'; bytes: Buffer }
   /** A person must act; stable text for a condition. */
   | { kind: 'missing'; message: string }
+  /** The API server was asked and cannot read it (it cannot decrypt it, say): the same, if it stays so. */
+  | { kind: 'unreadable'; message: string }
   /** The API server could not be asked. */
   | { kind: 'unavailable' };
 
@@ -55,13 +57,13 @@ async function readData(
 }
 
 function failureRead(failure: ApiFailure, what: string): Exclude<ValueRead, { kind: 'found' }> {
-  if (failure.transient) return { kind: 'unavailable' };
-  if (failure.status === 404) return { kind: 'missing', message: `${what} does not exist.` };
+  if (failure.status === 404 && !failure.transient) return { kind: 'missing', message: `${what} does not exist.` };
   if (failure.status === 403) {
     const message = `The operator may not read ${what}; apply the Role ${TENANT_ROLE} in this namespace.`;
     return { kind: 'missing', message };
   }
-  return { kind: 'unavailable' };
+  const answered = failure.status !== 0 && failure.status !== 429;
+  return answered ? { kind: 'unreadable', message: `${what} cannot be read.` } : { kind: 'unavailable' };
 }
 
 function decoded(base64: string | undefined, otherwise: string): ValueRead {

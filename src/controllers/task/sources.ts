@@ -25,6 +25,10 @@ export async function readSources(
   if (read.some((one) => one?.kind === 'unavailable')) return undefined;
   const missing = read.find((one) => one?.kind === 'missing');
   if (missing !== undefined) return { state: 'missing', message: missing.message, readMono: mono };
+  const unread = read.find((one) => one?.kind === 'unreadable');
+  if (unread !== undefined) {
+    return { state: 'missing', message: unread.message, readMono: mono, unreadSinceMono: mono };
+  }
   const inputs = { proxyAddress: bytesOf(address)?.toString('utf8').trim(), image: bytesOf(image) };
   if (!isAbridged(captcha)) return { state: 'ready', ...inputs };
   const whole = await readCaptcha(client, task);

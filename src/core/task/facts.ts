@@ -27,7 +27,8 @@ export interface Blockage {
 export type KeyView =
   | { state: 'unread' }
   | { state: 'present' }
-  | { state: 'missing'; message: string; retryInMs: number };
+  /** `unreadForMs`: it may well be there, but for so long the API server has not been able to read it. */
+  | { state: 'missing'; message: string; retryInMs: number; unreadForMs?: number };
 
 /** The task's place among all tasks of its API key. */
 export interface LaneView {

@@ -5,9 +5,8 @@
 import type { DeadLetterMark } from '../../api/captchatask.ts';
 import { type TaskMemory, markKey } from './memory.ts';
 import { summaryOf } from './conditions.ts';
-import { UNCONFIRMED_MARK_MS } from './policy.ts';
-import { type Choice, IDLE, type Rule, type Situation, order, wakeIn, write } from './situation.ts';
-import { parseTime } from './times.ts';
+import { POLLABLE_MARK_MS, UNCONFIRMED_MARK_MS } from './policy.ts';
+import { type Choice, IDLE, type Rule, type Situation, msToWatch, order, wakeIn, write } from './situation.ts';
 import { failed, markConfirmed, markDropped, openReason, waiting } from './transitions.ts';
 
 /** How often a held task looks again although no letter changed. */
@@ -26,9 +25,10 @@ export const LETTER_RULES: readonly Rule[] = [
     choose: failOrLookAgain,
   },
   {
-    name: 'an unconfirmed mark is left for ten minutes to whoever holds the result',
-    when: ({ status, moment }) => status?.deadLetter !== undefined && msToDrop(status.deadLetter, moment.now) > 0,
-    choose: ({ status, moment }) => wakeIn(msToDrop(status?.deadLetter, moment.now)),
+    name: 'an unconfirmed mark is left for a while to whoever holds the result',
+    when: (situation) =>
+      situation.status?.deadLetter !== undefined && (msToDrop(situation) > 0 || msToWatch(situation) > 0),
+    choose: (situation) => wakeIn(Math.max(msToDrop(situation), Math.min(msToWatch(situation), 1_000))),
   },
   {
     name: 'an unconfirmed mark is confirmed when its letter exists after all, and dropped when not',
@@ -82,6 +82,8 @@ function letterReadFor(memory: TaskMemory, mark: DeadLetterMark | undefined): Ta
   return mark !== undefined && memory.letter?.mark === markKey(mark) ? memory.letter : undefined;
 }
 
-function msToDrop(mark: DeadLetterMark | undefined, now: number): number {
-  return (parseTime(mark?.time) ?? now) + UNCONFIRMED_MARK_MS - now;
+/** From the first sight of the mark, on the monotonic clock: its own time is that of another machine. */
+function msToDrop({ memory, open, moment }: Situation): number {
+  const graceMs = open?.captchaID === undefined ? UNCONFIRMED_MARK_MS : POLLABLE_MARK_MS;
+  return (memory.markSighted?.atMono ?? moment.mono) + graceMs - moment.mono;
 }

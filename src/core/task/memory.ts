@@ -57,8 +57,11 @@ export type Sources =
       /** In full, where the cached one is abridged. */
       captcha?: Captcha | undefined;
     }
-  /** A person must provide it; read again later. */
-  | { state: 'missing'; message: string; readMono: number };
+  /**
+   * A person must provide it; read again later. `unreadSinceMono`: it may well be there, but since then the API server
+   * has not been able to read it.
+   */
+  | { state: 'missing'; message: string; readMono: number; unreadSinceMono?: number };
 
 /** What is to be recorded about an intent of ours. `notSent`: its call will never be made, and this process knows. */
 export type SubmitReply = SubmitOutcome | { kind: 'notSent' };
@@ -66,6 +69,8 @@ export type SubmitReply = SubmitOutcome | { kind: 'notSent' };
 export interface TaskMemory {
   readonly uid: string;
   readonly sighted?: { by: string; atMono: number };
+  /** When this process first saw the unconfirmed mark (`markKey`) that status shows. */
+  readonly markSighted?: { mark: string; atMono: number };
   readonly intent?: OwnIntent;
   readonly reply?: { by: string; attempt: number; outcome: SubmitReply };
   readonly sources?: Sources;
@@ -97,11 +102,12 @@ export function freshMemory(uid: string): TaskMemory {
 
 /**
  * Sees the task as it stands now: since when it waits to be submitted, and the first sight of an unresolved intent
- * that this process did not write. What polls said of a submission that has ended or was replaced is forgotten.
+ * that this process did not write, and of an unconfirmed mark. What polls said of a submission that has ended or was replaced is forgotten.
  */
 export function sighted(memory: TaskMemory, task: CaptchaTask, mono: number): TaskMemory {
   const waits = memory.waitingSinceMono === undefined && isWaiting(task);
-  const seen = withoutOthersPolls(waits ? { ...memory, waitingSinceMono: mono } : memory, task);
+  const waiting = waits ? { ...memory, waitingSinceMono: mono } : memory;
+  const seen = withMark(withoutOthersPolls(waiting, task), task, mono);
   const by = unresolvedIntent(task);
   if (by === undefined) return withoutSight(seen);
   if (memory.sighted?.by === by) return seen;
@@ -115,6 +121,14 @@ function withoutOthersPolls(memory: TaskMemory, { status }: CaptchaTask): TaskMe
   const { poll, refusal } = memory;
   const kept = poll.of === undefined || isOf(poll.of, open) ? memory : { ...memory, poll: NO_POLLS };
   return refusal === undefined || isOf(refusal.of, open) ? kept : refusalSettled(kept);
+}
+
+function withMark(memory: TaskMemory, { status }: CaptchaTask, mono: number): TaskMemory {
+  const open = status?.deadLetter?.confirmed === true ? undefined : status?.deadLetter;
+  const mark = open && markKey(open);
+  if (memory.markSighted?.mark === mark) return memory;
+  const { markSighted: _before, ...kept } = memory;
+  return mark === undefined ? kept : { ...kept, markSighted: { mark, atMono: mono } };
 }
 
 /** Whether this is the very submission that was polled. */
@@ -141,6 +155,14 @@ function isWaiting(task: CaptchaTask): boolean {
 export function isBlank(memory: TaskMemory): boolean {
   const { uid: _uid, poll, unlistedTries, solutionSecretRead, ...rest } = memory;
   return poll === NO_POLLS && unlistedTries === 0 && !solutionSecretRead && Object.keys(rest).length === 0;
+}
+
+/** What a submission needs was read, or could not be: that lasts since the first time in a row. */
+export function sourcesRead(memory: TaskMemory, read: Sources): TaskMemory {
+  const { sources: before } = memory;
+  if (read.state !== 'missing' || read.unreadSinceMono === undefined) return { ...memory, sources: read };
+  const sinceMono = before?.state === 'missing' ? before.unreadSinceMono : undefined;
+  return { ...memory, sources: { ...read, unreadSinceMono: sinceMono ?? read.unreadSinceMono } };
 }
 
 /** The intent write is about to be sent. What belonged to the try before it is forgotten. */

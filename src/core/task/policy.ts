@@ -33,14 +33,18 @@ export const INTENT_FRESH_MS = 5 * SECOND;
 export const SUBMIT_TIMEOUT_MS = 15 * SECOND;
 /** Where no pingback was sent and the call was not seen ending: its deadline plus a margin. */
 export const UNSEEN_CALL_GRACE_MS = 20 * SECOND;
-/** An unconfirmed mark without a letter is dropped after this. */
+/** An unconfirmed mark without a letter is dropped after this, counted from its first sight … */
 export const UNCONFIRMED_MARK_MS = 10 * MINUTE;
+/** … and after this where the id is known: a poll finds what the mark was about. */
+export const POLLABLE_MARK_MS = 2 * MINUTE;
 /** How long the operator must have watched, at most, before it acts on a deadline or a grace. */
 export const MAX_WATCHED_MS = 15 * SECOND;
 /** A task says that it waits, and why, when it has waited this long. */
 export const WAITING_WRITE_MS = 2 * SECOND;
 /** Secrets are read again this often while somebody waits for them. */
 export const SECRET_REREAD_MS = 10 * SECOND;
+/** Those that the API server just now could not read: this often before anybody is told. */
+export const UNREAD_RETRY_MS = 500;
 /** Poll interval of a submission that carries no pingback. */
 export const UNPINGED_POLL_INTERVAL_MS = 5 * SECOND;
 /** A permit returns by itself after this: the provider has ended a forgotten task by then. */

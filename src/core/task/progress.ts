@@ -6,8 +6,8 @@
 import type { Submission } from '../../api/captchatask.ts';
 import { isAbridged } from './abridged.ts';
 import { summaryOf } from './conditions.ts';
-import { SECRET_REREAD_MS } from './policy.ts';
-import { pollIntervalMs } from './schedule.ts';
+import { WAITING_WRITE_MS } from './policy.ts';
+import { pollIntervalMs, rereadMs } from './schedule.ts';
 import {
   type Choice,
   IDLE,
@@ -29,9 +29,12 @@ export const POLL_RULES: readonly Rule[] = [
     choose: () => wakeIn(60_000),
   },
   {
-    name: 'a task says once that it is being polled',
-    when: ({ memory, open, status }) =>
-      open?.captchaID !== undefined && memory.poll.pending && summaryOf(status)?.reason !== 'Polling',
+    name: 'a task says once that it is being polled, while there is a key to poll it with',
+    when: ({ memory, open, status, facts }) =>
+      open?.captchaID !== undefined &&
+      memory.poll.pending &&
+      facts.key.state === 'present' &&
+      summaryOf(status)?.reason !== 'Polling',
     choose: ({ task, moment }) => write(waiting(task, 'Polling', moment.now)),
   },
   {
@@ -61,16 +64,11 @@ export const ADMISSION_RULES: readonly Rule[] = [
   {
     name: 'a task without an API key waits and says what is missing',
     when: ({ facts }) => facts.key.state === 'missing',
-    choose: (situation) => {
-      const { key } = situation.facts;
-      if (key.state !== 'missing') return IDLE;
-      return sayWaiting(situation, 'MissingAPIKey', { message: key.message, stalled: true }, key.retryInMs);
-    },
+    choose: waitForKey,
   },
   {
     name: 'a task whose proxy or image is missing waits and says so',
-    when: ({ memory, moment }) =>
-      memory.sources?.state === 'missing' && moment.mono - memory.sources.readMono < SECRET_REREAD_MS,
+    when: (situation) => msToSources(situation) > 0,
     choose: waitForSources,
   },
   {
@@ -118,10 +116,7 @@ function pollWhenDue(situation: Situation, open: Submission): Choice {
   const dueInMs = msToPoll(situation, open);
   if (dueInMs > 0) return wakeIn(dueInMs);
   if (facts.key.state === 'unread') return order({ kind: 'readKey' });
-  if (facts.key.state === 'missing') {
-    const { message, retryInMs } = facts.key;
-    return sayWaiting(situation, 'MissingAPIKey', { message, stalled: true }, retryInMs);
-  }
+  if (facts.key.state === 'missing') return waitForKey(situation);
   if (facts.lane.pollPauseMs > 0) return wakeIn(facts.lane.pollPauseMs);
   return order({ kind: 'poll', final: false });
 }
@@ -146,11 +141,28 @@ function fractionOf(uid: string): number {
   return ((hash ^ (hash >>> 13)) >>> 0) / 0x1_0000_0000;
 }
 
+function waitForKey(situation: Situation): Choice {
+  const { key } = situation.facts;
+  if (key.state !== 'missing') return IDLE;
+  const { message, retryInMs, unreadForMs = Infinity } = key;
+  if (unreadForMs < WAITING_WRITE_MS) return wakeIn(retryInMs);
+  return sayWaiting(situation, 'MissingAPIKey', { message, stalled: true }, retryInMs);
+}
+
+/** Until proxy and image are read again; 0 where nothing is known to be missing. */
+function msToSources({ memory, moment }: Situation): number {
+  if (memory.sources?.state !== 'missing') return 0;
+  const { readMono, unreadSinceMono } = memory.sources;
+  return rereadMs(unreadSinceMono === undefined ? undefined : readMono - unreadSinceMono) + readMono - moment.mono;
+}
+
 function waitForSources(situation: Situation): Choice {
   const { memory, moment } = situation;
   if (memory.sources?.state !== 'missing') return IDLE;
-  const { message, readMono } = memory.sources;
-  return sayWaiting(situation, 'Pending', { message, stalled: true }, SECRET_REREAD_MS - (moment.mono - readMono));
+  const { message, unreadSinceMono = -Infinity } = memory.sources;
+  const retryInMs = msToSources(situation);
+  if (moment.mono - unreadSinceMono < WAITING_WRITE_MS) return wakeIn(retryInMs);
+  return sayWaiting(situation, 'Pending', { message, stalled: true }, retryInMs);
 }
 
 function writeIntent({ task, status, facts, moment }: Situation): Choice {

@@ -11,7 +11,16 @@ import { type SubmitReply, type TaskMemory, isOf } from './memory.ts';
 import { classifyCode } from '../provider-codes.ts';
 import { UNLISTED_TRIES } from './policy.ts';
 import { BUSY_BACKOFF, backoffMs, firstPollAt } from './schedule.ts';
-import { type Choice, IDLE, type Rule, type Situation, order, ownsFreshIntent, write } from './situation.ts';
+import {
+  type Choice,
+  IDLE,
+  type Rule,
+  type Situation,
+  order,
+  ownsFreshIntent,
+  ownsUnusedIntent,
+  write,
+} from './situation.ts';
 import { attemptEnded, failed, notAccepted, submitted } from './transitions.ts';
 
 type Reply = NonNullable<TaskMemory['reply']>;
@@ -40,8 +49,8 @@ export const REPLY_RULES: readonly Rule[] = [
 
 export const REFUSAL_RULES: readonly Rule[] = [
   {
-    name: 'an own intent that may not be used any more is given up while it is still fresh',
-    when: (situation) => ownsFreshIntent(situation) && !mayCall(situation.facts),
+    name: 'an own intent that may not be used any more is given up, however old: its call is never made',
+    when: (situation) => ownsUnusedIntent(situation) && !(ownsFreshIntent(situation) && mayCall(situation.facts)),
     choose: () => order({ kind: 'forgoCall' }),
   },
   {
@@ -62,7 +71,8 @@ export const LAST_WORD_RULES: readonly Rule[] = [
     name: 'a final answer of a poll that is no result ends the attempt or the task',
     when: ({ memory, open }) => isOf(memory.refusal?.of, open),
     choose: ({ memory, task, moment }) => {
-      const { class: refusalClass, code } = memory.refusal?.answer as Refusal;
+      if (memory.refusal === undefined) return IDLE;
+      const { class: refusalClass, code } = memory.refusal.answer;
       const status =
         refusalClass === 'permanent' ? rejected(task, code, moment.now) : attemptEnded(task, code, moment.now);
       return order({ kind: 'recordRefusal', status });

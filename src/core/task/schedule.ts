@@ -6,7 +6,7 @@ import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { Millis } from './times.ts';
 import type { TaskPolicy } from './policy.ts';
 import { firstPollDelayMs } from '../solution.ts';
-import { UNPINGED_POLL_INTERVAL_MS } from './policy.ts';
+import { SECRET_REREAD_MS, UNPINGED_POLL_INTERVAL_MS, UNREAD_RETRY_MS, WAITING_WRITE_MS } from './policy.ts';
 
 export interface Backoff {
   baseMs: number;
@@ -38,6 +38,14 @@ export function firstPollAt(task: CaptchaTask, pingback: boolean, now: Millis): 
 /** The wait between two polls that found nothing, ±10 %. */
 export function pollIntervalMs(pingback: boolean, policy: TaskPolicy, random: number): number {
   return jittered(pingback ? policy.pollIntervalMs : UNPINGED_POLL_INTERVAL_MS, 0.1, random);
+}
+
+/**
+ * The wait before a Secret that a task needs is read again. `unreadForMs`: for how long the API server has answered
+ * that it cannot read it; it may be able to in a moment, and for as long as nobody has been told it is asked often.
+ */
+export function rereadMs(unreadForMs: number | undefined): number {
+  return unreadForMs === undefined || unreadForMs >= WAITING_WRITE_MS ? SECRET_REREAD_MS : UNREAD_RETRY_MS;
 }
 
 /** Hands out instants at most `perSecond` a second, with a burst of one second's worth (GCRA). */

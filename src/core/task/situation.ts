@@ -84,12 +84,19 @@ export function holdsPlace({ facts }: Situation): boolean {
   return ticket === 'queued' || ticket === 'granted' || ticket === 'elsewhere';
 }
 
-/** Ours, written, never used, and young enough that nobody can have taken it for unknown. */
-export function ownsFreshIntent({ memory, open, moment }: Pick<Situation, 'memory' | 'open' | 'moment'>): boolean {
+type OfIntent = Pick<Situation, 'memory' | 'open' | 'moment'>;
+
+/** Ours, written, and never used: nobody else can have made its call. */
+export function ownsUnusedIntent({ memory, open }: Omit<OfIntent, 'moment'>): boolean {
   const { intent } = memory;
   if (intent === undefined || !intent.written || intent.call !== 'notSent') return false;
-  if (open?.intentBy !== intent.by || open.captchaID !== undefined) return false;
-  return moment.mono - intent.sentMono < INTENT_FRESH_MS;
+  return open?.intentBy === intent.by && open.captchaID === undefined;
+}
+
+/** And young enough that nobody can have taken it for unknown. */
+export function ownsFreshIntent({ memory, open, moment }: OfIntent): boolean {
+  const sentMono = memory.intent?.sentMono ?? -Infinity;
+  return ownsUnusedIntent({ memory, open }) && moment.mono - sentMono < INTENT_FRESH_MS;
 }
 
 /**

@@ -135,12 +135,12 @@ describe('a turn that its task cannot use goes to the next', () => {
     stage.apply(named('slow', 60_000));
     await pass(6_000);
     slow.resolve();
-    await pass(100);
-    expect(phaseOf('slow')).toBe('Submitting');
     stage.apply(named('good'));
     await pass(2_000);
     expect(phaseOf('good')).toBe('Submitted');
-    expect(stage.submissions).toHaveLength(1);
+    // Its call was never made, and this process knows: nothing is unknown about it, and no attempt is used up.
+    expect(stage.task('slow')?.status).toMatchObject({ phase: 'Submitted', attempts: 1, unknownSubmissions: 0 });
+    expect(stage.submissions).toHaveLength(2);
   });
 
   test('when another process was first with its intent', async () => {

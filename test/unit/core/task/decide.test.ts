@@ -1,14 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { SubmitOutcome } from '../../../../src/core/outcome.ts';
 import type { OwnIntent, TaskMemory } from '../../../../src/core/task/memory.ts';
 import type { Decision } from '../../../../src/core/task/decide.ts';
 import { TASK_RULES } from '../../../../src/core/task/decide.ts';
-import * as memories from '../../../../src/core/task/memory.ts';
 import { markKey } from '../../../../src/core/task/memory.ts';
-import { pollAnswered } from '../../../../src/core/task/polling.ts';
-import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
 import { CAPTCHA_ID, T0, aTask } from '../../../support/builders.ts';
-import { MONO0, at, decideAt } from '../../../support/facts.ts';
+import { MONO0, decideAt } from '../../../support/facts.ts';
 
 const kinds = (decision: Decision) => decision.effects.map((effect) => effect.kind);
 const statusOf = (decision: Decision) => {
@@ -80,13 +78,25 @@ describe('a submission', () => {
     const lostTurn = { memory: { intent: own() } };
     for (const lost of [lostLead, lostTurn]) {
       expect(kinds(decideAt(task, 100, lost))).toEqual(['forgoCall']);
-      expect(kinds(decideAt(task, 5_000, lost))).not.toContain('submit');
-      expect(kinds(decideAt(task, 5_000, lost))).not.toContain('forgoCall');
+      expect(kinds(decideAt(task, 3_600_000, lost))).toEqual(['forgoCall']);
     }
     const memory = { intent: ended(100), reply: { by: BY, attempt: 1, outcome: { kind: 'notSent' as const } } };
     const decision = decideAt(task, 100, { mayAct: false, memory });
     expect(statusOf(decision)).toMatchObject({ phase: 'Pending', attempts: 1, unknownSubmissions: 0 });
     expect(statusOf(decision)).not.toHaveProperty('submission');
+  });
+  test('whose time went by before the call is given up too: nobody can have made it', () => {
+    const lane = { ticket: 'granted', pollPauseMs: 0 } as const;
+    expect(kinds(decideAt(aTask().intended(), 5_000, { memory: { intent: own() } }))).toEqual(['forgoCall']);
+    expect(kinds(decideAt(aTask().intended(), 5_000, { memory: { intent: own() }, lane }))).toEqual(['leaveLane']);
+  });
+  test('of another process, or whose write is in doubt, is not for this one to give up', () => {
+    const foreign = aTask().intended(T0, { by: 'operator-b/1' });
+    expect(kinds(decideAt(foreign, 6_000, { memory: { intent: own() } }))).not.toContain('forgoCall');
+    const doubtful = { memory: { intent: own({ written: false }) } };
+    expect(kinds(decideAt(aTask().intended(), 6_000, doubtful))).not.toContain('forgoCall');
+    const called = { memory: { intent: ended(100) } };
+    expect(kinds(decideAt(aTask().intended(), 6_000, called))).not.toContain('forgoCall');
   });
   test('keeps the number of an attempt that was not accepted', () => {
     const task = aTask().intended().notAccepted('ProviderBusy');
@@ -227,22 +237,6 @@ describe('an attempt that ended', () => {
     expect(kinds(decideAt(afterUnknown.spec({ backoffLimit: 1 }), 0))).toEqual(['joinLane']);
     expect(reasonOf(decideAt(afterUnknown, 0))).toBe('Unsolvable');
   });
-  test('by a word that says it can never succeed fails the task at once, whatever retries are left', () => {
-    const hopeless = aTask().intended().submitted().attemptEnded('ERROR_BAD_TOKEN_OR_PAGEURL');
-    for (const backoffLimit of [0, 3]) {
-      const decision = decideAt(hopeless.spec({ backoffLimit }), 0);
-      expect(reasonOf(decision)).toBe('ProviderRejected');
-      const failure = { class: 'Permanent', code: 'ERROR_BAD_TOKEN_OR_PAGEURL' };
-      expect(statusOf(decision)).toMatchObject({ phase: 'Failed', failure });
-    }
-  });
-  test.each(['ERROR_BAD_PROXY', 'ERROR_BAD_DUPLICATES', 'UNLISTED'])(
-    'by %s is followed by another: the word is about this attempt, or not known',
-    (code) => {
-      const next = aTask().spec({ backoffLimit: 1 }).intended().submitted().attemptEnded(code);
-      expect(kinds(decideAt(next, 0))).toEqual(['joinLane']);
-    },
-  );
 });
 
 describe('the deadline', () => {
@@ -280,40 +274,6 @@ describe('the deadline', () => {
     expect(decideAt(task, overdue, { memory: { poll } }).effects).toEqual([{ kind: 'poll', final: true }]);
     const spent = { ...poll, finalTries: 3 };
     expect(reasonOf(decideAt(task, overdue, { memory: { poll: spent } }))).toBe('DeadlineExceeded');
-  });
-  test.each([
-    'busy',
-    'blocked',
-    'keyRejected',
-    'addressBlocked',
-    'addressNotAllowed',
-    'transient',
-    'unlisted',
-  ] as const)(
-    'does not count before the provider has answered about the task: %s is no such answer',
-    (refusalClass) => {
-      const task = aTask().intended().submitted();
-      const { submission } = task.build().status ?? {};
-      const refused = (memory: TaskMemory, ms: number) => {
-        const outcome = { kind: 'refused', class: refusalClass, code: 'CODE' } as const;
-        const poll = { task: task.build(), outcome, final: true };
-        return pollAnswered(memories.pollSent(memory, submission, true), poll, at(ms), DEFAULT_POLICY);
-      };
-      let memory = memories.freshMemory(task.build().metadata.uid);
-      for (const ms of [600_000, 610_000]) {
-        memory = refused(memory, ms);
-        expect(decideAt(task, ms + 9_000, { memory }).effects).toEqual([{ kind: 'poll', final: true }]);
-      }
-      memory = refused(memory, 620_000);
-      expect(reasonOf(decideAt(task, 629_000, { memory }))).toBe('DeadlineExceeded');
-    },
-  );
-  test('counts once the provider has said that the task is not ready', () => {
-    const task = aTask().intended().submitted();
-    const sent = memories.pollSent(memories.freshMemory('u'), task.build().status?.submission, true);
-    const poll = { task: task.build(), outcome: { kind: 'pending' }, final: true } as const;
-    const memory = pollAnswered(sent, poll, at(600_000), DEFAULT_POLICY);
-    expect(reasonOf(decideAt(task.waiting('Polling'), 601_000, { memory }))).toBe('DeadlineExceeded');
   });
   test('looks for a solution Secret that the task owns already', () => {
     const task = aTask().spec({ solutionSecretName: 'solution' }).waiting('ProviderBusy');
@@ -371,21 +331,6 @@ describe('a dead letter', () => {
     } as const;
     expect(kinds(decideAt(held, 0, { memory }))).toEqual(['readLetter']);
   });
-  test('that was announced only is waited for ten minutes, then looked for', () => {
-    const marked = aTask().intended().submitted().marked('login-letter', T0);
-    expect(decideAt(marked, 599_000)).toMatchObject({ effects: [], wakeInMs: 1_000 });
-    expect(kinds(decideAt(marked, 600_000))).toEqual(['readLetter']);
-  });
-  test('that never came to be is dropped and the task polled; one that exists is confirmed', () => {
-    const marked = aTask().intended().submitted().marked('login-letter', T0);
-    const open = markKey(marked.build().status?.deadLetter ?? mark);
-    const read = (state: 'absent' | 'present') => ({ letter: { mark: open, state, readMono: MONO0 } });
-    const dropped = statusOf(decideAt(marked, 600_000, { memory: read('absent') }));
-    expect(dropped).not.toHaveProperty('deadLetter');
-    expect(dropped?.submission?.pollAfterTime).toBe('2026-01-01T00:10:00Z');
-    const confirmed = statusOf(decideAt(marked, 600_000, { memory: read('present') }));
-    expect(confirmed?.deadLetter?.confirmed).toBe(true);
-  });
 });
 
 const polled = (nextMs: number) => ({
@@ -434,6 +379,9 @@ describe('polling', () => {
     expect(decideAt(task, 130_000, { lane })).toMatchObject({ effects: [], wakeInMs: 5_000 });
     const key = { state: 'missing', message: 'Secret "a" does not exist.', retryInMs: 4_000 } as const;
     expect(reasonOf(decideAt(task, 130_000, { key }))).toBe('MissingAPIKey');
+    const said = decideAt(task, 130_000, { key }).effects[0] as { status: NonNullable<CaptchaTask['status']> };
+    const again = decideAt(task.status(said.status), 130_000, { key, memory: { poll: polled(129_000) } });
+    expect(again).toMatchObject({ effects: [], wakeInMs: 4_000 });
   });
   test('waits for its place in the pace of the key, the final poll too', () => {
     const poll = { ...polled(124_000), booked: true, pending: false };

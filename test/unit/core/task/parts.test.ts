@@ -6,7 +6,7 @@ import { announce } from '../../../../src/core/task/announce.ts';
 import { createHeap } from '../../../../src/core/task/heap.ts';
 import * as memories from '../../../../src/core/task/memory.ts';
 import { packTask, unpackTask } from '../../../../src/core/task/packed.ts';
-import { BUSY_BACKOFF, backoffMs, createPacer } from '../../../../src/core/task/schedule.ts';
+import { BUSY_BACKOFF, backoffMs, createPacer, rereadMs } from '../../../../src/core/task/schedule.ts';
 import { formatTime, parseTime } from '../../../../src/core/task/times.ts';
 import { isHint } from '../../../../src/core/solution.ts';
 import { T0, aTask } from '../../../support/builders.ts';
@@ -43,6 +43,10 @@ describe('backoff', () => {
     expect(backoffMs(BUSY_BACKOFF, 1, 0)).toBe(4_000);
     expect(backoffMs(BUSY_BACKOFF, 1, 1)).toBe(6_000);
   });
+});
+
+test('a Secret is read again every 10 s; one that the API server just now could not read, sooner until that is said', () => {
+  expect([undefined, 0, 1_999, 2_000, 60_000].map(rereadMs)).toEqual([10_000, 500, 500, 10_000, 10_000]);
 });
 
 describe('the pace of polls', () => {
