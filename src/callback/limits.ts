@@ -14,8 +14,11 @@ export const LIMITS = {
   slowClientMs: 5_000,
   /** An idle kept-alive connection is closed after this time. */
   keepAliveMs: 5_000,
-  /** Connections at once; for one more, the one that has been idle longest is closed. */
-  connections: 2_048,
+  /**
+   * Connections at once; for one more, the one that has been idle longest is closed. Each may hold a head and a body of
+   * the sizes above, 150 KiB as measured: a thousand of them leave the spool its share of the container's memory.
+   */
+  connections: 1_024,
   /** Requests at once, also of clients that have left; one more is answered 503, before its token is looked at. */
   requestsInFlight: 2_048,
   /** How long one callback may try the Kubernetes API before it is spooled. */
