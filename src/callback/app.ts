@@ -20,6 +20,7 @@ import type { CallbackState } from './state.ts';
 
 export interface AppParts {
   keys: TokenVerifier;
+  namespaces?: readonly string[] | undefined;
   intake: Intake;
   pollRequests: PollRequests;
   hooks: CallbackHooks;
@@ -34,7 +35,7 @@ export function createApp(parts: AppParts): Koa<CallbackState> {
   app.use(shield(parts.hooks));
   app.use(route);
   app.use(limitInFlight(parts.limits));
-  app.use(authenticate(parts.keys));
+  app.use(authenticate(parts.keys, parts.namespaces));
   app.use(refusePipelined);
   app.use(limitHead(parts.limits, parts.pollRequests));
   app.use(readBody(parts.limits, parts.pollRequests));

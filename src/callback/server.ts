@@ -30,6 +30,8 @@ export interface CallbackServerOptions {
   address: ListenAddress;
   spoolDir: string;
   keys: TokenVerifier;
+  /** Callbacks for other namespaces are refused; undefined: there are no others. */
+  namespaces?: readonly string[] | undefined;
   client: Pick<KubeClient, 'execute'>;
   hooks: CallbackHooks;
   limits?: Partial<Limits>;
@@ -79,7 +81,7 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
     monotonicMs: () => performance.now(),
   });
   await spool.open();
-  const handle = createApp({ keys, intake, pollRequests, hooks, limits }).callback();
+  const handle = createApp({ keys, namespaces: options.namespaces, intake, pollRequests, hooks, limits }).callback();
   let stopping = false;
   const handleUntilStopped: RequestListener = (req, res) => {
     // A kept-alive connection would otherwise bring new requests to a listener that has stopped.

@@ -5,13 +5,16 @@ import { CAPTCHA_TASK } from '../../src/api/names.ts';
 import { createKeyRing } from '../../src/ops/keys.ts';
 import { CAPTCHA_ID, T0, aTask } from '../support/builders.ts';
 import { callbackPath, startSidecar } from '../support/sidecar.ts';
-import type { Sidecar } from '../support/sidecar.ts';
+import type { Reply, Sidecar } from '../support/sidecar.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 let sidecar: Sidecar;
 const task = aTask().intended(T0).submitted(T0).build();
 const read = (): CaptchaTask => sidecar.api.read<CaptchaTask>(CAPTCHA_TASK.plural, 'login')!;
 const query = (code: string, id = CAPTCHA_ID): string => `?id=${id}&code=${code}`;
+
+/** What can be told apart from outside, but the time of day. */
+const seen = ({ status, body, headers }: Reply): Reply => ({ status, body, headers: { ...headers, date: '' } });
 
 beforeEach(async () => {
   sidecar = await startSidecar();
@@ -186,6 +189,30 @@ describe('a refused callback with an authentic token', () => {
     await sidecar.stop();
     expect(sidecar.api.writes).toHaveLength(1);
     sidecar = await startSidecar();
+  });
+});
+
+describe('where only some namespaces are served', () => {
+  test('an authentic callback for another one is answered like a bad token, and asks neither API nor disk', async () => {
+    const elsewhere = aTask().intended(T0).submitted(T0).build();
+    elsewhere.metadata.namespace = 'elsewhere';
+    const served = await startSidecar({
+      namespaces: ['default', 'team-a'],
+      execute: (request) => {
+        if (request.namespace !== 'default') throw new Error('no request expected');
+        return Promise.resolve(served.api.handle(request));
+      },
+    });
+    served.api.seed(CAPTCHA_TASK.plural, task);
+    const bad = await served.get(`${served.pathFor(task)}x${query('x')}`);
+    const other = await served.get(served.pathFor(elsewhere) + query('x'));
+    const refused = await served.get(`${served.pathFor(elsewhere)}?id=bad`);
+    expect([other, refused].map(seen)).toEqual([bad, bad].map(seen));
+    expect((await served.get(served.pathFor(task) + query('x'))).status).toBe(200);
+    expect(served.results).toEqual(['unauthorized', 'misrouted', 'misrouted', 'accepted']);
+    expect(served.server.spoolStats().records).toBe(0);
+    await served.stop();
+    expect(served.crashes).toEqual([]);
   });
 });
 

@@ -26,6 +26,8 @@ export interface SidecarOptions {
   /** Kept when the sidecar stops, so that another can be started on it. */
   spoolDir?: string;
   limits?: Partial<Limits>;
+  /** Default: all. */
+  namespaces?: readonly string[];
   files?: SpoolFiles;
   /** Answers in place of the model, for calls that hang. */
   execute?: (request: ApiRequest, signal: AbortSignal | undefined) => Promise<ApiReply>;
@@ -100,6 +102,7 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
       onSpoolFault: (fault, code) => faults.push({ fault, code }),
       onCrash: (place, name) => crashes.push(`${place}: ${name}`),
     },
+    namespaces: options.namespaces,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.files === undefined ? {} : { files: options.files }),
   });

@@ -91,6 +91,7 @@ async function openServer(config: CallbackConfig, { metrics, log, keys, client }
     address: config.callbackBind,
     spoolDir: config.spoolDir,
     keys,
+    namespaces: config.watchNamespaces,
     client,
     hooks: reportTo(metrics, log),
   });

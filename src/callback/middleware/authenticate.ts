@@ -1,6 +1,7 @@
 /**
  * Only tokens that we minted pass. Everything else gets 404 without detail, before a body is read, a byte is written
- * to disk or the Kubernetes API is asked. Without keys nothing passes: 503, so that a sender that repeats comes back.
+ * to disk or the Kubernetes API is asked. So does an authentic token for a namespace that this sidecar does not serve:
+ * it may not touch that task, so it can neither keep the result nor prove it late. Without keys nothing passes: 503, so that a sender that repeats comes back.
  */
 import type { Middleware } from 'koa';
 import type { TokenClaims } from '../../core/token.ts';
@@ -27,11 +28,12 @@ export function claimsOf(token: string, keys: TokenVerifier): TokenClaims | unde
   return keys.verify(parsed.claims.kid, parsed.signedBytes, parsed.mac) ? parsed.claims : undefined;
 }
 
-export function authenticate(keys: TokenVerifier): Middleware<CallbackState> {
+export function authenticate(keys: TokenVerifier, namespaces?: readonly string[]): Middleware<CallbackState> {
   return async (ctx, next) => {
     if (!keys.ready()) return answer(ctx, 503, 'lost');
     const claims = claimsOf(ctx.state.token, keys);
     if (claims === undefined) return answer(ctx, 404, 'unauthorized');
+    if (namespaces?.includes(claims.namespace) === false) return answer(ctx, 404, 'misrouted');
     ctx.state.claims = claims;
     return next();
   };

@@ -56,7 +56,8 @@ export const VARIABLES = {
     readBy: 'both',
     kind: namespaceList,
     unset: 'all namespaces',
-    meaning: 'The namespaces whose tasks and letters are watched. The sidecar refuses callbacks for others.',
+    meaning:
+      'The namespaces whose tasks and letters are watched. The sidecar answers callbacks for others like a bad token (404) and counts them as `misrouted`.',
   },
   providerURL: {
     name: 'PROVIDER_URL',
