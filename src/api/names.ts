@@ -65,6 +65,9 @@ export const CAPTCHA_TYPES = [
   'Image',
   'Grid',
   'BLS',
+  'CaptchaFox',
+  'FriendlyCaptcha',
+  'Lemin',
   'Custom',
 ] as const;
 export type CaptchaType = (typeof CAPTCHA_TYPES)[number];

@@ -26,6 +26,7 @@ interface ResultFacts {
 }
 
 const GEETEST_V3 = ['challenge', 'validate', 'seccode'];
+const LEMIN = ['answer', 'challenge_uuid'];
 const GEETEST_V4 = ['captcha_id', 'lot_number', 'pass_token', 'gen_time', 'captcha_output'];
 
 /** What of a captcha decides how its answer is read. */
@@ -46,6 +47,9 @@ const FACTS: Readonly<Record<CaptchaType, ResultFacts>> = {
   Image: { ...text, firstPollSeconds: 5, read: asText },
   Grid: { ...text, firstPollSeconds: 15, read: (answer, captcha) => cellsOf(answer, cellsIn(captcha)) },
   BLS: { ...text, firstPollSeconds: 5, read: (answer) => cellsOf(answer, BLS_TILES) },
+  CaptchaFox: { ...hint, firstPollSeconds: 10, read: asText },
+  FriendlyCaptcha: { ...token, firstPollSeconds: 10 },
+  Lemin: { ...hint, firstPollSeconds: 10, read: (answer) => recordOf(answer, LEMIN) ?? plainToken(answer) },
   Custom: { ...hint, firstPollSeconds: 10, read: asReceived },
 };
 
@@ -99,6 +103,11 @@ interface Parts {
 function asText(answer: unknown): Parts | undefined {
   const value = textOf(answer);
   return value === undefined ? undefined : { value };
+}
+
+/** Text that is not the JSON of something else. */
+function plainToken(answer: unknown): Parts | undefined {
+  return typeof answer === 'string' && jsonIn(answer) === undefined ? { value: answer } : undefined;
 }
 
 /** Text as it is, lists and objects as compact JSON. */

@@ -1,5 +1,5 @@
 /**
- * A captcha as form fields of `in.php`: the wire names of all ten types, the proxy and the pingback URL. Pure; called
+ * A captcha as form fields of `in.php`: the wire names of all types, the proxy and the pingback URL. Pure; called
  * by `provider/client`, one call per submission.
  *
  * It refuses to repair a task: a captcha whose union member or image is missing has no encoding (the schema prevents
@@ -74,6 +74,8 @@ const ENCODERS: Readonly<Record<Captcha['type'], Encoder>> = {
       action: it.action,
       min_score: it.minScore,
       enterprise: it.enterprise,
+      cookies: it.cookies,
+      userAgent: it.userAgent,
     },
   Turnstile: ({ turnstile: it }) =>
     it && {
@@ -83,12 +85,21 @@ const ENCODERS: Readonly<Record<Captcha['type'], Encoder>> = {
       action: it.action,
       data: it.data,
       pagedata: it.pageData,
+      cookies: it.cookies,
       userAgent: it.userAgent,
     },
   CloudflareChallenge: ({ cloudflareChallenge: it }) =>
-    it && { method: 'cloudflare_challenge', pageurl: it.pageURL, userAgent: it.userAgent },
+    it && { method: 'cloudflare_challenge', pageurl: it.pageURL, cookies: it.cookies, userAgent: it.userAgent },
   GeeTestV3: ({ geeTestV3: it }) =>
-    it && { method: 'geetest', gt: it.gt, challenge: it.challenge, pageurl: it.pageURL, api_server: it.apiServer },
+    it && {
+      method: 'geetest',
+      gt: it.gt,
+      challenge: it.challenge,
+      pageurl: it.pageURL,
+      api_server: it.apiServer,
+      cookies: it.cookies,
+      userAgent: it.userAgent,
+    },
   GeeTestV4: ({ geeTestV4: it }) => it && { method: 'geetest', version: 4, gt: it.captchaID, pageurl: it.pageURL },
   Image: ({ image: it }, bytes) => {
     const body = imageBody(it?.body, bytes);
@@ -130,6 +141,24 @@ const ENCODERS: Readonly<Record<Captcha['type'], Encoder>> = {
     const images = it.images.map((image, index) => [`image_base64_${index + 1}`, dataUri(image)]);
     return { method: 'bls', instructions: it.instructions, ...Object.fromEntries(images) };
   },
+  CaptchaFox: ({ captchaFox: it }) =>
+    it && {
+      method: 'captchafox',
+      sitekey: it.siteKey,
+      pageurl: it.pageURL,
+      cookies: it.cookies,
+      userAgent: it.userAgent,
+    },
+  FriendlyCaptcha: ({ friendlyCaptcha: it }) =>
+    it && { method: 'friendly_captcha', sitekey: it.siteKey, pageurl: it.pageURL, version: it.version },
+  Lemin: ({ lemin: it }) =>
+    it && {
+      method: 'lemin',
+      captcha_id: it.captchaID,
+      div_id: it.divID,
+      pageurl: it.pageURL,
+      apiServer: it.apiServer,
+    },
   Custom: ({ custom: it }) => {
     if (it === undefined) return undefined;
     const own = Object.entries(it.parameters ?? {}).filter(([name]) => !RESERVED.has(name.toLowerCase()));

@@ -1,7 +1,8 @@
 /**
  * Secrets stay where they belong: API keys, a proxy's password, solutions, callback tokens and callback keys are planted,
  * tasks take every path that handles them, well and badly, with the logs at their most talkative; then every log line,
- * event, metric and status text is searched. Solutions may stand in `status.solution.value` and in a letter's payload.
+ * event, metric and status text is searched. Solutions may stand in `status.solution.value` and in a letter's payload, a
+ * proxy's address in the `spec` of the task that names it there.
  */
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -12,10 +13,11 @@ import { admin, pathOf } from '../support/cluster.ts';
 import { pageOf, reasonOf, startWorld, type World } from '../support/processes.ts';
 
 const PROXY = 'canary-proxy-user:canary-proxy-password@203.0.113.7:3128';
+const INLINE_PROXY = 'canary-inline-user:canary-inline-password@203.0.113.8:3128';
 const GOOD_KEY = 'canary0good0key0canary0good0key0';
 const BAD_KEY = 'canary0bad00key0canary0bad00key0';
 const SOLUTION = 'canary-solution';
-const CANARIES = [PROXY, 'canary-proxy-password', GOOD_KEY, BAD_KEY, SOLUTION];
+const CANARIES = [PROXY, 'canary-proxy-password', INLINE_PROXY, 'canary-inline-password', GOOD_KEY, BAD_KEY, SOLUTION];
 
 let world: World;
 let tokens: string[];
@@ -38,13 +40,18 @@ afterAll(async () => {
 
 async function takeEveryPath(): Promise<void> {
   const solved = { tasks: [{ result: { request: SOLUTION } }] };
-  const proxied = (name: string): object => ({
+  const proxied = (name: string, from: object = { secretRef: { name: 'proxy', key: 'address' } }): object => ({
     captcha: { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL: pageOf(world.namespace, name) } },
-    proxy: { type: 'HTTP', secretRef: { name: 'proxy', key: 'address' } },
+    proxy: { type: 'HTTP', ...from },
   });
   await world.apply('plain', { spec: { apiKeySecretRef: { name: 'good', key: 'api-key' } }, script: solved });
   await world.apply('proxied', { spec: proxied('proxied'), script: solved });
   await world.apply('bad-proxy', { spec: proxied('bad-proxy'), script: { submit: [{ code: 'ERROR_BAD_PROXY' }] } });
+  await world.apply('inline', { spec: proxied('inline', { address: INLINE_PROXY }), script: solved });
+  await world.apply('bad-inline', {
+    spec: proxied('bad-inline', { address: INLINE_PROXY }),
+    script: { submit: [{ code: 'ERROR_BAD_PROXY' }] },
+  });
   await world.apply('bad-key', { spec: { apiKeySecretRef: { name: 'bad', key: 'api-key' } } });
   await world.apply('lettered', { spec: { solutionSecretName: 'foreign' }, script: solved });
   await world.apply('lost', {
@@ -54,8 +61,8 @@ async function takeEveryPath(): Promise<void> {
   await world.apply('garbled', {
     script: { submit: [{ fault: 'truncatedJson', accept: true }], ...solved },
   });
-  for (const name of ['plain', 'proxied', 'lost', 'garbled']) await world.untilPhase(name, 'Solved');
-  for (const name of ['bad-proxy', 'bad-key']) await world.untilPhase(name, 'Failed');
+  for (const name of ['plain', 'proxied', 'inline', 'lost', 'garbled']) await world.untilPhase(name, 'Solved');
+  for (const name of ['bad-proxy', 'bad-inline', 'bad-key']) await world.untilPhase(name, 'Failed');
   await world.until('lettered', 'is dead-lettered', (task) => reasonOf(task) === 'DeadLettered');
   await sendBadCallbacks();
 }
@@ -76,7 +83,7 @@ async function sendBadCallbacks(): Promise<void> {
 }
 
 async function plantedTokens(): Promise<string[]> {
-  const names = ['plain', 'proxied', 'lettered', 'lost', 'garbled'];
+  const names = ['plain', 'proxied', 'inline', 'lettered', 'lost', 'garbled'];
   const submissions = await Promise.all(names.map((name) => world.submissions(name)));
   return submissions.flat().map((submission) => new URL(submission.pingback ?? '').pathname.split('/').at(-1) ?? '');
 }
@@ -118,10 +125,13 @@ describe('no secret is in', () => {
     await expectClean('the list of events', JSON.stringify(events));
   });
 
-  test('any task, its solution aside', async () => {
+  test('any task, its solution and what its owner wrote into it aside', async () => {
     const tasks = await list<CaptchaTask>(pathOf('captchatasks', world.namespace));
     expect(JSON.stringify(tasks), 'the solution was planted').toContain(SOLUTION);
-    for (const { status } of tasks) delete status?.solution?.value;
+    for (const { spec, status } of tasks) {
+      delete status?.solution?.value;
+      delete spec.proxy?.address;
+    }
     await expectClean('the list of tasks', JSON.stringify(tasks));
   });
 

@@ -4,11 +4,11 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { API_VERSION, CAPTCHA_TYPES } from '../../src/api/names.ts';
+import { CAPTCHA_TYPES } from '../../src/api/names.ts';
 import { objectOf } from '../../src/dev/control-plane/index.ts';
 import { startFleet, type Fleet } from '../../src/dev/fleet.ts';
 import { access, admin, createNamespace, pathOf } from '../support/cluster.ts';
-import { CAPTCHAS } from '../support/manifests.ts';
+import { taskManifest } from '../support/manifests.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const TASKS = 10_000;
@@ -22,9 +22,7 @@ async function createTasks(): Promise<void> {
   const worker = async (): Promise<void> => {
     for (let index = next++; index < TASKS; index = next++) {
       const type = CAPTCHA_TYPES[index % CAPTCHA_TYPES.length] ?? 'Turnstile';
-      const proxy = { type: 'HTTP', secretRef: { name: 'proxy', key: 'address' } };
-      const spec = { captcha: CAPTCHAS[type], ...(type === 'CloudflareChallenge' ? { proxy } : {}) };
-      const manifest = { apiVersion: API_VERSION, kind: 'CaptchaTask', metadata: { name: `task-${index}` }, spec };
+      const manifest = taskManifest(type, { name: `task-${index}` });
       objectOf(await admin.create(pathOf('captchatasks', namespace), manifest));
     }
   };

@@ -22,6 +22,8 @@ const RULES = {
   captcha: 'spec.captcha is immutable',
   proxy: 'spec.proxy is immutable',
   proxyRequired: 'spec.proxy is required when spec.captcha.type is CloudflareChallenge',
+  foxProxyRequired: 'spec.proxy is required when spec.captcha.type is CaptchaFox',
+  proxyAddress: 'spec.proxy needs exactly one of secretRef and address',
   apiKey: 'spec.apiKeySecretRef is immutable once the task was submitted',
   secretName: 'spec.solutionSecretName is immutable once the task was submitted',
   imageBody: 'spec.captcha.image needs exactly one of body and bodyFrom',
@@ -110,6 +112,16 @@ describe('a valid manifest', () => {
   });
 });
 
+describe('a proxy', () => {
+  it.each(['proxy.example.com:3128', 'user:pass@198.51.100.7:3128', '[2001:db8::1]:1080'])(
+    'may be given by its address %s',
+    async (address) => {
+      const spec = { proxy: { type: 'SOCKS5', address } };
+      expect((await createTask(spec)).spec).toMatchObject(spec);
+    },
+  );
+});
+
 describe('a grid', () => {
   it.each([3, 4])('of %d by as many cells is accepted', async (size) => {
     await createTask({
@@ -140,6 +152,18 @@ const REFUSED_SPECS: { name: string; spec: Json; message: string }[] = [
     spec: { captcha: CAPTCHAS.CloudflareChallenge },
     message: RULES.proxyRequired,
   },
+  { name: 'CaptchaFox without a proxy', spec: { captcha: CAPTCHAS.CaptchaFox }, message: RULES.foxProxyRequired },
+  { name: 'a proxy without an address', spec: { proxy: { type: 'HTTP' } }, message: RULES.proxyAddress },
+  {
+    name: 'a proxy with two addresses',
+    spec: { proxy: { type: 'HTTP', address: 'u:p@h:1', secretRef: { name: 'proxy', key: 'address' } } },
+    message: RULES.proxyAddress,
+  },
+  ...['h', 'h:', 'h:p', ':1', 'a b:1', 'h:123456', 'http://'].map((address) => ({
+    name: `the proxy address "${address}"`,
+    spec: { proxy: { type: 'HTTP', address } },
+    message: 'spec.proxy.address',
+  })),
   { name: 'an image without a body', spec: { captcha: { type: 'Image', image: {} } }, message: RULES.imageBody },
   {
     name: 'an image with two bodies',
@@ -237,6 +261,12 @@ const REFUSED_CHANGES: SpecChange[] = [
     message: RULES.captcha,
   },
   { name: 'another proxy', from: { proxy }, change: { proxy: { type: 'HTTPS' } }, message: RULES.proxy },
+  {
+    name: 'an address in place of a reference',
+    from: { proxy },
+    change: { proxy: { secretRef: null, address: 'h:1' } },
+    message: RULES.proxy,
+  },
   { name: 'a removed proxy', from: { proxy }, change: { proxy: null }, message: RULES.proxy },
   { name: 'an added proxy', from: {}, change: { proxy }, message: RULES.proxy },
   {

@@ -52,6 +52,12 @@ const bodyFrom = { configMapKeyRef: { name: 'images', key: 'a.png' } };
 const secretBody = { secretKeyRef: { name: 'images', key: 'a.png' } };
 const TASKS: { name: string; object: Json }[] = [
   ...CAPTCHA_TYPES.map((type) => ({ name: type, object: manifests.taskManifest(type) })),
+  {
+    name: 'a proxy by its address',
+    object: manifests.taskManifest('Turnstile', {
+      spec: { proxy: { type: 'HTTP', address: 'user:pass@198.51.100.7:3128' } },
+    }),
+  },
   { name: 'a full spec', object: manifests.taskManifest('RecaptchaV2', { spec: manifests.FULL_SPEC }) },
   ...[bodyFrom, secretBody].flatMap((source) => [
     {

@@ -88,6 +88,18 @@ describe('every captcha type', () => {
     ],
     [{ type: 'BLS', bls: { instructions: '664', images: Array<string>(9).fill(PNG) } }, () => ({ value: '[1,4,7,8]' })],
     [
+      { type: 'CaptchaFox', captchaFox: { siteKey: 'K', pageURL } },
+      (id) => ({ value: `fox-token-${id}`, userAgent: SIMULATED_USER_AGENT }),
+    ],
+    [
+      { type: 'FriendlyCaptcha', friendlyCaptcha: { siteKey: 'K', pageURL, version: 'v2' } },
+      (id) => ({ value: `03token-${id}_AbC-dEf+gHi/jKl=` }),
+    ],
+    [
+      { type: 'Lemin', lemin: { captchaID: 'i', divID: 'd', pageURL } },
+      (id) => ({ value: `{"answer":"0xabcx_${id}","challenge_uuid":"uuid-${id}"}` }),
+    ],
+    [
       { type: 'Custom', custom: { method: 'captchafox', parameters: { sitekey: 'K', pageurl: pageURL } } },
       (id) => ({ value: `fox-token-${id}`, userAgent: SIMULATED_USER_AGENT }),
     ],

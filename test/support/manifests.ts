@@ -1,5 +1,5 @@
 /**
- * Valid manifests of all ten captcha types, each with every optional field that its type has, so that tests which walk
+ * Valid manifests of all captcha types, each with every optional field that its type has, so that tests which walk
  * them meet every field of the schema. Plain objects as a user would write them: no defaults, no status.
  */
 import { API_VERSION, type CaptchaType } from '../../src/api/names.ts';
@@ -10,6 +10,7 @@ export type Json = Record<string, unknown>;
 const pageURL = 'https://example.com/login?next=%2F';
 const siteKey = '6Le-wvkSAAAAAPBMRTvw0Q4Muexq9bi0DJwx_mJ-';
 const userAgent = 'Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101';
+const cookies = 'a:1;b:2';
 /** One pixel. */
 const body = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 const proxy = { type: 'HTTP', secretRef: { name: 'proxy', key: 'address' } };
@@ -26,19 +27,27 @@ export const CAPTCHAS: Record<CaptchaType, Json> = {
       action: 'login',
       dataS: 'data-s-value',
       domain: 'recaptcha.net',
-      cookies: 'a:1;b:2',
+      cookies,
       userAgent,
     },
   },
   RecaptchaV3: {
     type: 'RecaptchaV3',
-    recaptchaV3: { siteKey, pageURL, action: 'login', minScore: '0.3', enterprise: true },
+    recaptchaV3: { siteKey, pageURL, action: 'login', minScore: '0.3', enterprise: true, cookies, userAgent },
   },
   Turnstile: {
     type: 'Turnstile',
-    turnstile: { siteKey: '0x4AAAAAAA', pageURL, action: 'managed', data: 'cdata', pageData: 'pagedata', userAgent },
+    turnstile: {
+      siteKey: '0x4AAAAAAA',
+      pageURL,
+      action: 'managed',
+      data: 'cdata',
+      pageData: 'pagedata',
+      cookies,
+      userAgent,
+    },
   },
-  CloudflareChallenge: { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL, userAgent } },
+  CloudflareChallenge: { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL, cookies, userAgent } },
   GeeTestV3: {
     type: 'GeeTestV3',
     geeTestV3: {
@@ -46,6 +55,8 @@ export const CAPTCHAS: Record<CaptchaType, Json> = {
       challenge: '8a1f4e5ad1e6f3c1',
       pageURL,
       apiServer: 'api-na.geetest.com',
+      cookies,
+      userAgent,
     },
   },
   GeeTestV4: { type: 'GeeTestV4', geeTestV4: { captchaID: '647f5ed2ed8acb4be36784e01556bb71', pageURL } },
@@ -68,8 +79,21 @@ export const CAPTCHAS: Record<CaptchaType, Json> = {
     grid: { body, rows: 3, columns: 3, instructions: 'select all buses', previousID: '7383820914' },
   },
   BLS: { type: 'BLS', bls: { instructions: '664', images: Array.from({ length: 9 }, () => body) } },
+  CaptchaFox: { type: 'CaptchaFox', captchaFox: { siteKey: 'sk_11111111', pageURL, cookies, userAgent } },
+  FriendlyCaptcha: { type: 'FriendlyCaptcha', friendlyCaptcha: { siteKey: 'FCMGEMUD', pageURL, version: 'v2' } },
+  Lemin: {
+    type: 'Lemin',
+    lemin: {
+      captchaID: 'CROPPED_0000000_00000000000000000000000000000000',
+      divID: 'lemin-cropped-captcha',
+      pageURL,
+      apiServer: 'api.leminnow.com',
+    },
+  },
   Custom: { type: 'Custom', custom: { method: 'friendly_captcha', parameters: { sitekey: 'FCMG', pageurl: pageURL } } },
 };
+
+const NEED_PROXY: ReadonlySet<CaptchaType> = new Set(['CloudflareChallenge', 'CaptchaFox']);
 
 /** A task with every field of `spec` that its type allows. */
 export function taskManifest(type: CaptchaType, change: { name?: string; spec?: Json } = {}): Json {
@@ -79,7 +103,7 @@ export function taskManifest(type: CaptchaType, change: { name?: string; spec?: 
     metadata: { name: change.name ?? type.toLowerCase() },
     spec: {
       captcha: structuredClone(CAPTCHAS[type]),
-      ...(type === 'CloudflareChallenge' ? { proxy: structuredClone(proxy) } : {}),
+      ...(NEED_PROXY.has(type) ? { proxy: structuredClone(proxy) } : {}),
       ...change.spec,
     },
   };

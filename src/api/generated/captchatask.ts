@@ -21,6 +21,9 @@ export interface CaptchaTaskSpec {
       | 'Image'
       | 'Grid'
       | 'BLS'
+      | 'CaptchaFox'
+      | 'FriendlyCaptcha'
+      | 'Lemin'
       | 'Custom';
     /**
      * reCAPTCHA v2, checkbox or invisible. The solution is a token that the site accepts for 120 seconds.
@@ -76,7 +79,7 @@ export interface CaptchaTaskSpec {
        */
       pageURL: string;
       /**
-       * The `action` that the page passes to `grecaptcha.execute`, where it passes one.
+       * The `action` that the page passes to `grecaptcha.execute`. The provider's own client requires it; set it wherever the page passes one.
        */
       action?: string;
       /**
@@ -87,6 +90,14 @@ export interface CaptchaTaskSpec {
        * Whether the site uses reCAPTCHA Enterprise. Default false.
        */
       enterprise?: boolean;
+      /**
+       * Cookies the solver should send, written as `name:value;name:value`.
+       */
+      cookies?: string;
+      /**
+       * The User-Agent the solver should use. Printable ASCII.
+       */
+      userAgent?: string;
     };
     /**
      * Cloudflare Turnstile. The solution is a token that the site accepts once, for 300 seconds.
@@ -113,6 +124,10 @@ export interface CaptchaTaskSpec {
        */
       pageData?: string;
       /**
+       * Cookies the solver should send, written as `name:value;name:value`.
+       */
+      cookies?: string;
+      /**
        * The User-Agent the solver should use. Printable ASCII.
        */
       userAgent?: string;
@@ -125,6 +140,10 @@ export interface CaptchaTaskSpec {
        * Full address of the page behind the challenge; http or https.
        */
       pageURL: string;
+      /**
+       * Cookies the solver should send, written as `name:value;name:value`.
+       */
+      cookies?: string;
       /**
        * The User-Agent the solver should use. Always use the one that comes back with the solution.
        */
@@ -150,9 +169,17 @@ export interface CaptchaTaskSpec {
        * The `api_server` of the site, where it uses its own, for example `api-na.geetest.com`.
        */
       apiServer?: string;
+      /**
+       * Cookies the solver should send, written as `name:value;name:value`.
+       */
+      cookies?: string;
+      /**
+       * The User-Agent the solver should use. Printable ASCII.
+       */
+      userAgent?: string;
     };
     /**
-     * GeeTest v4. The solution is a JSON object with captcha_id, lot_number, pass_token, gen_time and captcha_output.
+     * GeeTest v4. Experimental: the provider's own client does not know it, and the provider may refuse it. The solution is a JSON object with captcha_id, lot_number, pass_token, gen_time and captcha_output.
      */
     geeTestV4?: {
       /**
@@ -308,11 +335,70 @@ export interface CaptchaTaskSpec {
       images: string[];
     };
     /**
+     * CaptchaFox. Needs spec.proxy. The solution is a token; it works only with the agent in status.solution.userAgent.
+     */
+    captchaFox?: {
+      /**
+       * The site key of the widget (begins with `sk_`). Printable ASCII without spaces.
+       */
+      siteKey: string;
+      /**
+       * Full address of the page that shows the widget; http or https.
+       */
+      pageURL: string;
+      /**
+       * Cookies the solver should send, written as `name:value;name:value`.
+       */
+      cookies?: string;
+      /**
+       * The User-Agent the solver should use. Printable ASCII.
+       */
+      userAgent?: string;
+    };
+    /**
+     * Friendly Captcha. The solution is a token.
+     */
+    friendlyCaptcha?: {
+      /**
+       * The site key of the widget (`data-sitekey`). Printable ASCII without spaces.
+       */
+      siteKey: string;
+      /**
+       * Full address of the page that shows the widget; http or https.
+       */
+      pageURL: string;
+      /**
+       * Which Friendly Captcha the page uses. Left to the provider where it is not set, which then assumes v1.
+       */
+      version?: 'v1' | 'v2';
+    };
+    /**
+     * Lemin. The solution is a JSON object with answer and challenge_uuid, or a token as text where the provider sends only that.
+     */
+    lemin?: {
+      /**
+       * The `captcha_id` of the site (begins with `CROPPED_`). Printable ASCII without spaces.
+       */
+      captchaID: string;
+      /**
+       * The id of the element that holds the captcha, for example `lemin-cropped-captcha`.
+       */
+      divID: string;
+      /**
+       * Full address of the page that shows the captcha; http or https.
+       */
+      pageURL: string;
+      /**
+       * The server that the page loads the captcha from, where it is not `api.leminnow.com`.
+       */
+      apiServer?: string;
+    };
+    /**
      * Any other method of the provider, for what it adds next. The method and its parameters are sent as they are; the solution is stored as it comes.
      */
     custom?: {
       /**
-       * The provider's name of the method, for example `friendly_captcha`.
+       * The provider's name of the method, for example `hcaptcha`.
        */
       method: string;
       /**
@@ -364,7 +450,7 @@ export interface CaptchaTaskSpec {
     key: string;
   };
   /**
-   * The proxy the solver should use. Needed for CloudflareChallenge, optional for every other type. Immutable.
+   * The proxy the solver should use. Needed for CloudflareChallenge and CaptchaFox, optional for every other type. Its address is in exactly one of secretRef and address. Immutable.
    */
   proxy?: {
     /**
@@ -372,9 +458,13 @@ export interface CaptchaTaskSpec {
      */
     type: 'HTTP' | 'HTTPS' | 'SOCKS4' | 'SOCKS5';
     /**
+     * Its address, as `host:port` or `user:password@host:port`, in place of secretRef. Whoever may read the task may then read it.
+     */
+    address?: string;
+    /**
      * Where its address is stored, as `host:port` or `user:password@host:port`, in a Secret of the same namespace.
      */
-    secretRef: {
+    secretRef?: {
       /**
        * Name of the Secret.
        */

@@ -50,13 +50,12 @@ function requestOf(
 ): SubmitRequest {
   const { captcha, proxy } = task.spec;
   const { proxyAddress, image, captcha: whole = captcha } = sources?.state === 'ready' ? sources : {};
+  const address = proxy?.address ?? proxyAddress;
   return {
     apiKey,
     spec: whole,
     ...(image === undefined ? {} : { image }),
-    ...(proxy === undefined || proxyAddress === undefined
-      ? {}
-      : { proxy: { type: proxy.type, address: proxyAddress } }),
+    ...(proxy === undefined || address === undefined ? {} : { proxy: { type: proxy.type, address } }),
     ...(pingback === undefined ? {} : { pingback }),
   };
 }

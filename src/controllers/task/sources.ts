@@ -35,13 +35,14 @@ export async function readSources(
   return whole && { state: 'ready', ...inputs, captcha: whole };
 }
 
-/** The proxy's address and the image, each where there is one. */
+/** The proxy's address and the image, each where it is kept elsewhere. */
 async function readReferences(
   client: Pick<KubeClient, 'execute'>,
   { metadata: { namespace }, spec: { captcha, proxy } }: CaptchaTask,
 ): Promise<[address: ValueRead | undefined, image: ValueRead | undefined]> {
   const from = captcha.image?.bodyFrom ?? captcha.grid?.bodyFrom;
-  const address = proxy === undefined ? undefined : await readProxy(client, namespace, proxy.secretRef);
+  const ref = proxy?.secretRef;
+  const address = ref === undefined ? undefined : await readProxy(client, namespace, ref);
   return [address, from === undefined ? undefined : await readImage(client, namespace, from)];
 }
 

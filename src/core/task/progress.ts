@@ -108,7 +108,7 @@ export const ADMISSION_RULES: readonly Rule[] = [
 export function needsSources({ spec }: Situation['task']): boolean {
   const { captcha } = spec;
   const from = captcha.image?.bodyFrom ?? captcha.grid?.bodyFrom;
-  return spec.proxy !== undefined || from !== undefined || isAbridged(captcha);
+  return spec.proxy?.secretRef !== undefined || from !== undefined || isAbridged(captcha);
 }
 
 function pollWhenDue(situation: Situation, open: Submission): Choice {

@@ -47,6 +47,9 @@ export const CAPTCHA_TYPES = [
   'Image',
   'Grid',
   'BLS',
+  'CaptchaFox',
+  'FriendlyCaptcha',
+  'Lemin',
   'Custom',
 ] as const;
 export const TASK_OUTCOMES = ['Solved', 'Failed'] as const;

@@ -19,22 +19,29 @@ const solved = (value: string, userAgent?: string): object =>
   userAgent === undefined ? { kind: 'solved', value } : { kind: 'solved', value, userAgent };
 
 describe('a token', () => {
-  it.each(['RecaptchaV2', 'RecaptchaV3', 'Turnstile', 'Custom'] as const)('of %s is stored as received', (type) => {
-    expect(solutionOf(type, '03AGd-_+/=|x')).toEqual(solved('03AGd-_+/=|x'));
-  });
+  it.each(['RecaptchaV2', 'RecaptchaV3', 'Turnstile', 'CaptchaFox', 'FriendlyCaptcha', 'Lemin', 'Custom'] as const)(
+    'of %s is stored as received',
+    (type) => {
+      expect(solutionOf(type, '03AGd-_+/=|x')).toEqual(solved('03AGd-_+/=|x'));
+    },
+  );
   it('is never judged by its length', () => {
     expect(solutionOf('RecaptchaV3', 'x')).toEqual(solved('x'));
     expect(solutionOf('Turnstile', 'x'.repeat(20_000))).toEqual(solved('x'.repeat(20_000)));
   });
-  it.each(['RecaptchaV2', 'Turnstile', 'Image'] as const)('or text of %s is not in an object or a list', (type) => {
-    for (const answer of [{}, { token: 'x' }, [], ['x']]) expect(solutionOf(type, answer)).toEqual(UNREADABLE);
-  });
+  it.each(['RecaptchaV2', 'Turnstile', 'CaptchaFox', 'FriendlyCaptcha', 'Image'] as const)(
+    'or text of %s is not in an object or a list',
+    (type) => {
+      for (const answer of [{}, { token: 'x' }, [], ['x']]) expect(solutionOf(type, answer)).toEqual(UNREADABLE);
+    },
+  );
   it('of Custom may be whatever is not empty', () => {
     expect(solutionOf('Custom', { a: 1 })).toEqual(solved('{"a":1}'));
     expect(solutionOf('Custom', [])).toEqual(solved('[]'));
     expect(solutionOf('Custom', {})).toEqual(UNREADABLE);
   });
   it('carries the user agent that came with it', () => {
+    expect(solutionOf('CaptchaFox', 'fox', 'Mozilla/5.0')).toEqual(solved('fox', 'Mozilla/5.0'));
     expect(solutionOf('Custom', 'fox', 'Mozilla/5.0')).toEqual(solved('fox', 'Mozilla/5.0'));
   });
 });
@@ -125,6 +132,24 @@ describe('GeeTest', () => {
   });
 });
 
+describe('the answer of Lemin', () => {
+  const value = '{"answer":"0xaxakx0xaxaakx","challenge_uuid":"e0348984"}';
+  it.each([
+    ['an object', { challenge_uuid: 'e0348984', answer: '0xaxakx0xaxaakx' }],
+    ['JSON text', ' {"challenge_uuid": "e0348984", "answer": "0xaxakx0xaxaakx"}'],
+  ])('from %s is one compact object', (_shape, answer) => {
+    expect(solutionOf('Lemin', answer)).toEqual(solved(value));
+  });
+  it.each([
+    ['an empty object', {}],
+    ['JSON of something else', '{"x":1}'],
+    ['a list', [1]],
+    ['JSON of a list', '[1]'],
+  ])('is not in %s', (_shape, answer) => {
+    expect(solutionOf('Lemin', answer)).toEqual(UNREADABLE);
+  });
+});
+
 describe('a clearance', () => {
   const agent = 'Mozilla/5.0 (X11; Linux x86_64)';
   it.each([
@@ -172,7 +197,7 @@ describe('any result', () => {
     );
   });
 
-  it.each(['GeeTestV3', 'GeeTestV4', 'Grid', 'BLS'] as const)(
+  it.each(['GeeTestV3', 'GeeTestV4', 'Lemin', 'Grid', 'BLS'] as const)(
     'of %s is the same text however often it is normalised',
     (type) => {
       fc.assert(
@@ -196,6 +221,9 @@ describe('facts by type', () => {
     ['Image', undefined],
     ['Grid', undefined],
     ['BLS', undefined],
+    ['CaptchaFox', undefined],
+    ['FriendlyCaptcha', undefined],
+    ['Lemin', undefined],
     ['Custom', undefined],
   ] as const)('%s lives %s seconds', (type, seconds) => {
     expect(lifetimeSeconds(type)).toBe(seconds);
@@ -210,7 +238,7 @@ describe('facts by type', () => {
 
   it('a callback is only a hint where the result needs more than one text', () => {
     const hints = CAPTCHA_TYPES.filter((type) => isHint({ type }));
-    expect(hints).toEqual(['CloudflareChallenge', 'GeeTestV3', 'GeeTestV4', 'Custom']);
+    expect(hints).toEqual(['CloudflareChallenge', 'GeeTestV3', 'GeeTestV4', 'CaptchaFox', 'Lemin', 'Custom']);
   });
 
   it('a callback is only a hint where the token of Enterprise is bound to a user agent', () => {

@@ -4,6 +4,7 @@ import type { Captcha } from '../../../src/api/captchatask.ts';
 import { encodeSubmission, type SubmitRequest } from '../../../src/provider/encode.ts';
 
 const pageURL = 'https://example.com/login?a=1&b=2';
+const visitor = { cookies: 'a:1;b:2', userAgent: 'UA' };
 
 function fieldsOf(spec: Captcha, more: Partial<SubmitRequest> = {}): Record<string, string> {
   const body = encodeSubmission({ apiKey: 'KEY', spec, ...more });
@@ -40,7 +41,7 @@ describe('the fields of', () => {
   });
 
   it('RecaptchaV3', () => {
-    const all = { siteKey: 'K', pageURL, action: 'login', minScore: '0.3', enterprise: true };
+    const all = { siteKey: 'K', pageURL, action: 'login', minScore: '0.3', enterprise: true, ...visitor };
     expect(fieldsOf({ type: 'RecaptchaV3', recaptchaV3: all })).toEqual({
       method: 'userrecaptcha',
       version: 'v3',
@@ -49,11 +50,12 @@ describe('the fields of', () => {
       action: 'login',
       min_score: '0.3',
       enterprise: '1',
+      ...visitor,
     });
   });
 
   it('Turnstile', () => {
-    const all = { siteKey: 'K', pageURL, action: 'a', data: 'd', pageData: 'p', userAgent: 'UA' };
+    const all = { siteKey: 'K', pageURL, action: 'a', data: 'd', pageData: 'p', ...visitor };
     expect(fieldsOf({ type: 'Turnstile', turnstile: all })).toEqual({
       method: 'turnstile',
       sitekey: 'K',
@@ -61,29 +63,30 @@ describe('the fields of', () => {
       action: 'a',
       data: 'd',
       pagedata: 'p',
-      userAgent: 'UA',
+      ...visitor,
     });
   });
 
   it('CloudflareChallenge, with its proxy', () => {
-    const spec: Captcha = { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL, userAgent: 'UA' } };
+    const spec: Captcha = { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL, ...visitor } };
     expect(fieldsOf(spec, { proxy: { type: 'HTTP', address: 'u:p@198.51.100.1:3128' } })).toEqual({
       method: 'cloudflare_challenge',
       pageurl: pageURL,
-      userAgent: 'UA',
+      ...visitor,
       proxy: 'u:p@198.51.100.1:3128',
       proxytype: 'HTTP',
     });
   });
 
   it('GeeTestV3 and GeeTestV4', () => {
-    const v3 = { gt: 'g', challenge: 'c', pageURL, apiServer: 'api.geetest.com' };
+    const v3 = { gt: 'g', challenge: 'c', pageURL, apiServer: 'api.geetest.com', ...visitor };
     expect(fieldsOf({ type: 'GeeTestV3', geeTestV3: v3 })).toEqual({
       method: 'geetest',
       gt: 'g',
       challenge: 'c',
       pageurl: pageURL,
       api_server: 'api.geetest.com',
+      ...visitor,
     });
     expect(fieldsOf({ type: 'GeeTestV4', geeTestV4: { captchaID: 'i', pageURL } })).toEqual({
       method: 'geetest',
@@ -164,6 +167,39 @@ describe('the fields of', () => {
       image_base64_9: 'data:image/png;base64,iVBORw0',
     });
     expect(Object.keys(fields)).toHaveLength(11);
+  });
+
+  it('CaptchaFox, with its proxy', () => {
+    const spec: Captcha = { type: 'CaptchaFox', captchaFox: { siteKey: 'sk_1', pageURL, ...visitor } };
+    expect(fieldsOf(spec, { proxy: { type: 'HTTPS', address: '198.51.100.1:3128' } })).toEqual({
+      method: 'captchafox',
+      sitekey: 'sk_1',
+      pageurl: pageURL,
+      ...visitor,
+      proxy: '198.51.100.1:3128',
+      proxytype: 'HTTPS',
+    });
+  });
+
+  it('FriendlyCaptcha', () => {
+    const friendlyCaptcha = { siteKey: 'FC', pageURL, version: 'v2' } as const;
+    expect(fieldsOf({ type: 'FriendlyCaptcha', friendlyCaptcha })).toEqual({
+      method: 'friendly_captcha',
+      sitekey: 'FC',
+      pageurl: pageURL,
+      version: 'v2',
+    });
+  });
+
+  it('Lemin, whose server has a name in another style', () => {
+    const lemin = { captchaID: 'CROPPED_1', divID: 'lemin-cropped-captcha', pageURL, apiServer: 'api.leminnow.com' };
+    expect(fieldsOf({ type: 'Lemin', lemin })).toEqual({
+      method: 'lemin',
+      captcha_id: 'CROPPED_1',
+      div_id: 'lemin-cropped-captcha',
+      pageurl: pageURL,
+      apiServer: 'api.leminnow.com',
+    });
   });
 
   it('Custom, whose parameters never replace what belongs to the operator', () => {

@@ -28,6 +28,15 @@ test('reads nothing for a captcha that is whole', async () => {
   expect(client.reads).toEqual([]);
 });
 
+test('reads no Secret for a proxy whose address stands in the task', async () => {
+  const client = clientThatReads({ ok: true, object: WHOLE });
+  const task = aTask()
+    .spec({ proxy: { type: 'HTTP', address: 'user:pass@198.51.100.7:3128' } })
+    .build();
+  expect(await readSources(client, unpackTask(packTask(task)), 5)).toEqual({ state: 'ready' });
+  expect(client.reads).toEqual([]);
+});
+
 const SUCCESSOR: CaptchaTask = { ...WHOLE, metadata: { ...WHOLE.metadata, uid: 'another' } };
 test.each<[string, ApiReply]>([
   ['the name belongs to another task', { ok: true, object: SUCCESSOR }],

@@ -67,6 +67,13 @@ describe('what a submission needs beside the key', () => {
     await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
     expect(stage.submissions[0]?.proxy).toEqual({ type: 'HTTP', address: 'user:pass@10.0.0.1:8080' });
   });
+  test('is sent as the task has it where it names the address of its proxy itself', async () => {
+    stage = await startStage();
+    stage.client.fate = (request) => (request.resource.plural === SECRET.plural ? 'notSent' : undefined);
+    stage.apply(fresh().spec({ proxy: { type: 'SOCKS5', address: 'user:pass@10.0.0.1:1080' } }));
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(stage.submissions[0]?.proxy).toEqual({ type: 'SOCKS5', address: 'user:pass@10.0.0.1:1080' });
+  });
   test('is waited for without an intent, and said', async () => {
     stage = await startStage();
     stage.api.seed(SECRET.plural, aSecret('proxy', { address: 'not an address' }));
