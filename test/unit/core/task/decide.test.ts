@@ -56,6 +56,8 @@ describe('a submission', () => {
     const task = aTask().spec({ proxy: { type: 'HTTP', secretRef: { name: 'proxy', key: 'address' } } });
     expect(kinds(decideAt(task, 0, { lane: { ticket: 'queued', pollPauseMs: 0 } }))).toEqual([]);
     expect(kinds(decideAt(task, 0, { lane: { ticket: 'granted', pollPauseMs: 0 } }))).toEqual(['readSources']);
+    const known = aTask().spec({ proxy: { type: 'HTTP', address: 'h:1' } });
+    expect(kinds(decideAt(known, 0, { lane: { ticket: 'granted', pollPauseMs: 0 } }))).toEqual(['writeIntent']);
   });
   test('is called once for an own intent while it is fresh', () => {
     const lane = { ticket: 'granted', pollPauseMs: 0 } as const;
