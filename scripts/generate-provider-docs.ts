@@ -58,7 +58,7 @@ const CLASSES: readonly ClassText[] = [
   {
     title: 'keyRejected',
     submit:
-      'The task fails: `ProviderRejected`. Its key waits for 5 min, or until its Secret changes; waiting tasks say `KeyRejected`.',
+      'Its Secret is read again. Where it holds another key by now, the submission was not accepted and the task goes on with that one; else the task fails: `ProviderRejected`. The rejected key waits for 5 min, or until its Secret changes; waiting tasks say `KeyRejected`.',
     result: 'Never fails a task. Polling of this key pauses.',
   },
   {

@@ -5,7 +5,7 @@
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { PollOutcome, SubmitOutcome } from '../../core/outcome.ts';
-import type { OwnIntent, Sources } from '../../core/task/memory.ts';
+import type { OwnIntent, Sources, SubmitReply } from '../../core/task/memory.ts';
 import type { SubmitRequest } from '../../provider/client.ts';
 import { callEnded, callForgone, callSent, pollBooked, pollSent } from '../../core/task/memory.ts';
 import { type AnsweredPoll, cameLate, pollAnswered } from '../../core/task/polling.ts';
@@ -32,7 +32,9 @@ export function startSubmission(context: TaskContext, task: CaptchaTask): void {
   const request = requestOf(task, apiKey, memory.sources, intent.pingbackURL);
   remember(context, task, callSent);
   context.lanes.started(keyOfTask(task));
-  track(context, async () => submissionAnswered(context, task, intent, await submit(context, task, request)));
+  track(context, async () =>
+    submissionAnswered(context, { task, intent, apiKey }, await submit(context, task, request)),
+  );
 }
 
 /** The call of the intent in memory will never be made by anybody: only its own process could have made it. */
@@ -70,23 +72,34 @@ async function submit(context: TaskContext, task: CaptchaTask, request: SubmitRe
   }
 }
 
-function submissionAnswered(
+async function submissionAnswered(
   context: TaskContext,
-  task: CaptchaTask,
-  { by, sentMono }: OwnIntent,
+  { task, intent: { by, sentMono }, apiKey }: { task: CaptchaTask; intent: OwnIntent; apiKey: string },
   outcome: SubmitOutcome,
-): void {
+): Promise<void> {
   const key = keyOfTask(task);
   const { mono } = context.moment();
   const { metrics, log } = context.options;
   context.lanes.called(key, outcome);
   // Its callback was faster than the reply, or it was deleted meanwhile: nobody would return its permit.
   if (!isKnown(context, task)) context.lanes.returnPermit(key);
-  remember(context, task, (memory) => callEnded(memory, { by, outcome }, mono));
   metrics.inc('captcha_operator_submissions_total', { outcome: outcome.kind });
   metrics.observe('captcha_operator_submission_duration_seconds', {}, (mono - sentMono) / 1_000);
   if (outcome.kind !== 'accepted') log.info('A submission was not accepted', { ...about(task), ...describe(outcome) });
+  const reply = await replyOf(context, task, apiKey, outcome);
+  remember(context, task, (memory) => callEnded(memory, { by, outcome: reply }, mono));
   context.queue.add(key);
+}
+
+/** A key that was rotated between its last reading and the call fails no task: the next try reads the new one. */
+async function replyOf(
+  context: TaskContext,
+  task: CaptchaTask,
+  apiKey: string,
+  outcome: SubmitOutcome,
+): Promise<SubmitReply> {
+  if (outcome.kind !== 'refused' || outcome.class !== 'keyRejected') return outcome;
+  return (await context.keys.hasStill(task, apiKey)) === 'yes' ? outcome : { kind: 'keyOutdated' };
 }
 
 /** Polls the task's current submission, or books a place for that in the pace of its key. */

@@ -32,6 +32,8 @@ export interface KeyRing {
   value(task: CaptchaTask): string | undefined;
   /** Reads the task's Secret, or the operator's own key; false where the API server could not be asked. */
   read(task: CaptchaTask): Promise<boolean>;
+  /** The provider rejects a key that this task was sent with: reads again, and says whether the task has it still. */
+  hasStill(task: CaptchaTask, key: string): Promise<'yes' | 'no' | 'unknown'>;
   /** Reads again what blocked keys come from; the keys whose users must look again are passed to `onChange`. */
   reread(blocked: ReadonlySet<string>): Promise<void>;
 }
@@ -55,9 +57,26 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
     return ref === undefined ? undefined : entries.get(`${metadata.namespace}/${ref.name}/${ref.key}`);
   }
 
+  /** False where the API server could not say what it holds, and what was known stands. */
+  async function readNow({ metadata: { namespace }, spec }: CaptchaTask): Promise<boolean> {
+    const ref = spec.apiKeySecretRef;
+    if (ref === undefined) {
+      await readOwn();
+      return true;
+    }
+    const id = `${namespace}/${ref.name}/${ref.key}`;
+    const entry = entries.get(id) ?? { namespace, ref: { name: ref.name, key: ref.key }, readMono: -Infinity };
+    entries.set(id, entry);
+    return await readOnce(entry, options);
+  }
+
   async function readOwn(): Promise<void> {
     const before = ownKey.value() ?? OWN;
     if (await ownKey.refresh()) options.onChange(before);
+  }
+
+  function valueOf(task: CaptchaTask): string | undefined {
+    return task.spec.apiKeySecretRef === undefined ? ownKey.value() : entryOf(task)?.value;
   }
 
   return {
@@ -65,17 +84,14 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
       if (task.spec.apiKeySecretRef === undefined) return ownView(ownKey);
       return viewOf(entryOf(task), mono());
     },
-    value: (task) => (task.spec.apiKeySecretRef === undefined ? ownKey.value() : entryOf(task)?.value),
-    async read({ metadata: { namespace }, spec }) {
-      const ref = spec.apiKeySecretRef;
-      if (ref === undefined) {
-        await readOwn();
-        return true;
-      }
-      const id = `${namespace}/${ref.name}/${ref.key}`;
-      const entry = entries.get(id) ?? { namespace, ref: { name: ref.name, key: ref.key }, readMono: -Infinity };
-      entries.set(id, entry);
-      return readOnce(entry, options);
+    value: valueOf,
+    // A key that worked a minute ago is better than none while the API server is away or cannot read its Secret.
+    read: async (task) => (await readNow(task)) || valueOf(task) !== undefined,
+    async hasStill(task, key) {
+      const read = await readNow(task);
+      const now = valueOf(task);
+      if (read) return now === undefined || now === key ? 'yes' : 'no';
+      return now === key ? 'unknown' : 'no';
     },
     async reread(blocked) {
       await readOwn();
@@ -118,8 +134,7 @@ async function readKey(entry: Entry, { client, mono, onChange }: KeyRingOptions)
   const before = entry.value;
   if (read.kind === 'unavailable' && before === undefined) return false;
   entry.readMono = mono();
-  // A key that worked a minute ago is better than none while the API server is away or cannot read it.
-  if (read.kind === 'unavailable' || (read.kind === 'unreadable' && before !== undefined)) return true;
+  if (read.kind === 'unavailable' || (read.kind === 'unreadable' && before !== undefined)) return false;
   note(entry, read);
   if (before !== undefined && before !== entry.value) onChange(before);
   return true;

@@ -63,8 +63,11 @@ export type Sources =
    */
   | { state: 'missing'; message: string; readMono: number; unreadSinceMono?: number };
 
-/** What is to be recorded about an intent of ours. `notSent`: its call will never be made, and this process knows. */
-export type SubmitReply = SubmitOutcome | { kind: 'notSent' };
+/**
+ * What is to be recorded about an intent of ours. `notSent`: its call will never be made, and this process knows.
+ * `keyOutdated`: the provider rejected a key that the task does not have any more, as far as could be read.
+ */
+export type SubmitReply = SubmitOutcome | { kind: 'notSent' } | { kind: 'keyOutdated' };
 
 export interface TaskMemory {
   readonly uid: string;
@@ -187,7 +190,7 @@ export function callSent(memory: TaskMemory): TaskMemory {
 }
 
 /** A call came back; its outcome waits to be recorded, unless another intent has replaced the one it was made for. */
-export function callEnded(memory: TaskMemory, call: { by: string; outcome: SubmitOutcome }, mono: number): TaskMemory {
+export function callEnded(memory: TaskMemory, call: { by: string; outcome: SubmitReply }, mono: number): TaskMemory {
   return memory.intent?.by === call.by ? replied(memory, memory.intent, call.outcome, mono) : memory;
 }
 

@@ -102,7 +102,9 @@ function recordNotAccepted(situation: Situation, reply: Reply): Choice {
   const { task, moment } = situation;
   const { outcome } = reply;
   if (outcome.kind === 'refused') return recordRefused(situation, outcome);
-  if (outcome.kind === 'notSent') return record(notAccepted(task, 'Pending', moment.now));
+  if (outcome.kind === 'notSent' || outcome.kind === 'keyOutdated') {
+    return record(notAccepted(task, 'Pending', moment.now));
+  }
   if (outcome.kind === 'unreachable' && outcome.cause === 'http429') {
     return record(notAccepted(task, 'ProviderBusy', moment.now));
   }
