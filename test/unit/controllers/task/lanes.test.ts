@@ -161,7 +161,7 @@ const anAct: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(is('remove'), task) },
   { weight: 1, arbitrary: fc.tuple(is('deleteWithFinalizer'), task) },
   { weight: 1, arbitrary: fc.tuple(is('suspend'), task, fc.boolean()) },
-  { weight: 1, arbitrary: fc.tuple(is('setTenantKey'), fc.constantFrom('k', 'l')) },
+  { weight: 1, arbitrary: fc.tuple(is('setTenantKey'), fc.constantFrom(undefined, 'k', 'l')) },
   { weight: 1, arbitrary: fc.tuple(is('lead'), fc.boolean()) },
 );
 
