@@ -1,12 +1,14 @@
 /**
  * The Kubernetes client of both processes: execute one request, list, watch. Replies are values; nothing here throws
- * for HTTP or network trouble. It bounds what is in flight and leaves repeating to `sender.ts`. Used by everything that
- * talks to the API server, inside this room and outside.
+ * for HTTP or network trouble. It bounds what is in flight, lists in a lane of their own (`list-lane.ts`), and leaves
+ * repeating to `sender.ts`. Used by everything that talks to the API server, inside this room and outside.
  */
 import type { Access } from './access.ts';
 import { createGate } from './gate.ts';
 import { failureOf, noAnswer, replyOf } from './reply.ts';
 import type { Sought } from './reply.ts';
+import { createListLane } from './list-lane.ts';
+import type { OnTurn } from './gate.ts';
 import { listRequestOf, wireRequestOf } from './requests.ts';
 import type { ListOptions } from './requests.ts';
 import { createSender } from './sender.ts';
@@ -19,14 +21,26 @@ import type { WatchEnd, WatchOptions } from './watch.ts';
 
 export type ListReply =
   | { ok: true; items: KubeObject[]; resourceVersion: string; continue: string | undefined }
-  | ApiFailure;
+  | ListFailure;
+
+export interface ListFailure extends ApiFailure {
+  /** When the server wants to be asked again. */
+  retryAfterMs?: number | undefined;
+  /** With a 410: goes on from the same place, in a newer state than the pages before. */
+  continue?: string | undefined;
+}
 
 export interface KubeClient {
   execute(request: ApiRequest, options?: CallOptions): Promise<ApiReply>;
-  /** One page. Pass `continue` on for the next one; 410 then means that the listing must start over. */
-  list(resource: Resource, options?: ListOptions & CallOptions): Promise<ListReply>;
+  /**
+   * One page. Pass `continue` on for the next one; 410 then means that its state is not kept any more. At most two
+   * lists are under way at once; the time limit begins with the turn.
+   */
+  list(resource: Resource, options?: ListOptions & CallOptions & { onTurn?: OnTurn | undefined }): Promise<ListReply>;
   /** One watch connection, until it ends. The reflector is what makes a lasting watch of it. */
   watch(resource: Resource, options: WatchOptions): Promise<WatchEnd>;
+  /** Whether a watch that begins with a list is worth a try here; pages always are. */
+  streamsLists(): boolean;
   /** Requests that hold a place and requests that wait for one. */
   load(): { inFlight: number; waiting: number };
   /** Ends every connection; calls under way are answered `Closed`. */
@@ -51,19 +65,20 @@ export interface KubeClientOptions {
   settlingMs?: number;
 }
 
-const LIST_TIMEOUT_MS = 60_000;
+const LIST_TIMEOUT_MS = 30_000;
 /**
  * A kube-apiserver that has just started refuses everybody, until its own copy of the RBAC rules is filled: 0.3 s of
  * 403 were seen on an idle machine. A result must not become a dead letter by that.
  */
 const SETTLING_MS = 10_000;
-/** Room for watches and urgent calls beside the bounded ones. */
-const EXTRA_CONNECTIONS = 256;
+/** Room for lists and urgent calls beside the bounded ones. */
+const EXTRA_CONNECTIONS = 6;
 
 export function createKubeClient(options: KubeClientOptions): KubeClient {
   const { access, userAgent, maxInFlight = 16 } = options;
   const transport = createTransport({ access, userAgent, connections: maxInFlight + EXTRA_CONNECTIONS });
   const gate = createGate(maxInFlight);
+  const lane = createListLane();
   const report: Report = (verb, method, outcome) => {
     const durationMs = performance.now() - outcome.sinceMs;
     options.hooks?.onRequest?.({
@@ -83,13 +98,18 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
       return doubt.about(replyFrom(answer, { name: nameOf(request), plural: resource.plural, namespace }));
     },
     async list(resource, options = {}) {
-      const { signal, timeoutMs = LIST_TIMEOUT_MS, urgent, ...query } = options;
-      const answer = await send('list', listRequestOf(resource, query), { signal, timeoutMs, urgent });
+      const { signal, timeoutMs = LIST_TIMEOUT_MS, urgent: _urgent, onTurn, ...query } = options;
+      // Bounded by its own lane, and not by that of the other calls.
+      const read = () => send('list', listRequestOf(resource, query), { signal, timeoutMs, urgent: true });
+      const answer = await lane.page({ signal, onTurn }, read);
+      if (answer === undefined) return noAnswer('Aborted', 'not sent', false);
       const sought = { name: undefined, plural: resource.plural, namespace: query.namespace };
-      return pageOf(doubt.about(replyFrom(answer, sought)));
+      return pageOf(doubt.about(replyFrom(answer, sought)), answer);
     },
+    streamsLists: () => lane.streams(),
     async watch(resource, options) {
-      const end = await openWatch({ transport, access, report }, resource, options);
+      const open = (how: WatchOptions) => openWatch({ transport, access, report }, resource, how);
+      const end = await (options.sendInitialEvents ? lane.stream(options, open) : open(options));
       if (end.kind === 'failed') doubt.about(end.failure);
       return end;
     },
@@ -122,8 +142,8 @@ function nameOf(request: ApiRequest): string | undefined {
   return (request.object as Partial<KubeObject>).metadata?.name;
 }
 
-function pageOf(reply: ApiReply): ListReply {
-  if (!reply.ok) return reply;
+function pageOf(reply: ApiReply, answer: WireAnswer): ListReply {
+  if (!reply.ok) return { ...reply, ...hintsOf(answer) };
   const page = reply.object as { items?: unknown; metadata?: { resourceVersion?: string; continue?: string } };
   if (!Array.isArray(page.items) || typeof page.metadata?.resourceVersion !== 'string') {
     return failureOf(502, { reason: 'Unreadable', message: 'the answer is not a list' }, NOTHING_SOUGHT);
@@ -134,6 +154,22 @@ function pageOf(reply: ApiReply): ListReply {
     resourceVersion: page.metadata.resourceVersion,
     continue: page.metadata.continue || undefined,
   };
+}
+
+/** What a refusal says about how to go on. */
+function hintsOf(answer: WireAnswer): Pick<ListFailure, 'retryAfterMs' | 'continue'> {
+  if (answer.kind === 'failed') return {};
+  const { retryAfterMs } = answer;
+  return { retryAfterMs, continue: answer.status === 410 ? freshToken(answer.body) : undefined };
+}
+
+function freshToken(body: string): string | undefined {
+  try {
+    const { metadata } = JSON.parse(body) as { metadata?: { continue?: unknown } };
+    return typeof metadata?.continue === 'string' && metadata.continue !== '' ? metadata.continue : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const NOTHING_SOUGHT: Sought = { name: undefined, plural: '', namespace: undefined };

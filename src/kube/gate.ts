@@ -1,7 +1,7 @@
 /**
  * Bounds how many requests are in flight: at most `width` hold a place, the others wait in order. An API server on
  * few cores does no more work with more requests in flight, it only ends watches whose reader lags. Called by
- * `client.ts`; urgent requests (lease renewals) do not pass through it.
+ * `client.ts`, for lists apart from the other requests; urgent requests (lease renewals) do not pass through it.
  */
 
 export interface Gate {
@@ -11,6 +11,9 @@ export interface Gate {
   inFlight(): number;
   waiting(): number;
 }
+
+/** Told false when somebody begins to wait for a turn, true when it has come or was given up. */
+export type OnTurn = (isOurs: boolean) => void;
 
 interface Waiter {
   admit(): void;

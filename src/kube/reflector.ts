@@ -1,12 +1,12 @@
 /**
- * Keeps a store equal to a selection of objects: lists in pages, watches from there, and resumes for ever. It never
+ * Keeps a store equal to a selection of objects: lists, watches from there, and resumes for ever. It never
  * stops by itself and decides nothing about the objects. Called by the wiring of the controllers; several reflectors,
  * one a namespace, may feed one store.
  *
  * Its states, and what leads out of each:
- * - *listing*: pages of 500, then *watching* from the list's resourceVersion. An error waits (jittered, at most 30 s).
- *   Pages, and not one streamed list, because pages work on every server, bound the memory of both sides, and a page
- *   that failed costs a page.
+ * - *listing*: a watch that begins with every object there is and then goes on (a streamed list): one object at a time
+ *   in memory, one read on the server. Where that does not work, pages from a hundred objects down (`pages.ts`), then
+ *   *watching* from their resourceVersion. An error waits (jittered, at most 30 s).
  * - *watching*: events move the resourceVersion on. Ended by the server (it does so every few minutes, and to readers
  *   that lag): watch again at once from there; nothing was missed. Only watches that end right after they began wait.
  *   Broken: the same, but it counts as an interruption, and waits.
@@ -19,52 +19,17 @@
  * Sources: "Efficient detection of changes" and "Retrieving large results sets in chunks", Kubernetes API concepts.
  */
 import { exponentialBackoff } from './backoff.ts';
-import type { KubeClient, ListReply } from './client.ts';
-import type { StoreFeed } from './store.ts';
+import type { ListFailure } from './client.ts';
+import { isUnknownHere } from './list-lane.ts';
+import { pagesOf } from './pages.ts';
+import { answered, forgetFailures, guard, heard, noteRestart, passOver, waitAfterFailure } from './reflector-run.ts';
+import type { ReflectorClock, ReflectorOptions, Run, Trouble } from './reflector-run.ts';
+import { sleep } from './sleep.ts';
 import { versionOf } from './types.ts';
-import type { KubeObject, Resource } from './types.ts';
+import type { KubeObject } from './types.ts';
 import type { WatchEnd, WatchEventType } from './watch.ts';
 
-/** `ended`: resumed without a gap. The others interrupt. */
-export type RestartCause = 'ended' | 'expired' | 'silent' | 'error';
-
-/** Which watch it is about. */
-export interface Subject {
-  resource: string;
-  namespace: string | undefined;
-}
-
-export interface ReflectorHooks {
-  onRestart?(restart: Subject & { cause: RestartCause }): void;
-  /** The first failure in a row, and the first refusal (403, 404) after others. */
-  onUnavailable?(trouble: Subject & Trouble): void;
-  /** Watching again after `onUnavailable`. */
-  onAvailable?(recovery: Subject): void;
-  /** Something was passed over: an object that cannot be projected, a listener that threw, an event nobody knows. */
-  onFault?(fault: Subject & { error: unknown }): void;
-}
-
-/** Time and chance, for tests. */
-export interface ReflectorClock {
-  monotonicMs(): number;
-  /** Resolves after the delay, or at once when the signal aborts. */
-  sleep(delayMs: number, signal: AbortSignal): Promise<void>;
-  random(): number;
-}
-
-export interface ReflectorOptions {
-  client: Pick<KubeClient, 'list' | 'watch'>;
-  resource: Resource;
-  /** All namespaces where absent. */
-  namespace?: string | undefined;
-  fieldSelector?: string | undefined;
-  store: { feed: StoreFeed };
-  hooks?: ReflectorHooks;
-  clock?: ReflectorClock;
-  /** 70 s: bookmarks come about every minute. */
-  silenceMs?: number;
-  pageSize?: number;
-}
+export type { ReflectorClock, ReflectorHooks, ReflectorOptions, Subject, Trouble } from './reflector-run.ts';
 
 export interface Reflector {
   /** Undefined: all of them. */
@@ -75,7 +40,10 @@ export interface Reflector {
   lastActivityMs(): number;
   /** Monotonic instant when a watch last told something, be it a bookmark; before the first one, of the start. */
   lastEventMs(): number;
-  /** Monotonic instant of the last answer of the server, a refusal or the mere opening of a watch included. */
+  /**
+   * Monotonic instant of the last answer of the server, a refusal or the mere opening of a watch included; now while
+   * it waits for others that list, for nobody was asked.
+   */
   lastAnswerMs(): number;
   /**
    * Monotonic instant since when it has followed without interruption; undefined while it does not, and until a watch
@@ -87,13 +55,8 @@ export interface Reflector {
   stop(): Promise<void>;
 }
 
-export interface Trouble {
-  status: number;
-  reason: string;
-}
-
 const SILENCE_MS = 70_000;
-const PAGE_SIZE = 500;
+const PAGE_SIZE = 100;
 /**
  * What was not heard of for this long when its watch ends is listed, not resumed. The server sends a bookmark 2 s
  * before it ends a watch, so watches that it ends are resumed.
@@ -102,31 +65,11 @@ const RESUMABLE_MS = 15_000;
 /** A watch that told something and lived this long was a good one. */
 const HEALTHY_MS = 60_000;
 const SHORT_LIFE_MS = 1_000;
-const LONGEST_RETRY_AFTER_MS = 30_000;
-
-interface Run {
-  options: ReflectorOptions;
-  clock: ReflectorClock;
-  signal: AbortSignal;
-  scope: string;
-  backoff: (failures: number) => number;
-  /** From where to watch; undefined: a list is needed. */
-  version: number | undefined;
-  failures: number;
-  /** After an ERROR event: events come, but do not show that this watch will last. */
-  errorSeen: boolean;
-  shortLives: number;
-  lastEventMs: number;
-  lastActivityMs: number;
-  lastAnswerMs: number;
-  watchingSinceMs: number | undefined;
-  trouble: Trouble | undefined;
-  oddities: Set<string>;
-}
 
 export function startReflector(options: ReflectorOptions): Reflector {
   const stopping = new AbortController();
   const clock = options.clock ?? REAL_CLOCK;
+  const synced = Promise.withResolvers<void>();
   const run: Run = {
     options,
     clock,
@@ -134,24 +77,27 @@ export function startReflector(options: ReflectorOptions): Reflector {
     scope: options.namespace ?? '',
     backoff: exponentialBackoff({ baseMs: 500, maxMs: 30_000, jitter: 0.3, random: () => clock.random() }),
     version: undefined,
+    reached: -1,
+    pagesNext: false,
+    onListed: () => synced.resolve(),
     failures: 0,
     errorSeen: false,
     shortLives: 0,
     lastEventMs: clock.monotonicMs(),
     lastActivityMs: clock.monotonicMs(),
     lastAnswerMs: clock.monotonicMs(),
+    waitsForTurn: false,
     watchingSinceMs: undefined,
     trouble: undefined,
     oddities: new Set(),
   };
-  const synced = Promise.withResolvers<void>();
-  const ended = follow(run, () => synced.resolve());
+  const ended = follow(run);
   return {
     namespace: options.namespace,
     synced: synced.promise,
     lastEventMs: () => run.lastEventMs,
     lastActivityMs: () => run.lastActivityMs,
-    lastAnswerMs: () => run.lastAnswerMs,
+    lastAnswerMs: () => (run.waitsForTurn ? clock.monotonicMs() : run.lastAnswerMs),
     watchingSinceMs: () => run.watchingSinceMs,
     trouble: () => run.trouble,
     async stop() {
@@ -161,97 +107,133 @@ export function startReflector(options: ReflectorOptions): Reflector {
   };
 }
 
-async function follow(run: Run, onSynced: () => void): Promise<void> {
+async function follow(run: Run): Promise<void> {
+  const { client } = run.options;
   while (!run.signal.aborted) {
-    if (run.version === undefined) {
-      const failure = await listAll(run);
-      if (failure === undefined) onSynced();
-      else await waitAfterFailure(run, failure);
-    } else {
-      await watchOnce(run, run.version);
-    }
+    if (run.version !== undefined || (!run.pagesNext && client.streamsLists())) await watchOnce(run);
+    else await listInPages(run);
   }
   run.watchingSinceMs = undefined;
 }
 
+async function listInPages(run: Run): Promise<void> {
+  const failure = await readPages(run);
+  run.pagesNext = false;
+  if (failure !== undefined) await waitAfterFailure(run, failure, failure.retryAfterMs);
+}
+
 /** Fills the store from a complete list. Returns what went wrong, or undefined. */
-async function listAll(run: Run): Promise<Trouble | undefined> {
+async function readPages(run: Run): Promise<ListFailure | undefined> {
+  const { clock, signal, scope } = run;
   const { client, resource, namespace, fieldSelector, store, pageSize = PAGE_SIZE } = run.options;
+  const pages = pagesOf(client, resource, {
+    query: { namespace, fieldSelector },
+    pageSize,
+    signal,
+    sleep: (delayMs) => clock.sleep(delayMs, signal),
+    random: () => clock.random(),
+    onTurn: (isOurs) => {
+      run.waitsForTurn = !isOurs;
+    },
+    onReply: (reply) => (reply.ok || reply.status !== 0) && answered(run),
+  });
   let at: number | undefined;
-  let next: string | undefined;
-  do {
-    const query = { namespace, fieldSelector, limit: pageSize, continue: next, signal: run.signal };
-    const page: ListReply = await client.list(resource, query);
-    // What waited too long for its turn was never sent: that is no silence of the server.
-    if (page.ok || page.status !== 0 || !page.sent) answered(run);
+  for await (const page of pages) {
     if (!page.ok) return page;
-    run.lastActivityMs = run.clock.monotonicMs();
+    run.lastActivityMs = clock.monotonicMs();
     if (at === undefined) {
+      // The version of the first page: what changed while the others were read is told by the watch from there.
       at = Number(page.resourceVersion);
-      store.feed.beginReplace(run.scope, at);
+      store.feed.beginReplace(scope, at);
     }
     for (const item of page.items) guard(run, () => store.feed.upsert(item));
-    next = page.continue;
-  } while (next !== undefined);
-  guard(run, () => store.feed.endReplace(run.scope, at));
-  run.version = at;
+  }
+  if (at !== undefined) listed(run, at);
   return undefined;
 }
 
-async function watchOnce(run: Run, fromVersion: number): Promise<void> {
-  const { client, resource, namespace, fieldSelector, silenceMs = SILENCE_MS } = run.options;
+function listed(run: Run, at: number): void {
+  guard(run, () => run.options.store.feed.endReplace(run.scope, at));
+  run.version = at;
+  run.reached = at;
+  run.onListed();
+}
+
+/** One watch, from the version that was reached or, without one, beginning with a list. */
+async function watchOnce(run: Run): Promise<void> {
+  const { client, resource, namespace, fieldSelector, store, silenceMs = SILENCE_MS, listing } = run.options;
   const sinceMs = run.clock.monotonicMs();
+  const beginning =
+    run.version === undefined ? { sendInitialEvents: true as const } : { resourceVersion: String(run.version) };
+  if (run.version === undefined) store.feed.beginReplace(run.scope);
   let events = 0;
+  let isOpen = false;
   const end = await client.watch(resource, {
     namespace,
     fieldSelector,
-    resourceVersion: String(fromVersion),
+    ...beginning,
     // Spread, so that many watches opened at one time do not end at one time.
     timeoutSeconds: Math.round(300 + 300 * run.clock.random()),
     silenceMs,
+    listing,
     signal: run.signal,
-    onAnswer: () => answered(run),
+    onTurn: (isOurs) => {
+      run.waitsForTurn = !isOurs;
+    },
+    onAnswer: (status) => {
+      answered(run);
+      isOpen = status === 200;
+    },
     onEvent: (type, object) => {
+      if (run.version === undefined) return takeListed(run, type, object);
       events++;
-      heard(run);
-      return take(run, type, object);
+      return takeWatched(run, type, object);
     },
     onOddity: (what) => passOver(run, what),
   });
-  await afterWatch(run, end, { events, lifeMs: run.clock.monotonicMs() - sinceMs });
+  if (run.version === undefined) await afterUnfinishedList(run, end, isOpen);
+  else await afterWatch(run, end, { events, lifeMs: run.clock.monotonicMs() - sinceMs });
 }
 
-function answered(run: Run): void {
-  run.lastAnswerMs = run.clock.monotonicMs();
+/** Of a streamed list: objects come in no order of versions, with what happens meanwhile among them. */
+function takeListed(run: Run, type: WatchEventType, object: KubeObject): 'distrust' | void {
+  const { feed } = run.options.store;
+  run.lastActivityMs = run.clock.monotonicMs();
+  run.lastEventMs = run.lastActivityMs;
+  if (type === 'BOOKMARK') return;
+  if (type !== 'LISTED') return guard(run, () => (type === 'DELETED' ? feed.remove(object) : feed.upsert(object)));
+  const at = versionOf(object);
+  // The storage was put back: what is known is newer than what was listed, which therefore changed nothing. Pages say
+  // their version before their objects.
+  if (at < run.reached) return 'distrust';
+  listed(run, at);
+  return heard(run);
 }
 
-/** The watch told something: it works. */
-function heard(run: Run): void {
-  const nowMs = run.clock.monotonicMs();
-  run.lastEventMs = nowMs;
-  run.lastActivityMs = nowMs;
-  run.watchingSinceMs ??= nowMs;
-  if (!run.errorSeen) run.failures = 0;
-  if (run.trouble === undefined) return;
-  run.trouble = undefined;
-  run.options.hooks?.onAvailable?.(subject(run));
+/** Pages are tried where it may be the streaming that does not work, and without a word. */
+async function afterUnfinishedList(run: Run, end: WatchEnd, isOpen: boolean): Promise<void> {
+  run.pagesNext = true;
+  if (end.kind !== 'failed' || isOpen || isUnknownHere(end.failure.status)) return;
+  await waitAfterFailure(run, end.failure, end.retryAfterMs);
 }
 
-function take(run: Run, type: WatchEventType, object: KubeObject): 'distrust' | void {
+function takeWatched(run: Run, type: WatchEventType, object: KubeObject): 'distrust' | void {
   const { feed } = run.options.store;
   const version = versionOf(object);
+  heard(run);
   if (version < (run.version ?? -1)) {
     // Events of one watch come in order, so an older one is a repetition. It could bring back what is deleted. A
     // bookmark is never repeated: this server does not know what we know.
     return type === 'BOOKMARK' ? 'distrust' : undefined;
   }
   run.version = version;
+  run.reached = version;
   if (type === 'BOOKMARK') return feed.settled(run.scope, version);
   guard(run, () => (type === 'DELETED' ? feed.remove(object) : feed.upsert(object)));
   return feed.passed(run.scope, version);
 }
 
-/** How many events a watch told, and how long it was open. */
+/** How many events a watch told, the objects of a list aside, and how long it was open. */
 interface Life {
   events: number;
   lifeMs: number;
@@ -264,7 +246,10 @@ async function afterWatch(run: Run, end: WatchEnd, life: Life): Promise<void> {
   if (end.kind === 'stopped') return;
   if (life.events > 0 && life.lifeMs >= HEALTHY_MS) forgetFailures(run);
   noteRestart(run, end.kind === 'failed' ? 'error' : end.kind);
-  if (mayHaveMissed(run, end)) run.version = undefined;
+  if (mayHaveMissed(run, end)) {
+    run.version = undefined;
+    run.watchingSinceMs = undefined;
+  }
   if (end.kind === 'failed') {
     run.errorSeen ||= end.mustList === true;
     await waitAfterFailure(run, end.failure, end.retryAfterMs);
@@ -275,70 +260,10 @@ async function afterWatch(run: Run, end: WatchEnd, life: Life): Promise<void> {
   if (run.shortLives > 1) await run.clock.sleep(run.backoff(run.shortLives - 1), run.signal);
 }
 
-function forgetFailures(run: Run): void {
-  run.failures = 0;
-  run.errorSeen = false;
-}
-
 function mayHaveMissed(run: Run, end: WatchEnd): boolean {
   if (end.kind === 'expired' || end.kind === 'silent') return true;
   if (end.kind === 'failed' && end.mustList === true) return true;
   return run.clock.monotonicMs() - run.lastActivityMs > RESUMABLE_MS;
 }
 
-function noteRestart(run: Run, cause: RestartCause): void {
-  run.options.hooks?.onRestart?.({ ...subject(run), cause });
-  if (cause !== 'ended') run.watchingSinceMs = undefined;
-}
-
-async function waitAfterFailure(run: Run, { status, reason }: Trouble, atLeastMs = 0): Promise<void> {
-  run.watchingSinceMs = undefined;
-  run.failures++;
-  if (run.signal.aborted) return;
-  const isNews = run.trouble === undefined || (isRefusal(status) && !isRefusal(run.trouble.status));
-  run.trouble = { status, reason };
-  if (isNews) run.options.hooks?.onUnavailable?.({ ...subject(run), ...run.trouble });
-  const waitMs = Math.max(run.backoff(run.failures), Math.min(atLeastMs, LONGEST_RETRY_AFTER_MS));
-  await run.clock.sleep(waitMs, run.signal);
-}
-
-/** Whoever gives rights or installs CRDs must act. */
-function isRefusal(status: number): boolean {
-  return status === 403 || status === 404;
-}
-
-function subject({ options }: Run): Subject {
-  return { resource: options.resource.plural, namespace: options.namespace };
-}
-
-/** What a newer server may send; said once. */
-function passOver(run: Run, what: string): void {
-  if (run.oddities.has(what)) return;
-  run.oddities.add(what);
-  run.options.hooks?.onFault?.({ ...subject(run), error: new Error(what) });
-}
-
-/** A bug in a projection or a listener costs one object, not the watch. */
-function guard(run: Run, step: () => void): void {
-  try {
-    step();
-  } catch (error) {
-    run.options.hooks?.onFault?.({ ...subject(run), error });
-  }
-}
-
-const REAL_CLOCK: ReflectorClock = {
-  monotonicMs: () => performance.now(),
-  random: Math.random,
-  sleep: (delayMs, signal) =>
-    new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const finish = () => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', finish);
-        resolve();
-      };
-      const timer = setTimeout(finish, delayMs);
-      return signal.addEventListener('abort', finish, { once: true });
-    }),
-};
+const REAL_CLOCK: ReflectorClock = { monotonicMs: () => performance.now(), random: Math.random, sleep };

@@ -24,6 +24,8 @@ export interface WatchQuery {
   fieldSelector?: string | undefined;
   labelSelector?: string | undefined;
   resourceVersion?: string | undefined;
+  /** Begins with every object there is, as ADDED, and ends that part with an annotated bookmark; without a version. */
+  sendInitialEvents?: true | undefined;
   /** The server ends the watch after this long. */
   timeoutSeconds?: number | undefined;
 }
@@ -68,8 +70,10 @@ export function listRequestOf(resource: Resource, options: ListOptions): WireReq
 }
 
 export function watchRequestOf(resource: Resource, options: WatchQuery): WireRequest {
-  const { namespace, ...query } = options;
-  const all = { watch: true, allowWatchBookmarks: true, ...query };
+  const { namespace, fieldSelector, labelSelector, resourceVersion, timeoutSeconds, sendInitialEvents } = options;
+  const initial = sendInitialEvents && { sendInitialEvents, resourceVersionMatch: 'NotOlderThan' };
+  const selection = { fieldSelector, labelSelector, resourceVersion, timeoutSeconds };
+  const all = { watch: true, allowWatchBookmarks: true, ...selection, ...initial };
   return { method: 'GET', path: resourcePath(resource, namespace) + queryOf(all) };
 }
 

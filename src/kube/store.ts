@@ -46,8 +46,8 @@ export interface StoreFeed {
   passed(scope: string, version: number): void;
   /** A bookmark or list: as `passed`, and floors that lie behind are forgotten. */
   settled(scope: string, version: number): void;
-  /** A list taken at `version` begins; its items follow by `upsert`. */
-  beginReplace(scope: string, version: number): void;
+  /** A list begins; its items follow by `upsert`. `version` is that of the list, where it is known before its items. */
+  beginReplace(scope: string, version?: number): void;
   /** The list is complete: what it did not name and is not newer than it is deleted. */
   endReplace(scope: string, version: number): void;
 }
@@ -130,7 +130,7 @@ function createFeed<T>(state: State<T>, project: (raw: KubeObject) => T): StoreF
     settled,
     beginReplace(scope, version) {
       state.rounds.set(scope, ++state.round);
-      if (version < (state.progress.get(scope) ?? -1)) forgetVersions(state, scope, version);
+      if (version !== undefined && version < (state.progress.get(scope) ?? -1)) forgetVersions(state, scope, version);
     },
     endReplace(scope, version) {
       const begun = state.rounds.get(scope) ?? 0;

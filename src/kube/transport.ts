@@ -1,6 +1,7 @@
 /**
- * The one way out to the API server: a keep-alive pool of HTTP/1.1 connections, a deadline on every exchange, and
- * streams for watches. It speaks text and chunks; what they mean is the business of `client.ts`. It never throws for
+ * The one way out to the API server: a keep-alive pool of HTTP/1.1 connections with a deadline on every exchange, and
+ * beside it a pool for the streams of watches, which hold their connections for minutes: however many there are, they
+ * take none from an exchange. It speaks text and chunks; what they mean is the business of `client.ts`. It never throws for
  * network trouble and never repeats a request. HTTP/1.1 on purpose: one HTTP/2 connection costs the server more.
  */
 import type { Dispatcher } from 'undici';
@@ -55,12 +56,15 @@ export interface Transport {
 export interface TransportOptions {
   access: Access;
   userAgent: string;
-  /** Upper bound of connections; the callers' own limits lie below it. */
+  /** Upper bound of connections for exchanges; the callers' own limits lie below it. Each stream has one beside. */
   connections: number;
 }
 
-/** Larger than any page of a list (500 objects of at most a few hundred KB) that we ask for. */
-const BODY_LIMIT_BYTES = 128 * 1024 * 1024;
+/**
+ * Many times the largest object (etcd refuses requests above 1.5 MiB), and small enough that two pages at once, which
+ * take some six times this until they are parsed and projected, fit into the memory of a container.
+ */
+const BODY_LIMIT_BYTES = 8 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Below the 90 s after which kube-apiserver closes an idle connection, so that it is we who close. */
 const KEEP_ALIVE_MS = 55_000;
@@ -69,39 +73,54 @@ export function createTransport(options: TransportOptions): Transport {
   const { access, userAgent, connections } = options;
   const server = new URL(access.server);
   const prefix = server.pathname.replace(/\/+$/, '');
-  const pools = new Set<Pool>();
+  const exchanges = createPools(server.origin, connections);
+  const streams = createPools(server.origin, null);
   let closed = false;
-  let serial = -1;
-  let pool: Pool | undefined;
 
-  const poolFor = (credentials: ReturnType<Access['current']>): Pool => {
-    if (pool !== undefined && serial === credentials.serial) return pool;
-    // Exchanges on the old connections end by themselves; the old pool closes after the last.
-    const old = pool;
-    void old?.close().then(() => pools.delete(old));
-    serial = credentials.serial;
-    pool = openPool(server.origin, connections, credentials.tls);
-    pools.add(pool);
-    return pool;
-  };
-
-  const dispatch = (request: WireRequest, handler: Dispatcher.DispatchHandler) => {
+  const dispatch = (pools: Pools, request: WireRequest, handler: Dispatcher.DispatchHandler) => {
     const credentials = access.current();
     const headers = ['accept', request.accept ?? 'application/json', 'user-agent', userAgent];
     if (credentials.authorization !== undefined) headers.push('authorization', credentials.authorization);
     if (request.contentType !== undefined) headers.push('content-type', request.contentType);
     const { method, body = null } = request;
     const options = { path: prefix + request.path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 };
-    poolFor(credentials).dispatch(options, handler);
+    pools.for(credentials).dispatch(options, handler);
   };
 
   return {
     exchange: (request, options) =>
-      closed ? Promise.resolve(closedFailure()) : exchange((handler) => dispatch(request, handler), options),
+      closed ? Promise.resolve(closedFailure()) : exchange((handler) => dispatch(exchanges, request, handler), options),
     stream: (request, options) =>
-      closed ? Promise.resolve(closedFailure()) : stream((handler) => dispatch(request, handler), options),
+      closed ? Promise.resolve(closedFailure()) : stream((handler) => dispatch(streams, request, handler), options),
     async close() {
       closed = true;
+      await Promise.all([exchanges.destroy(), streams.destroy()]);
+    },
+  };
+}
+
+interface Pools {
+  for(credentials: ReturnType<Access['current']>): Pool;
+  destroy(): Promise<void>;
+}
+
+/** The pool of the current TLS credentials, and those before it until they are idle. */
+function createPools(origin: string, connections: number | null): Pools {
+  const pools = new Set<Pool>();
+  let serial = -1;
+  let pool: Pool | undefined;
+  return {
+    for(credentials) {
+      if (pool !== undefined && serial === credentials.serial) return pool;
+      // Exchanges on the old connections end by themselves; the old pool closes after the last.
+      const old = pool;
+      void old?.close().then(() => pools.delete(old));
+      serial = credentials.serial;
+      pool = openPool(origin, connections, credentials.tls);
+      pools.add(pool);
+      return pool;
+    },
+    async destroy() {
       await Promise.all([...pools].map((open) => open.destroy()));
     },
   };
@@ -111,7 +130,8 @@ function closedFailure(): WireFailure {
   return { kind: 'failed', reason: 'Closed', detail: 'closed', sent: false };
 }
 
-function openPool(origin: string, connections: number, tls: object): Pool {
+/** @param connections null: as many as there are streams */
+function openPool(origin: string, connections: number | null, tls: object): Pool {
   return new Pool(origin, {
     connections,
     pipelining: 1,

@@ -8,6 +8,7 @@
  */
 import type { Access } from './access.ts';
 import { within } from './deadline.ts';
+import type { OnTurn } from './gate.ts';
 import { createLineSplitter } from './lines.ts';
 import { failureOf, noAnswer } from './reply.ts';
 import type { Status } from './reply.ts';
@@ -17,14 +18,17 @@ import { parseRetryAfter } from './transport.ts';
 import type { StreamEnd, Transport } from './transport.ts';
 import type { ApiFailure, KubeObject, Resource } from './types.ts';
 
-export type WatchEventType = 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
+/** `LISTED` is the bookmark that ends the list with which a watch was asked to begin. */
+export type WatchEventType = 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'LISTED';
 
 export interface WatchOptions extends WatchQuery {
   signal: AbortSignal;
-  /** No event for this long ends the watch as `silent`. */
+  /** No event for this long ends the watch as `silent`; waiting for the answer is silence as well. */
   silenceMs: number;
-  /** The same for the first event, counted from the call: waiting for the answer is silence as well. */
-  firstEventMs?: number | undefined;
+  /** The same while the initial list lasts, and for how long it may last; 10 s and 60 s. */
+  listing?: { silenceMs: number; atMostMs: number } | undefined;
+  /** Where the watch begins with a list: whether it waits for its turn. */
+  onTurn?: OnTurn | undefined;
   /** The server answered, with any status. */
   onAnswer?(status: number): void;
   /** Must not throw; called in the order of arrival. `distrust` ends the watch as `expired`. */
@@ -75,7 +79,7 @@ export async function openWatch(parts: WatchParts, resource: Resource, options: 
   options.signal.addEventListener('abort', onStop, { once: true });
   const silence = createSilence(options, () => conclude({ kind: 'silent' }));
   const splitter = createLineSplitter(LINE_LIMIT_BYTES, (line) => {
-    if (progress.verdict === undefined) readLine(line, { ...options, heard: silence.broken }, conclude);
+    if (progress.verdict === undefined) readLine(line, { ...options, silence }, conclude);
   });
   const sinceMs = performance.now();
   const used = parts.access.current();
@@ -111,27 +115,32 @@ function feed(splitter: { push(chunk: Buffer): void }, chunk: Buffer, conclude: 
 
 interface Silence {
   broken(): void;
+  /** The initial list is complete. */
+  listed(): void;
   end(): void;
 }
 
-function createSilence({ silenceMs, firstEventMs = silenceMs }: WatchOptions, onSilent: () => void): Silence {
-  let timer = setTimeout(onSilent, firstEventMs);
-  let heard = false;
+const LISTING = { silenceMs: 10_000, atMostMs: 60_000 };
+
+function createSilence(options: WatchOptions, onSilent: () => void): Silence {
+  const { silenceMs, sendInitialEvents, listing = LISTING } = options;
+  const whole = sendInitialEvents && setTimeout(onSilent, listing.atMostMs);
+  let timer = setTimeout(onSilent, sendInitialEvents ? listing.silenceMs : silenceMs);
+  const end = () => {
+    clearTimeout(timer);
+    clearTimeout(whole);
+  };
   return {
-    broken() {
-      if (heard) {
-        timer.refresh();
-        return;
-      }
-      heard = true;
-      clearTimeout(timer);
+    broken: () => void timer.refresh(),
+    listed() {
+      end();
       timer = setTimeout(onSilent, silenceMs);
     },
-    end: () => clearTimeout(timer),
+    end,
   };
 }
 
-type Listening = Pick<WatchOptions, 'onEvent' | 'onOddity'> & { heard(): void };
+type Listening = Pick<WatchOptions, 'onEvent' | 'onOddity'> & { silence: Silence };
 
 function readLine(line: string, listening: Listening, conclude: (verdict: WatchEnd) => void): void {
   const event = parseLine(line);
@@ -139,9 +148,20 @@ function readLine(line: string, listening: Listening, conclude: (verdict: WatchE
   if (event.type === 'ERROR') return conclude(endOfEvent(event.object as Status | null | undefined));
   const oddity = oddityOf(event);
   if (oddity !== undefined) return listening.onOddity?.(oddity);
-  listening.heard();
-  const verdict = listening.onEvent(event.type as WatchEventType, event.object as KubeObject);
-  if (verdict === 'distrust') conclude({ kind: 'expired' });
+  const type = typeOf(event as Event);
+  if (type === 'LISTED') listening.silence.listed();
+  else listening.silence.broken();
+  if (listening.onEvent(type, event.object as KubeObject) === 'distrust') conclude({ kind: 'expired' });
+}
+
+interface Event {
+  type: WatchEventType;
+  object: KubeObject;
+}
+
+function typeOf({ type, object }: Event): WatchEventType {
+  const { annotations } = object.metadata as { annotations?: Record<string, unknown> };
+  return type === 'BOOKMARK' && annotations?.['k8s.io/initial-events-end'] === 'true' ? 'LISTED' : type;
 }
 
 interface Line {

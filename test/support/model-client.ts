@@ -114,6 +114,7 @@ export function createModelClient(api: ModelApi): ModelClient {
         else options.signal.addEventListener('abort', stop, { once: true });
       });
     },
+    streamsLists: () => false,
     load: () => ({ inFlight: 0, waiting: 0 }),
     close: () => Promise.resolve(),
   };

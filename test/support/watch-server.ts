@@ -30,6 +30,9 @@ export interface WatchServer {
   /** What a list answers; a function answers by itself. */
   list: { items: KubeObject[]; version: number } | ((request: ScriptedRequest, response: ServerResponse) => void);
   lists: number;
+  /** Answers streamed lists; refused with 422 where absent, as old servers do. */
+  stream: ((response: ServerResponse) => void) | undefined;
+  streams: { response: ServerResponse; query: URLSearchParams }[];
   watches: { version: string | null; response: ServerResponse; query: URLSearchParams }[];
   /** Answers the next watches instead of opening them; one each. */
   refusals: ((response: ServerResponse) => void)[];
@@ -46,6 +49,13 @@ export async function startWatchServer(port = 0): Promise<WatchServer> {
       else answer(response, 200, { metadata: { resourceVersion: String(list.version) }, items: list.items });
       return;
     }
+    if (request.query.get('sendInitialEvents') === 'true') {
+      if (server.stream === undefined) return answer(response, 422, { code: 422, reason: 'Invalid' });
+      server.streams.push({ response, query: request.query });
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.flushHeaders();
+      return server.stream(response);
+    }
     server.watches.push({ version: request.query.get('resourceVersion'), response, query: request.query });
     const refuse = server.refusals.shift();
     if (refuse !== undefined) return refuse(response);
@@ -57,6 +67,8 @@ export async function startWatchServer(port = 0): Promise<WatchServer> {
     api,
     list: { items: [], version: 1 },
     lists: 0,
+    stream: undefined,
+    streams: [],
     watches: [],
     refusals: [],
     latest() {

@@ -6,6 +6,8 @@
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { KubeClient } from '../../kube/client.ts';
+import { pagesOf } from '../../kube/pages.ts';
+import { sleep } from '../../kube/sleep.ts';
 import type { Logger } from '../../ops/log.ts';
 import { CAPTCHA_TASK } from '../../api/names.ts';
 import { type Heap, createHeap } from '../../core/task/heap.ts';
@@ -38,8 +40,9 @@ const MIN_SWEEP_GAP_MS = 5 * 60_000;
 const MAX_SWEEP_GAP_MS = 6 * 3_600_000;
 /** The first sweep lets a start settle, and pages come slowly: deleting late costs nothing, load does. */
 const FIRST_SWEEP_MS = 10_000;
-const PAGE_SIZE = 500;
-const PAGE_PAUSE_MS = 250;
+/** Finished tasks may be a megabyte each. */
+const PAGE_SIZE = 50;
+const PAGE_PAUSE_MS = 50;
 const TICK_MS = 1_000;
 const RETRY_MS = 30_000;
 
@@ -56,6 +59,7 @@ interface State {
   readonly held: Set<string>;
   nextSweepAt: number;
   ticker: NodeJS.Timeout | undefined;
+  stopping: AbortController;
   working: Promise<void> | undefined;
 }
 
@@ -67,6 +71,7 @@ export function createTimeToLive(options: TimeToLiveOptions): TimeToLive {
     held: new Set(),
     nextSweepAt: -Infinity,
     ticker: undefined,
+    stopping: new AbortController(),
     working: undefined,
   };
   return {
@@ -77,11 +82,13 @@ export function createTimeToLive(options: TimeToLiveOptions): TimeToLive {
     },
     start() {
       state.nextSweepAt = options.now() + FIRST_SWEEP_MS;
+      state.stopping = new AbortController();
       state.ticker ??= setInterval(() => tick(state), TICK_MS).unref();
     },
     async stop() {
       clearInterval(state.ticker);
       state.ticker = undefined;
+      state.stopping.abort();
       state.heap.clear();
       state.held.clear();
       await state.working;
@@ -172,24 +179,22 @@ async function sweep(state: State): Promise<void> {
 type Swept = 'done' | 'refused' | 'failed';
 
 async function sweepOne(state: State, namespace: string | undefined, phase: string): Promise<Swept> {
-  const { client, defaultTtlSeconds } = state.options;
-  let next: string | undefined;
-  do {
-    if (state.ticker === undefined || !state.options.mayAct()) return 'failed';
-    const fieldSelector = `status.phase=${phase}`;
-    const page = await client.list(CAPTCHA_TASK, {
-      limit: PAGE_SIZE,
-      fieldSelector,
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(next === undefined ? {} : { continue: next }),
-    });
+  const { client, defaultTtlSeconds, mayAct } = state.options;
+  const { signal } = state.stopping;
+  const pages = pagesOf(client, CAPTCHA_TASK, {
+    query: { namespace, fieldSelector: `status.phase=${phase}` },
+    pageSize: PAGE_SIZE,
+    signal,
+    sleep: (delayMs) => sleep(delayMs, signal),
+  });
+  for await (const page of pages) {
     if (!page.ok) return page.transient ? 'failed' : 'refused';
     for (const item of page.items) {
       const task = item as unknown as CaptchaTask;
       note(state, task, dueTime(task, defaultTtlSeconds));
     }
-    next = page.continue;
-    if (next !== undefined) await new Promise((resolve) => setTimeout(resolve, PAGE_PAUSE_MS));
-  } while (next !== undefined);
+    if (page.continue !== undefined) await sleep(PAGE_PAUSE_MS, signal);
+    if (signal.aborted || !mayAct()) return 'failed';
+  }
   return 'done';
 }

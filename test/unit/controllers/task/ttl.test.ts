@@ -74,6 +74,22 @@ describe('a finished task', () => {
     await vi.advanceTimersByTimeAsync(15 * SECOND);
     expect(exists()).toBe(false);
   });
+  test('is found in pages of 50 tasks, and fewer where tasks are large', async () => {
+    await ttl.stop();
+    const client = createModelClient(api);
+    const limits: unknown[] = [];
+    const tooLarge = { ok: false, status: 0, reason: 'TooLarge', message: '', transient: true, sent: true } as const;
+    const list: ModelClient['list'] = async (resource, how) => {
+      limits.push(how?.limit);
+      return limits.length < 3 ? tooLarge : await client.list(resource, how);
+    };
+    ttl = createTimeToLive(options({ ...client, list }));
+    ttl.start();
+    store(finished(T0 - 3_700 * SECOND));
+    await vi.advanceTimersByTimeAsync(15 * SECOND);
+    expect(limits.slice(0, 3)).toEqual([50, 25, 13]);
+    expect(exists()).toBe(false);
+  });
   test('whose time is far off is not held, and still deleted in time', async () => {
     store(finished().spec({ ttlSecondsAfterFinished: 20_000 }));
     await vi.advanceTimersByTimeAsync(19_990 * SECOND);
