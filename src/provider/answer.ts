@@ -48,8 +48,11 @@ function answerIn({ request, result }: Record<string, unknown>): unknown {
   return isEmpty(result) ? (request ?? result) : result;
 }
 
+/** As the provider writes it, and as others of its family do. */
+const USER_AGENT_NAMES = ['user_agent', 'userAgent', 'useragent'];
+
 function userAgentIn(fields: Record<string, unknown>): unknown {
-  return isEmpty(fields['user_agent']) ? fields['userAgent'] : fields['user_agent'];
+  return USER_AGENT_NAMES.map((name) => fields[name]).find((agent) => !isEmpty(agent));
 }
 
 function isEmpty(value: unknown): boolean {

@@ -165,6 +165,11 @@ describe('a poll', () => {
     }
     expect(pollOutcome(json({ status: 1, request: '', result: [1, 4] }), 'Grid')).toMatchObject({ value: '[1,4]' });
   });
+  it.each(['user_agent', 'userAgent', 'useragent'])('reads the user agent by the name %s', (name) => {
+    const solved = { kind: 'solved', value: 'T', userAgent: 'UA' };
+    expect(pollOutcome(json({ status: 1, request: 'T', [name]: 'UA' }), 'Turnstile')).toEqual(solved);
+    expect(pollOutcome(json({ status: 1, request: 'T', user_agent: '', [name]: 'UA' }), 'Turnstile')).toEqual(solved);
+  });
   it('keeps an empty list in request, which says that no cell matches', () => {
     expect(pollOutcome(json({ status: 1, request: [] }), 'Grid')).toMatchObject({ value: '[]' });
   });
