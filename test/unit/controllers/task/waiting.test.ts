@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Stage } from '../../../support/task-controller.ts';
 import { SECRET } from '../../../../src/api/names.ts';
-import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
+import { DEFAULT_POLICY, POLLABLE_MARK_MS } from '../../../../src/core/task/policy.ts';
 import { aSecret, aTask } from '../../../support/builders.ts';
 import { refusal } from '../../../support/model-api.ts';
 import { startStage } from '../../../support/task-controller.ts';
@@ -150,5 +150,17 @@ describe('a standby', () => {
     stage.lead(true);
     const task = await stage.until('submitted again', ({ status }) => status?.phase === 'Submitted');
     expect(task.status).toMatchObject({ attempts: 2, unknownSubmissions: 1 });
+  });
+  test('sees marks of dead letters that were only announced, too', async () => {
+    let offsetMs = 0;
+    const clock = { now: Date.now, random: () => 0.5, monotonicMs: () => performance.now() + offsetMs };
+    stage = await startStage({ clock });
+    stage.pollAnswer = () => ({ kind: 'solved', value: 'the-solution' });
+    stage.lead(false);
+    stage.apply(fresh().intended(Date.now()).submitted(Date.now()).marked('login-letter', Date.now()));
+    await waitUntil('the cache to know', () => stage.controller.task('default', 'login'), { everyMs: 1 });
+    offsetMs = POLLABLE_MARK_MS;
+    stage.lead(true);
+    await stage.until('polled and solved', ({ status }) => status?.phase === 'Solved');
   });
 });
