@@ -69,5 +69,6 @@ async function applyRecord(options: ApplyOptions, record: SpoolRecord, stopped: 
 function protocolFor(record: SpoolRecord, claims: TokenClaims): Protocol<CallbackVerdict> {
   const now = Date.now();
   if (record.kind === 'due') return makePollDue(claims, now);
-  return receiveCallback(claims, record.callback, { now, receivedTime: record.receivedTime, write: 'put' });
+  const { callback, receivedTime } = record;
+  return receiveCallback(claims, callback, { now, receivedTime, write: 'put', onFailure: 'letter' });
 }

@@ -7,6 +7,9 @@
  * Broken off, it might have been applied all the same, cost a connection, and be taken for a duplicate of itself later.
  * Whichever is done first answers; what is done too late for the answer is still reported for what came of it.
  *
+ * A result that the API refuses for good has to become a dead letter, and before that it goes to the spool: the drainer
+ * makes the letter, and a sidecar that dies on the way goes on with it in its next life.
+ *
  * While the API is known to be down nothing waits for it: the drainer, which has something to try then, finds out when
  * it is back. It has nothing when the spool refuses; then one callback a second asks. Called by `middleware/receive.ts`.
  */
@@ -140,7 +143,7 @@ function createAttempts({ run, health, hooks, limits }: IntakeOptions, stopping:
   return async ({ claims, callback, receivedTime }: Incoming): Attempt => {
     if (!(await places.enter(limits.apiBudgetMs))) return undefined;
     try {
-      const protocol = receiveCallback(claims, callback, { now: Date.now(), receivedTime });
+      const protocol = receiveCallback(claims, callback, { now: Date.now(), receivedTime, onFailure: 'report' });
       const verdict = await run(protocol, { signal: stopping, withinMs: ATTEMPT_TIMEOUT_MS });
       if (verdict.kind === 'retry' && isUnavailable(verdict)) health.failed();
       else health.succeeded();
@@ -189,7 +192,7 @@ function createKeeping({ spool, offer, hooks }: IntakeOptions) {
 
 /** The result of a callback that needs no request at all ("not ready"): neither the API nor the disk hears of it. */
 function settledWithoutAsking({ claims, callback, receivedTime }: Incoming): CallbackResult | undefined {
-  const first = receiveCallback(claims, callback, { now: receivedTime, receivedTime }).next();
+  const first = receiveCallback(claims, callback, { now: receivedTime, receivedTime, onFailure: 'report' }).next();
   return first.done === true && first.value.kind !== 'retry' ? resultOf(first.value) : undefined;
 }
 

@@ -15,7 +15,7 @@ import type { CaptchaTask, CaptchaTaskStatus } from '../api/captchatask.ts';
 import type { LetterError } from '../api/deadletter.ts';
 import type { LetterStage } from '../api/names.ts';
 import type { Callback } from './callback/parse.ts';
-import type { Delivery, ReceivedResult } from './delivery.ts';
+import type { Delivery, DeliveryOptions, ReceivedResult } from './delivery.ts';
 import { deliverResult } from './delivery.ts';
 import { readTask, writeTaskStatus } from './delivery/task-status.ts';
 import type { Step, TaskCopy } from './delivery/task-status.ts';
@@ -33,6 +33,12 @@ export interface ReceiveOptions {
   receivedTime: number;
   /** As for a delivery; `put` suits what waited in the spool, because nobody writes its task just now. */
   write?: 'patch' | 'put';
+  /**
+   * What becomes of a result that cannot be applied. `letter`: a dead letter; only for a callback that is in the spool,
+   * because who dies between the mark and the letter would leave a task that waits for a result that nobody has.
+   * `report`: nothing yet, the verdict is `retry`.
+   */
+  onFailure: DeliveryOptions['onFailure'];
 }
 
 /** How a callback ended. Only `retry` leaves it with the caller. */
@@ -96,7 +102,7 @@ export function* makePollDue(claims: TokenClaims, now: number): Protocol<Callbac
 }
 
 function* receiveResult(task: CaptchaTask, received: Received, options: ReceiveOptions): Protocol<CallbackVerdict> {
-  const { receivedTime, write = 'patch' } = options;
+  const { receivedTime, write = 'patch', onFailure } = options;
   const { claims, callback, now } = received;
   const { captcha } = task.spec;
   const code = plusIsSpace(captcha.type) ? (callback.spacedCode ?? callback.code) : callback.code;
@@ -112,7 +118,7 @@ function* receiveResult(task: CaptchaTask, received: Received, options: ReceiveO
     source: 'Callback',
     receivedTime,
   };
-  return verdictOf(yield* deliverResult(result, { now, known: task, write, onFailure: 'letter' }));
+  return verdictOf(yield* deliverResult(result, { now, known: task, write, onFailure }));
 }
 
 function verdictOf(delivery: Delivery): CallbackVerdict {

@@ -75,7 +75,11 @@ export function* drainRecord(world: World, record: SpoolRecord): Protocol<void> 
   const claims = { kid: 'k', namespace: 'default', name: TASK, uid, attempt };
   // The first try may be the intake's, what comes later is the drainer's.
   const write = world.now > receivedTime ? 'put' : 'patch';
-  const verdict = yield* receiveCallback(claims, { id, code }, { now: world.now, receivedTime, write });
+  const verdict = yield* receiveCallback(
+    claims,
+    { id, code },
+    { now: world.now, receivedTime, write, onFailure: 'letter' },
+  );
   note(world, `sidecar: callback for ${id}: ${verdict.kind}`);
   if (verdict.kind === 'retry') return;
   if (verdict.kind === 'late') checkLate(world, uid, verdict.why);

@@ -43,10 +43,14 @@ interface Said {
   code?: string;
   spacedCode?: string;
   attempt?: number;
+  onFailure?: 'letter' | 'report';
 }
-function receive(task: CaptchaTask, { attempt = 1, ...said }: Said = {}): CallbackVerdict {
+function receive(task: CaptchaTask, { attempt = 1, onFailure = 'letter', ...said }: Said = {}): CallbackVerdict {
   const callback = { id: CAPTCHA_ID, code: 'the-token', ...said };
-  const verdict = runModel(api, receiveCallback(claimsFor(task, attempt), callback, { now: NOW, receivedTime: NOW }));
+  const verdict = runModel(
+    api,
+    receiveCallback(claimsFor(task, attempt), callback, { now: NOW, receivedTime: NOW, onFailure }),
+  );
   if (verdict === 'died') throw new Error('not asked to die');
   return verdict;
 }
@@ -104,6 +108,13 @@ describe('a result', () => {
     api.faults.push(forbidsSolutions);
     expect(receive(task)).toMatchObject({ kind: 'deadLettered', stage: 'ApplyCallback' });
     expect(api.all(DEAD_LETTER.plural)).toHaveLength(1);
+  });
+
+  test('that the API refuses for good changes nothing while it is not in the spool: it is to be kept and tried again', () => {
+    const task = seed(submittedTask());
+    api.faults.push(forbidsSolutions);
+    expect(receive(task, { onFailure: 'report' })).toMatchObject({ kind: 'retry', error: { class: 'Forbidden' } });
+    expect(api.writes).toEqual([]);
   });
 });
 
@@ -284,7 +295,7 @@ describe('making a task due after a refused callback', () => {
 
 function drain(task: CaptchaTask): CallbackVerdict | 'died' {
   const callback = { id: CAPTCHA_ID, code: 'the-token' };
-  const options = { now: NOW, receivedTime: T0 + 1_000, write: 'put' } as const;
+  const options = { now: NOW, receivedTime: T0 + 1_000, write: 'put', onFailure: 'letter' } as const;
   return runModel(api, receiveCallback(claimsFor(task), callback, options));
 }
 
