@@ -60,6 +60,24 @@ What belongs to one account is set with \`control.account(key, { … })\`:
 
 ${table(['Setting', 'Meaning', 'Backed by'], ACCOUNT)}
 
+## Asking the real provider
+
+\`npm run live\` asks the live service what no document says, and prints where the simulator is another. It is for whoever
+has an account; nothing in CI runs it. Free questions come first, paid ones need a budget, and a refused key ends it at
+once, because wrong keys get an address banned.
+
+\`\`\`sh
+npm run live -- --dry-run --budget 20                  # what it would ask and what that may cost; sends nothing
+CAPTCHAAI_API_KEY=… npm run live                       # the free questions
+CAPTCHAAI_API_KEY=… CALLBACK_URL=https://tunnel.example.com npm run live -- --budget 20
+RECORDING=live-results/….json node src/bin/simulator.ts   # a simulator like the provider that was asked
+\`\`\`
+
+\`CALLBACK_URL\` is a public address that leads to port 8900 of this machine (\`LIVE_BIND_PORT\`). Questions about clearances
+and Enterprise keys need \`LIVE_PROXY\` and \`LIVE_V2_ENTERPRISE\`, \`LIVE_V3_ENTERPRISE\`; the one about the provider’s own
+client needs \`LIVE_PYTHON\`; \`--patient\` waits an hour to see how long a result can be read. A submission counts against
+the budget unless its refusal is certain. The recording holds no key, answer or address: replies are kept by their form.
+
 ## Where it is from
 
 ${Object.entries(SOURCES)

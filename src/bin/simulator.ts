@@ -4,11 +4,13 @@
  *
  *     PORT=8900 ANSWER_AFTER_MS=2000 node src/bin/simulator.ts
  *     DIALECT=family SWITCHES=pingback=ignored,poolFull=queue node src/bin/simulator.ts
+ *     RECORDING=live-results/….json node src/bin/simulator.ts
  *
  * Dialects and switches: docs/simulator.md.
  * Writes one JSON line when it listens (`{"msg":"simulator listening","url":…}`), ends with 0 on SIGTERM and SIGINT.
  * Never part of an installation.
  */
+import { recordedSwitches } from '../dev/live/recording.ts';
 import { startSimulator } from '../dev/simulator/index.ts';
 import { DIALECTS, parseSwitches, type Dialect, type Switches } from '../dev/simulator/switches.ts';
 
@@ -27,11 +29,12 @@ function dialectFrom(text = 'official'): Dialect {
   return DIALECTS.find((dialect) => dialect === text) ?? refuse(`DIALECT must be one of ${DIALECTS.join(', ')}`);
 }
 
-function switchesFrom(text = ''): Partial<Switches> {
+/** Those of a recording of `npm run live`, then those that are named. */
+function switchesFrom({ RECORDING: path, SWITCHES: text = '' }: NodeJS.ProcessEnv): Partial<Switches> {
   try {
-    return parseSwitches(text);
+    return { ...(path ? recordedSwitches(path) : {}), ...parseSwitches(text) };
   } catch (error) {
-    return refuse(`SWITCHES: ${(error as Error).message}`);
+    return refuse(`SWITCHES or RECORDING: ${(error as Error).message}`);
   }
 }
 
@@ -40,7 +43,7 @@ const simulator = await startSimulator({
   answerAfterMs: numberFrom('ANSWER_AFTER_MS', 2_000),
   banAfterWrongKeys: numberFrom('BAN_AFTER_WRONG_KEYS', 0),
   dialect: dialectFrom(process.env['DIALECT']),
-  switches: switchesFrom(process.env['SWITCHES']),
+  switches: switchesFrom(process.env),
 });
 process.stdout.write(`${JSON.stringify({ msg: 'simulator listening', url: simulator.url })}\n`);
 

@@ -1,0 +1,144 @@
+/**
+ * Asks the questions: first a simulator, which says what is expected and costs nothing, then the provider, then a
+ * simulator that was set as the provider seems to be, which says what no switch can express. Stops at once where the
+ * key is refused. Knows no argv and writes no files: `src/bin/live.ts` does.
+ */
+import { startSimulator } from '../simulator/index.ts';
+import { SWITCHES, type SwitchName, type Switches } from '../simulator/switches.ts';
+import { AccountRefused, type Materials, type Observations, type Question } from './question.ts';
+import { QUESTIONS } from './questions/index.ts';
+import { startReceiver } from './receiver.ts';
+import { BudgetSpent, createSession, type Recorded, type Session, type Target } from './session.ts';
+
+export interface Asked {
+  question: Question;
+  observations: Observations;
+  /** Why it was not asked, or not to the end. */
+  skipped?: string;
+}
+
+export interface Run {
+  asked: Asked[];
+  paid: number;
+  recorded: Recorded[];
+  /** The key was refused, or the run was interrupted: the rest was not asked. */
+  stopped?: string;
+}
+
+/** Why a question cannot be asked; undefined where it can. `budget`: what is left. */
+export function obstacle(
+  question: Question,
+  given: { materials: Materials; callback: boolean; budget: number },
+): string | undefined {
+  const { needs, mayCost } = question;
+  if (needs === 'callback' ? !given.callback : needs !== undefined && given.materials[needs] === undefined) {
+    return `needs ${NEEDS[needs ?? 'callback']}`;
+  }
+  const cost = mayCost === 'threads' ? 2 : mayCost;
+  return cost > given.budget
+    ? `may cost ${mayCost === 'threads' ? 'threads + 1' : mayCost}, more than is left`
+    : undefined;
+}
+
+const NEEDS: Readonly<Record<NonNullable<Question['needs']>, string>> = {
+  callback: 'CALLBACK_URL, a public address that leads to LIVE_BIND_PORT',
+  proxy: 'LIVE_PROXY',
+  v2Enterprise: 'LIVE_V2_ENTERPRISE',
+  v3Enterprise: 'LIVE_V3_ENTERPRISE',
+  python: 'LIVE_PYTHON, a Python that has the package captchaai',
+  patient: '--patient',
+};
+
+interface How {
+  /** Is told each question as soon as it was asked. */
+  told?: (asked: Asked) => void;
+  /** Default: all. */
+  questions?: readonly Question[];
+}
+
+/** Asks one provider everything that it may be asked. */
+export async function askAll(target: Target, materials: Materials, how: How = {}): Promise<Run> {
+  const { told, questions = QUESTIONS } = how;
+  const session = createSession(target);
+  const asked: Asked[] = [];
+  for (const question of questions) {
+    const budget = target.budget - session.paid;
+    const skipped = obstacle(question, { materials, callback: target.callback !== undefined, budget });
+    const answer = skipped === undefined ? await askOne(session, question, materials) : { observations: {}, skipped };
+    const line = { question, ...answer };
+    asked.push(line);
+    told?.(line);
+    if ('stop' in answer) return { asked, paid: session.paid, recorded: session.recorded, stopped: answer.stop };
+  }
+  return { asked, paid: session.paid, recorded: session.recorded };
+}
+
+type Answer = Pick<Asked, 'observations' | 'skipped'> & { stop?: string };
+
+async function askOne(session: Session, question: Question, materials: Materials): Promise<Answer> {
+  session.question = question.id;
+  try {
+    return { observations: await question.ask(session, materials) };
+  } catch (error) {
+    if (error instanceof BudgetSpent) return { observations: {}, skipped: 'the budget is spent' };
+    if (error instanceof AccountRefused) return { observations: {}, skipped: error.message, stop: error.message };
+    if (session.target.signal?.aborted === true)
+      return { observations: {}, skipped: 'interrupted', stop: 'interrupted' };
+    // What was paid for so far must still be reported. The message may quote a reply, so only the kind is kept.
+    return { observations: {}, skipped: `failed by ${error instanceof Error ? error.name : 'a fault'}` };
+  }
+}
+
+const SIMULATED_KEY = '0123456789abcdef0123456789abcdef';
+/** More than every question may cost together. */
+const SIMULATED_BUDGET = 100;
+
+/** The same questions to a simulator of the official dialect, with these switches. */
+export async function askSimulator(materials: Materials, switches: Partial<Switches> = {}): Promise<Run> {
+  const simulator = await startSimulator({ dialect: 'official', switches, answerAfterMs: 60 });
+  const receiver = await startReceiver(0);
+  try {
+    await simulator.control.account(SIMULATED_KEY, { threads: 1 });
+    await simulator.control.account('f'.repeat(32), { state: 'unknown' });
+    const callback = { receiver, url: `http://127.0.0.1:${receiver.port}` };
+    const pace = { timeoutMs: 5_000, pollMs: 20, patienceMs: 5_000, callbackWaitMs: 200 };
+    const target = { url: simulator.url, key: SIMULATED_KEY, budget: SIMULATED_BUDGET, callback, ...pace };
+    const { python: _, patient: __, ...rest } = materials;
+    return await askAll(target, rest);
+  } finally {
+    await receiver.stop();
+    await simulator.stop();
+  }
+}
+
+export interface Point {
+  question: string;
+  point: string;
+  expected: string;
+  seen: string;
+}
+
+/** What both were asked, and what each said. */
+export function compareRuns(expected: Run, seen: Run): Point[] {
+  return seen.asked.flatMap(({ question, observations }) => {
+    const usual = expected.asked.find((it) => it.question.id === question.id)?.observations ?? {};
+    return Object.entries(observations).map(([point, value]) => ({
+      question: question.id,
+      point,
+      expected: usual[point] ?? '(not seen)',
+      seen: value,
+    }));
+  });
+}
+
+/** The switches by which the simulator comes closest to what was seen. */
+export function switchesFrom(run: Run): Partial<Switches> {
+  const seen = run.asked.flatMap(({ observations }) => Object.entries(observations));
+  return Object.fromEntries(seen.filter(([point, value]) => isDeviation(point, value)));
+}
+
+function isDeviation(point: string, value: string): boolean {
+  if (!Object.hasOwn(SWITCHES, point)) return false;
+  const row = SWITCHES[point as SwitchName];
+  return (row.values as readonly string[]).includes(value) && row.official !== value;
+}
