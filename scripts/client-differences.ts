@@ -80,7 +80,7 @@ const REASONS: readonly Reason[] = [
   {
     field: 'caseSensitive',
     client: 'captchaai',
-    because: 'The reference and the guide call it `regsense`, as we do; the client’s name is found nowhere else.',
+    because: 'The reference and the guide call it `regsense`, as we do; no other client sends that name.',
   },
   { field: 'regsense', client: 'captchaai', because: 'As `caseSensitive`: the documented name.' },
   ...['recaptcha', 'recaptcharows', 'recaptchacols', 'textinstructions'].map((field) => ({
@@ -109,10 +109,11 @@ const REASONS: readonly Reason[] = [
   })),
   {
     field: 'useragent',
-    type: 'Turnstile',
     because: 'The family’s name; the provider’s own client sends `userAgent`.',
   },
-  { field: 'userAgent', type: 'Turnstile', because: 'The provider’s own name for it.' },
+  { field: 'userAgent', because: 'The provider’s own name for it.' },
+  { field: 'api_server', type: 'Lemin', because: 'The family’s name; the provider’s own client sends `apiServer`.' },
+  { field: 'apiServer', type: 'Lemin', because: 'The provider’s own name for it.' },
   ...['method', 'captcha_id', 'gt', 'version'].map((field) => ({
     field,
     type: 'GeeTest v4',

@@ -66,7 +66,7 @@ function materialsFrom(): Materials {
     ...(address === undefined ? {} : { proxy: { type, address } }),
     ...(v2 === undefined ? {} : { v2Enterprise: v2 }),
     ...(v3 === undefined ? {} : { v3Enterprise: v3 }),
-    ...(python ? { python } : {}),
+    ...(python ? { python: { path: python, env } } : {}),
     ...(args.patient === true ? { patient: true as const } : {}),
   };
 }

@@ -48,11 +48,22 @@ const v2Enterprise: Captcha = {
   type: 'RecaptchaV2',
   recaptchaV2: { ...site, enterprise: true, action: 'login', cookies: COOKIES, userAgent: AGENT },
 };
+const bound = { cookies: COOKIES, userAgent: AGENT };
 const v3: Captcha = { type: 'RecaptchaV3', recaptchaV3: { ...site, action: 'login', minScore: '0.3' } };
 const v3Enterprise: Captcha = { type: 'RecaptchaV3', recaptchaV3: { ...v3.recaptchaV3, ...site, enterprise: true } };
 const geeTestV3: Captcha = { type: 'GeeTestV3', geeTestV3: { gt: GT, challenge: CHALLENGE, pageURL: PAGE } };
 const geeTestV4: Captcha = { type: 'GeeTestV4', geeTestV4: { captchaID: GT, pageURL: PAGE } };
 const turnstile: Captcha = { type: 'Turnstile', turnstile: { ...site } };
+const friendly: Captcha = { type: 'FriendlyCaptcha', friendlyCaptcha: { ...site } };
+const fox: Captcha = { type: 'CaptchaFox', captchaFox: { ...site, userAgent: AGENT } };
+const lemin: Captcha = {
+  type: 'Lemin',
+  lemin: { captchaID: 'CROPPED_1', divID: 'lemin-cropped-captcha', pageURL: PAGE },
+};
+const leminServed: Captcha = {
+  type: 'Lemin',
+  lemin: { captchaID: 'CROPPED_1', divID: 'lemin-cropped-captcha', pageURL: PAGE, apiServer: 'api.leminnow.com' },
+};
 const extras = { cookies: COOKIES, user_agent: AGENT };
 
 /** The provider's own client, `captchaai`: all it has. */
@@ -77,7 +88,11 @@ export const OFFICIAL: readonly Call[] = [
     kwargs: extras,
     spec: v2Enterprise,
   }),
-  call('reCAPTCHA v3', 'recaptcha_v3', { args: [SITE_KEY, PAGE, 'login'], kwargs: { min_score: 0.3 }, spec: v3 }),
+  call('reCAPTCHA v3', 'recaptcha_v3', {
+    args: [SITE_KEY, PAGE, 'login'],
+    kwargs: { min_score: 0.3, ...extras },
+    spec: { type: 'RecaptchaV3', recaptchaV3: { ...site, action: 'login', minScore: '0.3', ...bound } },
+  }),
   call('reCAPTCHA v3 Enterprise', 'recaptcha_v3', {
     args: [SITE_KEY, PAGE, 'login', true],
     kwargs: { min_score: 0.3 },
@@ -85,25 +100,35 @@ export const OFFICIAL: readonly Call[] = [
   }),
   call('Turnstile', 'turnstile', {
     args: [SITE_KEY, PAGE],
-    kwargs: { user_agent: AGENT },
-    spec: { type: 'Turnstile', turnstile: { ...site, userAgent: AGENT } },
+    kwargs: extras,
+    spec: { type: 'Turnstile', turnstile: { ...site, ...bound } },
   }),
   call('Cloudflare Challenge', 'cloudflare_challenge', {
     args: [PAGE],
-    kwargs: { user_agent: AGENT, proxy: PROXY_ADDRESS, proxytype: 'HTTP' },
-    spec: { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL: PAGE, userAgent: AGENT } },
+    kwargs: { ...extras, proxy: PROXY_ADDRESS, proxytype: 'HTTP' },
+    spec: { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL: PAGE, ...bound } },
     proxy: true,
   }),
-  call('GeeTest v3', 'geetest', { args: [GT, CHALLENGE, PAGE], spec: geeTestV3 }),
+  call('GeeTest v3', 'geetest', {
+    args: [GT, CHALLENGE, PAGE],
+    kwargs: extras,
+    spec: { type: 'GeeTestV3', geeTestV3: { gt: GT, challenge: CHALLENGE, pageURL: PAGE, ...bound } },
+  }),
   call('CaptchaFox', 'captchafox', {
     args: [SITE_KEY, PAGE],
-    kwargs: { user_agent: AGENT, proxy: PROXY_ADDRESS, proxytype: 'HTTP' },
+    kwargs: { ...extras, proxy: PROXY_ADDRESS, proxytype: 'HTTP' },
+    spec: { type: 'CaptchaFox', captchaFox: { ...site, ...bound } },
     proxy: true,
   }),
-  call('Friendly Captcha', 'friendly_captcha', { args: [SITE_KEY, PAGE], kwargs: { version: 'v1' } }),
+  call('Friendly Captcha', 'friendly_captcha', {
+    args: [SITE_KEY, PAGE],
+    kwargs: { version: 'v1' },
+    spec: { type: 'FriendlyCaptcha', friendlyCaptcha: { ...site, version: 'v1' } },
+  }),
   call('Lemin', 'lemin', {
     args: ['CROPPED_1', 'lemin-cropped-captcha', PAGE],
     kwargs: { api_server: 'api.leminnow.com' },
+    spec: leminServed,
   }),
 ];
 
@@ -179,11 +204,12 @@ export const SOLVECAPTCHA = shared;
 /** `2captcha-python`: all it has. */
 export const TWOCAPTCHA = (imagePath: string): Call[] => [
   ...shared(imagePath),
-  call('CaptchaFox', 'captchafox', { args: [SITE_KEY, PAGE, AGENT, proxy], proxy: true }),
-  call('Friendly Captcha', 'friendly_captcha', { args: [SITE_KEY, PAGE] }),
+  call('CaptchaFox', 'captchafox', { args: [SITE_KEY, PAGE, AGENT, proxy], spec: fox, proxy: true }),
+  call('Friendly Captcha', 'friendly_captcha', { args: [SITE_KEY, PAGE], spec: friendly }),
   call('Lemin', 'lemin', {
     args: ['CROPPED_1', 'lemin-cropped-captcha', PAGE],
     kwargs: { apiServer: 'api.leminnow.com' },
+    spec: leminServed,
   }),
   call('rotate as text', 'rotate', { args: [IMAGE] }),
   call('audio', 'audio', { args: [imagePath.replace(/gif$/, 'mp3'), 'en'] }),
@@ -247,9 +273,9 @@ export const NPM: readonly Call[] = [
   npm('Turnstile', 'cloudflareTurnstile', sitekeyed, { spec: turnstile }),
   npm('GeeTest v3', 'geetest', { ...page, gt: GT, challenge: CHALLENGE }, { spec: geeTestV3 }),
   npm('GeeTest v4', 'geetestV4', { ...page, captcha_id: GT }, { spec: geeTestV4 }),
-  npm('CaptchaFox', 'captchaFox', { ...sitekeyed, userAgent: AGENT, ...proxied }, { proxy: true }),
-  npm('Friendly Captcha', 'friendlyCaptcha', sitekeyed),
-  npm('Lemin', 'lemin', { ...page, captcha_id: 'CROPPED_1', div_id: 'lemin-cropped-captcha' }),
+  npm('CaptchaFox', 'captchaFox', { ...sitekeyed, userAgent: AGENT, ...proxied }, { spec: fox, proxy: true }),
+  npm('Friendly Captcha', 'friendlyCaptcha', sitekeyed, { spec: friendly }),
+  npm('Lemin', 'lemin', { ...page, captcha_id: 'CROPPED_1', div_id: 'lemin-cropped-captcha' }, { spec: lemin }),
   npm('hCaptcha', 'hcaptcha', sitekeyed),
   npm('Yandex', 'yandexSmart', sitekeyed),
   npm('FunCaptcha', 'funCaptcha', { ...page, publickey: SITE_KEY }),

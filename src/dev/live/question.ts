@@ -15,8 +15,8 @@ export interface Materials {
   proxy?: { address: string; type: string };
   v2Enterprise?: Site;
   v3Enterprise?: Site;
-  /** A Python that has the provider's own client. */
-  python?: string;
+  /** A Python that has the provider's own client, and the environment to run it in. */
+  python?: { path: string; env: NodeJS.ProcessEnv };
   /** Wait ten minutes and an hour where a question is about time. */
   patient?: true;
 }

@@ -18,10 +18,13 @@ export const SIMULATED_USER_AGENT = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit
 
 /** A result of the right shape for what was submitted. */
 export function defaultResult(fields: Fields, id: string, provider: Provider): Result {
-  const agent = boundToAgent(fields, provider) ? { userAgent: fields.get('userAgent') ?? SIMULATED_USER_AGENT } : {};
+  const agent = boundToAgent(fields, provider) ? { userAgent: agentOf(fields) } : {};
   const shape = SHAPES[field(fields, 'method')] ?? token;
   return { ...agent, ...shape(fields, id, provider.switches) };
 }
+
+/** The agent that was asked for, by either name, or one of ours. */
+const agentOf = (fields: Fields): string => fields.get('userAgent') ?? fields.get('useragent') ?? SIMULATED_USER_AGENT;
 
 /** Enterprise variants, clearances and CaptchaFox tokens work with the agent they were solved with alone. */
 function boundToAgent(fields: Fields, { dialect, switches }: Provider): boolean {
@@ -93,7 +96,7 @@ const pairsOf = (members: object): string =>
 
 const clearance: Shape = (fields, id, { challenge, userAgent }) => {
   const cookie = `clearance-${id}`;
-  const agent = fields.get('userAgent') ?? SIMULATED_USER_AGENT;
+  const agent = agentOf(fields);
   const plain = userAgent === 'absent' ? cookie : `cf_clearance=${cookie};user_agent=${agent}`;
   if (challenge === 'text') return { request: cookie, plain };
   const text = JSON.stringify({ cookies: { cf_clearance: cookie }, userAgent: agent });

@@ -1,6 +1,6 @@
 /** Steps 5, 6 and 8: limits of images, a full thread pool, and the provider's own client beside us. */
 import { spawn } from 'node:child_process';
-import type { Observations, Question } from '../question.ts';
+import type { Materials, Observations, Question } from '../question.ts';
 import { noisePicture } from '../picture.ts';
 import { ask, BudgetSpent, pause, solution, submit, type Session } from '../session.ts';
 import { shapeOf } from '../shape.ts';
@@ -27,7 +27,7 @@ export const LIMITS: readonly Question[] = [
     asks: 'Does the provider’s own client solve on the same key what we solve?',
     mayCost: 1,
     needs: 'python',
-    ask: (session, { python }) => askOfficialClient(session, python ?? 'python3'),
+    ask: (session, { python }) => askOfficialClient(session, python),
   },
 ];
 
@@ -109,12 +109,13 @@ except Exception as error:
     print(type(error).__name__)
 `;
 
-async function askOfficialClient(session: Session, python: string): Promise<Observations> {
+async function askOfficialClient(session: Session, python: Materials['python']): Promise<Observations> {
+  if (python === undefined) throw new Error('asked without a Python');
   if (session.paid >= session.target.budget) throw new BudgetSpent();
   session.paid += 1;
   const { key, url } = session.target;
-  const env = { ...process.env, LIVE_KEY: key, LIVE_URL: url };
-  const child = spawn(python, ['-', V2.googlekey, V2.pageurl], { env, stdio: ['pipe', 'pipe', 'ignore'] });
+  const env = { ...python.env, LIVE_KEY: key, LIVE_URL: url };
+  const child = spawn(python.path, ['-', V2.googlekey, V2.pageurl], { env, stdio: ['pipe', 'pipe', 'ignore'] });
   const output = await new Promise<string>((resolve) => {
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (part: string) => {
