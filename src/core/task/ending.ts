@@ -4,7 +4,8 @@
  * Each acts only after the operator has watched for a while, so that callbacks from the spool win.
  */
 import { summaryOf } from './conditions.ts';
-import { FINAL_POLL_TRIES, UNSEEN_CALL_GRACE_MS } from './policy.ts';
+import type { KeyView } from './facts.ts';
+import { FINAL_POLL_TRIES, UNREAD_KEY_PATIENCE_MS, UNSEEN_CALL_GRACE_MS } from './policy.ts';
 import {
   type Choice,
   type Rule,
@@ -109,13 +110,19 @@ function worksOnce({ spec }: Situation['task']): boolean {
 }
 
 function needsFinalPoll({ open, memory, facts }: Situation): boolean {
-  if (open?.captchaID === undefined || facts.key.state === 'missing') return false;
+  if (open?.captchaID === undefined || lacksKey(facts.key)) return false;
   return !memory.poll.finalDone && memory.poll.finalTries < FINAL_POLL_TRIES;
+}
+
+/** A Secret that only cannot be read just now is waited for: the result that a poll may find was paid for. */
+function lacksKey(key: KeyView): boolean {
+  return key.state === 'missing' && (key.unreadForMs ?? Infinity) >= UNREAD_KEY_PATIENCE_MS;
 }
 
 function finalPoll({ memory, facts, moment }: Situation): Choice {
   if (memory.poll.underWay) return wakeIn(60_000);
   if (facts.key.state === 'unread') return order({ kind: 'readKey' });
+  if (facts.key.state === 'missing') return wakeIn(facts.key.retryInMs);
   const { finalTries, booked, nextMono = 0 } = memory.poll;
   const restMs = finalTries === 0 && !booked ? 0 : nextMono - moment.mono;
   const waitMs = Math.max(facts.lane.pollPauseMs, restMs);

@@ -58,5 +58,7 @@ export const UNLISTED_TRIES = 5;
 export const UNREADABLE_ANSWERS = 3;
 /** A final poll that does not get through is repeated this often before the deadline counts. */
 export const FINAL_POLL_TRIES = 3;
+/** And so long a key that the API server cannot read just now is waited for, to poll with before the deadline counts. */
+export const UNREAD_KEY_PATIENCE_MS = 30 * SECOND;
 /** Ids and results of calls already sent are read and recorded for this long after a stop. */
 export const DRAIN_MS = 30 * SECOND;

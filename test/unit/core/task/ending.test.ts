@@ -58,6 +58,14 @@ describe('the final poll before a deadline', () => {
     memory = refused(memory, 620_000);
     expect(reasonOf(decideAt(task, 629_000, { memory }))).toBe('DeadlineExceeded');
   });
+  test('waits for a key that only cannot be read just now, for half a minute, and not for one that is missing', () => {
+    const task = aTask().intended().submitted();
+    const key = { state: 'missing', message: 'Secret "a" cannot be read.', retryInMs: 400 } as const;
+    const unread = (unreadForMs: number) => ({ key: { ...key, unreadForMs } });
+    expect(decideAt(task, overdue, unread(29_999))).toMatchObject({ effects: [], wakeInMs: 400 });
+    expect(reasonOf(decideAt(task, overdue, unread(30_000)))).toBe('DeadlineExceeded');
+    expect(reasonOf(decideAt(task, overdue, { key }))).toBe('DeadlineExceeded');
+  });
   test('is over once the provider has said that the task is not ready', () => {
     const task = aTask().intended().submitted();
     const sent = memories.pollSent(memories.freshMemory('u'), task.build().status?.submission, true);
