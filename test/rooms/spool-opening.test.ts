@@ -2,11 +2,14 @@
  * Opening the spool: that what was acknowledged comes back by itself once the directory can be used, on a full disk too,
  * whatever one bad file among them says, and however much of it there is.
  */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { FRAME_RELEASES, encodeFrame, encodeHeader } from '../../src/callback/spool/format.ts';
+import { FRAME_RECORD, FRAME_RELEASES, encodeFrame, encodeHeader } from '../../src/callback/spool/format.ts';
+import { encodeRecord } from '../../src/callback/spool/record.ts';
 import type { SpoolRecord } from '../../src/callback/spool/record.ts';
 import type { Spool, SpoolOptions } from '../../src/callback/spool/types.ts';
 import { failingFiles } from '../support/failing-files.ts';
@@ -32,6 +35,7 @@ async function leaveRecords(count: number): Promise<string[]> {
   return [...new Set(entries.map(({ segment }) => basename(segment.path)))];
 }
 const ofTask = (code: string): SpoolRecord => spoolRecord(1, code);
+const frameOf = (record: SpoolRecord): Buffer => encodeFrame(FRAME_RECORD, record.receivedTime, encodeRecord(record));
 const modeOf = (...names: string[]): number => statSync(join(directory, ...names)).mode & 0o777;
 
 beforeEach(async () => {
@@ -157,6 +161,22 @@ describe('more records than may be held in memory', () => {
     expect(after.spool.stats().records).toBe(0);
     const found = after.entries.map(({ receivedTime }) => receivedTime);
     expect(found).toEqual(Array.from({ length: 15 }, (_, n) => spoolRecord(25 + n).receivedTime));
+  });
+
+  test('do not take the memory of the process that opens them, however small and many they are', async () => {
+    const count = 300_000;
+    for (let first = 0; first < count; first += count / 6) {
+      const frames = Array.from({ length: count / 6 }, (_, n) => frameOf(spoolRecord(first + n, 'abcdef')));
+      const name = `segment-${String(first / (count / 6) + 1).padStart(8, '0')}.spool`;
+      writeFileSync(join(directory, name), Buffer.concat([encodeHeader(), ...frames]));
+    }
+    const execArgv = ['--max-old-space-size=48'];
+    const holder = fork(new URL('../support/hold-spool.ts', import.meta.url), [directory, '20000'], { execArgv });
+    const ended = once(holder, 'exit').then(() => ['it ran out of memory']);
+    const [found] = (await Promise.race([once(holder, 'message'), ended])) as unknown[];
+    holder.kill('SIGKILL');
+    await ended;
+    expect(found).toBe(count);
   });
 
   test('are refused beyond the bound, loudly, however small they are', async () => {
