@@ -1,8 +1,11 @@
 /**
- * A short form of `npm run torture -- spool mutants`: a few deaths instead of a thousand, and the proof that the torture
- * notices the two mistakes that it is there for.
+ * A short form of `npm run torture -- spool full-disk mutants`: a few deaths instead of a thousand, and the proof that
+ * the torture notices the two mistakes that it is there for.
  */
+import { rm } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../support/sidecar.ts';
+import { mountSmallDisk } from '../support/small-disk.ts';
 import { tortureSpool } from '../torture/spool-level.ts';
 import type { Mutant, TortureReport } from '../torture/spool-level.ts';
 
@@ -18,6 +21,20 @@ describe('a sidecar that is killed again and again', { timeout: 300_000 }, () =>
   test('loses nothing that it answered 200, and applies nothing twice', async () => {
     const report = await tortureSpool({ kills: 6, answered: 600, seed: 1 });
     expect(report).toMatchObject({ lost: 0, twice: 0, wrong: [] });
+  });
+
+  test('loses nothing either when its disk is full again and again, and drains it while it is', async (context) => {
+    const directory = await temporaryDirectory();
+    const disk = await mountSmallDisk(directory, 24);
+    context.skip(disk === undefined, 'mounting is not allowed here');
+    try {
+      const report = await tortureSpool({ kills: 8, answered: 600, seed: 1, disk: disk! });
+      expect(report).toMatchObject({ lost: 0, twice: 0, wrong: [] });
+      expect(report.bornFull).toBeGreaterThan(0);
+    } finally {
+      await disk?.unmount();
+      await rm(directory, { recursive: true });
+    }
   });
 
   test('is seen losing callbacks when it answers before it writes', async () => {

@@ -19,7 +19,8 @@ export interface SmallDisk {
 
 const run = promisify(execFile);
 const FILLER = 'filler';
-const BLOCK = Buffer.alloc(4_096, 1);
+/** The larger ones for speed, the smaller for the last of the room. */
+const BLOCKS = [Buffer.alloc(1024 * 1024, 1), Buffer.alloc(4_096, 1)];
 
 /** Mounts one on this empty directory; undefined where that is not allowed. */
 export async function mountSmallDisk(directory: string, megabytes: number): Promise<SmallDisk | undefined> {
@@ -33,17 +34,21 @@ export async function mountSmallDisk(directory: string, megabytes: number): Prom
     directory,
     fill() {
       const file = openSync(filler, 'a');
-      try {
-        while (writeSync(file, BLOCK) === BLOCK.length);
-      } catch {
-        // No space left: that is what was asked for.
-      } finally {
-        closeSync(file);
-      }
+      for (const block of BLOCKS) writeWhile(file, block);
+      closeSync(file);
     },
     free: () => rm(filler, { force: true }),
     async unmount() {
       await run('umount', [directory]);
     },
   };
+}
+
+/** Writes this block until there is no room for a whole one. */
+function writeWhile(file: number, block: Buffer): void {
+  try {
+    while (writeSync(file, block) === block.length);
+  } catch {
+    // No space left: that is what was asked for.
+  }
 }

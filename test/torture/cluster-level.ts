@@ -35,6 +35,8 @@ export interface ClusterLevelOptions {
   onProgress?(text: string): void;
 }
 
+export type ClusterReport = Omit<TortureReport, 'fills' | 'bornFull'>;
+
 interface SidecarProcess {
   env: Record<string, string>;
   child: Child | undefined;
@@ -56,7 +58,7 @@ const KILLS_PER_OUTAGE = 20;
 const NOBODY = 1;
 const codeOf = (n: number): string => `solution-of-${n}`;
 
-export async function tortureCluster(options: ClusterLevelOptions): Promise<TortureReport> {
+export async function tortureCluster(options: ClusterLevelOptions): Promise<ClusterReport> {
   const say = options.onProgress ?? (() => undefined);
   const home = await mkdtemp(join(tmpdir(), 'torture-'));
   const installation = await startInstallation({ log: say, env: process.env });
@@ -232,7 +234,7 @@ interface Sightings {
   seenAll: boolean;
 }
 
-function report(arena: Arena, found: Map<string, CaptchaTask>, { counts, seenAll }: Sightings): TortureReport {
+function report(arena: Arena, found: Map<string, CaptchaTask>, { counts, seenAll }: Sightings): ClusterReport {
   const { ledger, options } = arena;
   const wrong: string[] = seenAll ? [] : [`the watch saw only ${counts.size} tasks being solved`];
   let lost = 0;

@@ -33,6 +33,9 @@ export interface Ledger {
   stop(): void;
 }
 
+/** Refusing is quick: without a pause a run would be over before the sidecar can take anything again. */
+const REFUSED_PAUSE_MS = 50;
+
 export function startLedger(options: LedgerOptions): Ledger {
   const acknowledged = new Uint8Array(options.callbacks);
   const refused = new Map<number, number>();
@@ -57,6 +60,7 @@ export function startLedger(options: LedgerOptions): Ledger {
       acknowledged[n] = 1;
     } else {
       refused.set(status, (refused.get(status) ?? 0) + 1);
+      await delay(REFUSED_PAUSE_MS);
     }
   };
   const work = async (): Promise<void> => {

@@ -1,19 +1,27 @@
 /**
- * `npm run torture [-- spool | mutants | cluster …]`: answered 200 is never lost and never applied twice, however often
- * the sidecar is killed. Prints a table; ends with 1 on a violation, also when a mutant is not caught. Sizes:
- * TORTURE_KILLS and TORTURE_ANSWERED (level 1: 1,000 and 1,000,000), TORTURE_CLUSTER_KILLS and TORTURE_CLUSTER_TASKS
- * (level 2: 200 and 20,000), TORTURE_SEED; TORTURE_MINUTES (60) ends level 1 early, with what it has by then.
+ * `npm run torture [-- spool | full-disk | mutants | cluster …]`: answered 200 is never lost and never applied twice,
+ * however often the sidecar is killed, and however often its disk is full (`full-disk`, also `spool --full-disk`; needs
+ * the right to mount). Prints a table; ends with 1 on a violation, also when a mutant is not caught or a run that was
+ * asked for is not possible here. Sizes: TORTURE_KILLS and TORTURE_ANSWERED (level 1: 1,000 and 1,000,000),
+ * TORTURE_CLUSTER_KILLS and TORTURE_CLUSTER_TASKS (level 2: 200 and 20,000), TORTURE_SEED; TORTURE_MINUTES (60) ends
+ * level 1 early, with what it has by then: its verdict says so, and it ends with 1.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { mountSmallDisk } from '../support/small-disk.ts';
 import { tortureCluster } from './cluster-level.ts';
+import type { ClusterReport } from './cluster-level.ts';
 import { tortureSpool } from './spool-level.ts';
 import type { TortureReport } from './spool-level.ts';
+import type { SmallDisk } from '../support/small-disk.ts';
 
 const number = (name: string, fallback: number): number => Number(process.env[name] ?? fallback);
 const seed = number('TORTURE_SEED', 1);
 const progress = (text: string): void => void process.stderr.write(`  ${text}\n`);
 const HEADER = ['run', 'kills', 'outages', 'answered 200', 'lost', 'twice', 'slowest', 'verdict'];
 
-function row(name: string, report: TortureReport, expected: boolean): boolean {
+function row(name: string, report: ClusterReport, expected: boolean): boolean {
   const cells = [
     name,
     report.kills,
@@ -30,12 +38,38 @@ function row(name: string, report: TortureReport, expected: boolean): boolean {
   return expected;
 }
 
-async function spoolRun(): Promise<boolean> {
+/** Level 1, on this disk if there is one; sound only when it also reached the size that was asked for. */
+async function levelOne(name: string, disk?: SmallDisk): Promise<boolean> {
   const sizes = { kills: number('TORTURE_KILLS', 1_000), answered: number('TORTURE_ANSWERED', 1_000_000) };
   const boundMs = number('TORTURE_MINUTES', 60) * 60_000;
-  const report = await tortureSpool({ ...sizes, boundMs, seed, onProgress: progress });
-  if (report.answered < sizes.answered) console.log(`    ended early: ${sizes.answered} answers were asked for`);
-  return row('spool', report, report.lost === 0 && report.twice === 0 && report.wrong.length === 0);
+  const startMs = performance.now();
+  const report = await tortureSpool({ ...sizes, boundMs, seed, onProgress: progress, ...(disk && { disk }) });
+  console.log(`    took ${((performance.now() - startMs) / 60_000).toFixed(1)} min`);
+  const whole = report.answered >= sizes.answered && report.kills >= sizes.kills;
+  if (!whole) console.log(`    ended early: ${sizes.kills} kills and ${sizes.answered} answers were asked for`);
+  const sound = report.lost === 0 && report.twice === 0 && report.wrong.length === 0;
+  return row(name, report, sound && (disk === undefined || wasFull(report))) && whole;
+}
+
+/** A run on a disk that never was full, or where that kept nobody from writing, shows nothing. */
+function wasFull({ fills, bornFull, refused }: TortureReport): boolean {
+  console.log(`    the disk was full ${fills} times, ${bornFull} of the lives began on a full one, the last one too`);
+  return fills > 1 && refused !== '';
+}
+
+const DISK_MEGABYTES = 48;
+
+async function fullDiskRun(): Promise<boolean> {
+  const directory = await mkdtemp(join(tmpdir(), 'torture-disk-'));
+  const disk = await mountSmallDisk(directory, DISK_MEGABYTES);
+  try {
+    if (disk !== undefined) return await levelOne('full disk', disk);
+    console.log('full disk      NOT RUN: a small file system cannot be mounted here (it takes root, on Linux)');
+    return false;
+  } finally {
+    await disk?.unmount();
+    await rm(directory, { recursive: true, force: true });
+  }
 }
 
 async function mutantRuns(): Promise<boolean> {
@@ -52,8 +86,16 @@ async function clusterRun(): Promise<boolean> {
   return row('control plane', report, report.lost === 0 && report.twice === 0 && report.wrong.length === 0);
 }
 
-const RUNS: Record<string, () => Promise<boolean>> = { spool: spoolRun, mutants: mutantRuns, cluster: clusterRun };
-const asked = process.argv.slice(2);
+const RUNS: Record<string, () => Promise<boolean>> = {
+  spool: () => levelOne('spool'),
+  'full-disk': fullDiskRun,
+  mutants: mutantRuns,
+  cluster: clusterRun,
+};
+const words = process.argv.slice(2);
+const asked = words.includes('--full-disk')
+  ? [...words.filter((word) => word !== 'spool' && word !== '--full-disk'), 'full-disk']
+  : words;
 console.log(HEADER.map((cell) => cell.padEnd(15)).join(''));
 let sound = true;
 for (const [name, run] of Object.entries(RUNS)) {

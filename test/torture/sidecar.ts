@@ -1,10 +1,12 @@
 /**
  * The process that the torture kills: the real sidecar in front of the harness's stand-in. Arguments: spool directory,
- * path of the stand-in's socket, port (0: any), mutant. Tells the harness its port, and the length of its spool.
+ * path of the stand-in's socket, mutant. It loads ahead of its life, which begins when the harness names a port (0: any);
+ * tells the harness the one it got, and the length of its spool. Ends by itself when it is told to stop.
  *
  * Mutants show that the torture sees what it is for. `answer-before-write`: the spool's writes return at once and
  * happen a few milliseconds later. `check-then-insert`: statuses are written without testing them first.
  */
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { startCallbackServer } from '../../src/callback/server.ts';
 import { diskFiles } from '../../src/callback/spool/files.ts';
@@ -13,8 +15,20 @@ import type { ApiRequest } from '../../src/core/protocol.ts';
 import { tortureKeys } from './keys.ts';
 import { standInClient } from './stand-in.ts';
 
-const [spoolDir = '', socketPath = '', port = '0', mutant = 'none'] = process.argv.slice(2);
+const [spoolDir = '', socketPath = '', mutant = 'none'] = process.argv.slice(2);
 const WRITE_DELAY_MS = 5;
+/** How long a life that ends by itself drains on: long enough to apply something, short enough to leave something. */
+const DRAIN_ON_STOP_MS = 200;
+
+/** What the harness says: begin at this port, end by yourself. */
+export type ToSidecar = { port: number } | { stop: true };
+/** What it is told. */
+export interface FromSidecar {
+  loaded?: true;
+  port?: number;
+  spooled?: number;
+  fault?: string;
+}
 
 function withoutTests(request: ApiRequest): ApiRequest {
   if (request.verb === 'patchStatus') return { ...request, patch: request.patch.filter(({ op }) => op !== 'test') };
@@ -33,10 +47,14 @@ function lateWrites(file: SpoolFile): SpoolFile {
 const lateFiles: SpoolFiles = { ...diskFiles, create: async (path) => lateWrites(await diskFiles.create(path)) };
 
 const execute = standInClient(() => connect(socketPath));
+process.on('disconnect', () => process.exit());
+process.send?.({ loaded: true });
+const [{ port }] = (await once(process, 'message')) as [ToSidecar & { port: number }];
 const server = await startCallbackServer({
-  address: { host: '127.0.0.1', port: Number(port) },
+  address: { host: '127.0.0.1', port },
   spoolDir,
   keys: tortureKeys,
+  limits: { drainOnStopMs: DRAIN_ON_STOP_MS },
   client: {
     execute: (request) =>
       execute(mutant === 'check-then-insert' ? withoutTests(request as ApiRequest) : (request as ApiRequest)),
@@ -54,6 +72,8 @@ const server = await startCallbackServer({
   },
   ...(mutant === 'answer-before-write' ? { files: lateFiles } : {}),
 });
+process.on('message', (message: ToSidecar) => {
+  if ('stop' in message) void server.stop().then(() => process.exit());
+});
 process.send?.({ port: server.port });
 setInterval(() => process.send?.({ spooled: server.spoolStats().records }), 50);
-process.on('disconnect', () => process.exit());

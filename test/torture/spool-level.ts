@@ -3,23 +3,26 @@
  * stand-in comes and goes and the ledger client delivers. At the end the stand-in stays, one sidecar drains what is
  * there, and every callback that was answered 200 has to be in its task, once.
  *
+ * On a disk of its own (`disk`) that disk is filled to the last byte and freed again all the while, every fourth life
+ * ends by itself, and the last sidecar finds a full disk: it has to open its spool and drain it all the same.
+ *
  * SIGKILL does not lose what was written and not fsynced; that is what the spool's own tests with failing fsyncs are
  * for. It does find answers given before the write, and effects without a test.
  */
-import { fork } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { seededRandom } from '../bench/open-loop.ts';
 import { CAPTCHA_ID } from '../support/builders.ts';
+import type { SmallDisk } from '../support/small-disk.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { torturePath } from './keys.ts';
 import { startLedger } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
+import { createLives } from './lives.ts';
+import type { Life, Lives } from './lives.ts';
+import type { FromSidecar } from './sidecar.ts';
 import { codeOf, createStandIn, nameOf, uidOf } from './stand-in.ts';
 import type { StandIn } from './stand-in.ts';
 
@@ -33,6 +36,8 @@ export interface SpoolLevelOptions {
   boundMs?: number;
   seed: number;
   mutant?: Mutant;
+  /** The spool lies on it, and it is full again and again. */
+  disk?: SmallDisk;
   onProgress?(text: string): void;
 }
 
@@ -44,70 +49,56 @@ export interface TortureReport {
   lost: number;
   /** Tasks whose solution was written more than once. */
   twice: number;
-  /** Wrong solutions, unexpected requests, faults of the spool. */
+  /** Wrong solutions, unexpected requests, faults of the spool that nobody caused. */
   wrong: string[];
   refused: string;
   slowestMs: number;
+  /** How often the disk was full. */
+  fills: number;
+  /** Lives that began on a full disk. */
+  bornFull: number;
 }
 
 interface Arena {
   options: SpoolLevelOptions;
   random: () => number;
-  spoolDir: string;
-  socketPath: string;
   standIn: StandIn;
   ledger: Ledger;
-  /** Where the sidecar listens; the same port in all its lives. */
-  place: { port: number };
-  /** Records in the spool, as the sidecar said last. */
-  backlog: { records: number };
-  kills: number;
-  outages: number;
+  lives: Lives;
+  told: Told;
+  count: { kills: number; outages: number; fills: number; bornFull: number };
+  full: boolean;
+}
+
+/** What the living sidecar said last, and what any of them complained about. */
+interface Told {
+  /** Where it listens; the same port in all its lives. */
+  port: number;
+  /** Records in its spool. */
+  records: number;
   faults: Set<string>;
 }
 
-const LONGEST_LIFE_MS = 1_400;
+const LONGEST_LIFE_MS = 1_000;
+/** On a disk of its own, one life in so many ends by itself. */
+const LIVES_PER_STOP = 4;
 /**
  * No more is delivered while this many records wait. Lives are too short and outages too many to drain as fast as the
  * client delivers; without this the run would end up testing a spool at its bound, started again and again.
  */
 const MOST_WAITING = 100_000;
 const STALLED_MS = 60_000;
-const ENTRY = fileURLToPath(new URL('sidecar.ts', import.meta.url));
 /** A port where nobody listens. */
 const NOBODY = 1;
 /** Room for callbacks that get no answer because the sidecar is dead. */
-const CALLBACKS_PER_ANSWER = 2;
+const CALLBACKS_PER_ANSWER = 3;
+/** What a full disk is known by; every other fault is one of the spool. */
+const OF_A_FULL_DISK = 'writeFailed ENOSPC';
 
 export async function tortureSpool(options: SpoolLevelOptions): Promise<TortureReport> {
   const home = await mkdtemp(join(tmpdir(), 'torture-'));
-  const socketPath = join(home, 'api.sock');
-  const callbacks = options.answered * CALLBACKS_PER_ANSWER + 50_000;
-  const standIn = createStandIn(socketPath, callbacks);
-  const place = { port: NOBODY };
-  const backlog = { records: 0 };
-  const ledger = startLedger({
-    port: () => place.port,
-    target: (n) =>
-      `${torturePath({ namespace: 'default', name: nameOf(n), uid: uidOf(n) })}?id=${CAPTCHA_ID}&code=${codeOf(n)}`,
-    callbacks,
-    connections: 48,
-    duplicateEvery: 7,
-    mayDeliver: () => backlog.records < MOST_WAITING,
-  });
-  const arena: Arena = {
-    options,
-    random: seededRandom(options.seed),
-    spoolDir: join(home, 'spool'),
-    socketPath,
-    standIn,
-    ledger,
-    place,
-    backlog,
-    kills: 0,
-    outages: 0,
-    faults: new Set(),
-  };
+  const arena = createArena(options, home);
+  const { standIn, ledger, lives } = arena;
   try {
     await standIn.start();
     await kill(arena);
@@ -118,88 +109,134 @@ export async function tortureSpool(options: SpoolLevelOptions): Promise<TortureR
     return report(arena);
   } finally {
     ledger.stop();
+    await lives.end();
     await standIn.stop();
     await rm(home, { recursive: true, force: true });
   }
 }
 
-/** Lives of random length, each ended by SIGKILL, while the stand-in comes and goes. */
+function createArena(options: SpoolLevelOptions, home: string): Arena {
+  const socketPath = join(home, 'api.sock');
+  const callbacks = options.answered * CALLBACKS_PER_ANSWER + 50_000;
+  const told: Told = { port: NOBODY, records: 0, faults: new Set() };
+  const spoolDir = join(options.disk?.directory ?? home, 'spool');
+  const hear = ({ port, spooled, fault }: FromSidecar): void => {
+    if (port !== undefined) told.port = port;
+    if (spooled !== undefined) told.records = spooled;
+    if (fault !== undefined) told.faults.add(fault);
+  };
+  return {
+    options,
+    random: seededRandom(options.seed),
+    standIn: createStandIn(socketPath, callbacks),
+    ledger: startLedger({
+      port: () => told.port,
+      target: (n) =>
+        `${torturePath({ namespace: 'default', name: nameOf(n), uid: uidOf(n) })}?id=${CAPTCHA_ID}&code=${codeOf(n)}`,
+      callbacks,
+      connections: 48,
+      duplicateEvery: 7,
+      mayDeliver: () => told.records < MOST_WAITING,
+    }),
+    lives: createLives([spoolDir, socketPath, options.mutant ?? 'none'], hear),
+    told,
+    count: { kills: 0, outages: 0, fills: 0, bornFull: 0 },
+    full: false,
+  };
+}
+
+/** Lives of random length, most ended by SIGKILL, while the stand-in, and the room on the disk, come and go. */
 async function kill(arena: Arena): Promise<void> {
-  const { options, ledger, random } = arena;
-  const over = new AbortController();
-  const outages = comeAndGo(arena, over.signal);
+  const { options, ledger, random, count } = arena;
+  const ending = new AbortController();
+  const around = [comeAndGo(arena, ending.signal), fillAndFree(arena, ending.signal)];
+  let over = false;
+  void ledger.finished.then(() => (over = true));
   try {
     const untilMs = performance.now() + (options.boundMs ?? Number.POSITIVE_INFINITY);
-    while (performance.now() < untilMs && (arena.kills < options.kills || ledger.answered() < options.answered)) {
-      const child = await startSidecar(arena);
+    for (let lives = 1; count.kills < options.kills || ledger.answered() < options.answered; lives++) {
+      // Out of time, or out of callbacks: too many were refused.
+      if (over || performance.now() > untilMs) break;
+      const life = await begin(arena);
       await delay(20 + random() * LONGEST_LIFE_MS);
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-      arena.kills++;
-      if (arena.kills % 50 === 0) options.onProgress?.(`${arena.kills} kills, ${ledger.answered()} answered`);
+      if (options.disk !== undefined && lives % LIVES_PER_STOP === 0) {
+        await life.stop();
+        continue;
+      }
+      await life.kill();
+      count.kills++;
+      if (count.kills % 50 === 0) options.onProgress?.(`${count.kills} kills, ${ledger.answered()} answered`);
     }
   } finally {
-    over.abort();
-    await outages;
+    ending.abort();
+    await Promise.all(around);
   }
 }
 
-async function comeAndGo(arena: Arena, over: AbortSignal): Promise<void> {
-  const { standIn, random } = arena;
+async function begin({ lives, told, count, full }: Arena): Promise<Life> {
+  if (full) count.bornFull++;
+  return lives.begin(told.port === NOBODY ? 0 : told.port);
+}
+
+async function comeAndGo({ standIn, random, count }: Arena, over: AbortSignal): Promise<void> {
   while (!over.aborted) {
     await delay(50 + random() * 700, undefined, { signal: over }).catch(() => undefined);
     if (standIn.up()) {
       await standIn.stop();
-      arena.outages++;
+      count.outages++;
     } else {
       await standIn.start();
     }
   }
 }
 
-async function startSidecar(arena: Arena): Promise<ChildProcess> {
-  const args = [
-    arena.spoolDir,
-    arena.socketPath,
-    String(arena.place.port === NOBODY ? 0 : arena.place.port),
-    arena.options.mutant ?? 'none',
-  ];
-  const child = fork(ENTRY, args, { execArgv: [] });
-  child.on('message', (message: { port?: number; spooled?: number; fault?: string }) => {
-    if (message.port !== undefined) arena.place.port = message.port;
-    if (message.spooled !== undefined) arena.backlog.records = message.spooled;
-    if (message.fault !== undefined) arena.faults.add(message.fault);
-  });
-  await Promise.race([once(child, 'message'), once(child, 'exit')]);
-  if (child.exitCode !== null) throw new Error('the sidecar did not start');
-  return child;
-}
-
-async function drain(arena: Arena): Promise<void> {
-  arena.backlog.records = Number.POSITIVE_INFINITY;
-  const child = await startSidecar(arena);
-  try {
-    while (arena.backlog.records > 0) {
-      const before = arena.backlog.records;
-      await waitUntil('the last sidecar to drain its spool', () => arena.backlog.records < before, {
-        boundMs: STALLED_MS,
-      });
+async function fillAndFree(arena: Arena, over: AbortSignal): Promise<void> {
+  const { options, random } = arena;
+  while (options.disk !== undefined && !over.aborted) {
+    await delay(200 + random() * 1_500, undefined, { signal: over }).catch(() => undefined);
+    fill(arena, options.disk);
+    const untilMs = performance.now() + 100 + random() * 1_500;
+    // Filled again and again, so that what the spool gives back is gone as well.
+    while (performance.now() < untilMs && !over.aborted) {
+      await delay(20);
+      options.disk.fill();
     }
-  } finally {
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+    await options.disk.free();
+    arena.full = false;
   }
 }
 
-function report({ standIn, ledger, kills, outages, faults }: Arena): TortureReport {
+function fill(arena: Arena, disk: SmallDisk): void {
+  disk.fill();
+  arena.full = true;
+  arena.count.fills++;
+}
+
+async function drain(arena: Arena): Promise<void> {
+  const { options, told } = arena;
+  if (options.disk !== undefined) fill(arena, options.disk);
+  told.records = Number.POSITIVE_INFINITY;
+  const life = await begin(arena);
+  try {
+    while (told.records > 0) {
+      const before = told.records;
+      await waitUntil('the last sidecar to drain its spool', () => told.records < before, { boundMs: STALLED_MS });
+    }
+  } finally {
+    await life.kill();
+  }
+}
+
+function report({ standIn, ledger, count, told, options }: Arena): TortureReport {
   let lost = 0;
   let twice = 0;
   for (const [n, effects] of standIn.effects.entries()) {
     if (ledger.acknowledged[n] === 1 && effects === 0) lost++;
     if (effects > 1) twice++;
   }
-  const refused = [...ledger.refused].map(([status, count]) => `${status}: ${count}`).join(', ');
+  const refused = [...ledger.refused].map(([status, times]) => `${status}: ${times}`).join(', ');
   const answered = ledger.acknowledged.reduce((sum, one) => sum + one, 0);
+  const faults = [...told.faults].filter((fault) => options.disk === undefined || fault !== OF_A_FULL_DISK);
   const wrong = [...standIn.wrong.slice(0, 5), ...faults];
-  return { kills, outages, answered, lost, twice, wrong, refused, slowestMs: ledger.slowestMs() };
+  return { ...count, answered, lost, twice, wrong, refused, slowestMs: ledger.slowestMs() };
 }
