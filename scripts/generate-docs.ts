@@ -40,6 +40,17 @@ What is in force is printed at the start by a log line \`configuration\`, with s
 
 ${configurationTable()}
 
+## How the Kubernetes API is reached
+
+By \`KUBECONFIG\`, else as the pod's ServiceAccount, else by \`~/.kube/config\`. Of a kubeconfig these are honoured: tokens and
+token files, client certificates, exec plugins (with \`KUBERNETES_EXEC_INFO\`; no terminal, stdin closed, 20 s, stderr not
+shown), auth providers, impersonation (\`as\`, \`as-uid\`, \`as-groups\`, \`as-user-extra\`). \`proxy-url\` and passwords are refused.
+What changes on disk is read again without a restart.
+
+Calls to the Kubernetes API never go through a proxy: \`HTTPS_PROXY\`, \`NO_PROXY\` and their like are not read, and where one
+is set a warning at the start says so. Without a CA in the kubeconfig the certificates that Node carries are trusted, not
+those of the system; \`NODE_EXTRA_CA_CERTS\` adds to them.
+
 ## What else is refused
 
 - Two listeners of one process on the same port (port 0 aside).
@@ -53,6 +64,7 @@ ${configurationTable()}
 - \`http:\` in \`PROVIDER_URL\` (API keys cross the network in clear) or, where allowed, in \`CALLBACK_URL\` (solutions do).
 - No \`CALLBACK_URL\`: every task is polled.
 - A \`PROVIDER_API_KEY\` that does not have the 32 characters that the provider asks for.
+- \`HTTPS_PROXY\`, \`HTTP_PROXY\` or \`ALL_PROXY\`: no call uses them.
 `;
 }
 

@@ -14,11 +14,19 @@ const packageFile = new URL('../../package.json', import.meta.url);
 /** The version of this build, from package.json. */
 export const VERSION: string = (JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }).version;
 
-export function accessEnvironment(kubeconfigPath: string | undefined, env: NodeJS.ProcessEnv): AccessEnvironment {
+export function accessEnvironment(
+  kubeconfigPath: string | undefined,
+  env: NodeJS.ProcessEnv,
+  log: Pick<Logger, 'warn'>,
+): AccessEnvironment {
   return {
     kubeconfigPath,
     serviceHost: env['KUBERNETES_SERVICE_HOST'],
     servicePort: env['KUBERNETES_SERVICE_PORT'],
+    environment: env,
+    hooks: {
+      onFault: (fault) => log.warn('credentials cannot be read again; the previous ones stay in use', { fault }),
+    },
   };
 }
 

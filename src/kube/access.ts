@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { AccessSource, Credentials } from './credentials.ts';
 import { within } from './deadline.ts';
 import { loadKubeconfig } from './kubeconfig.ts';
+import type { PluginSurroundings } from './kubeconfig.ts';
 
 export interface Access {
   server: string;
@@ -26,7 +27,12 @@ export interface Access {
 /** `serial` grows when the TLS part changed, and connections must be made anew. */
 export type CurrentCredentials = Credentials & { serial: number };
 
-export interface AccessEnvironment {
+export interface AccessHooks {
+  /** The first failure in a row to read the credentials again; the text holds no secret. */
+  onFault?(text: string): void;
+}
+
+export interface AccessEnvironment extends PluginSurroundings {
   /** `KUBECONFIG`: one path, or several separated by the platform's delimiter. */
   kubeconfigPath?: string | undefined;
   /** `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`, set in every pod. */
@@ -36,6 +42,7 @@ export interface AccessEnvironment {
   homeDirectory?: string | undefined;
   /** For tests. */
   serviceAccountDirectory?: string | undefined;
+  hooks?: AccessHooks | undefined;
 }
 
 /** A kubelet refreshes projected files within about a minute, and tokens stay valid for some minutes after. */
@@ -51,14 +58,14 @@ const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount
  * @throws Error with a text for people when nothing is found or a file cannot be read; contents are never quoted.
  */
 export async function loadAccess(environment: AccessEnvironment): Promise<Access> {
-  return createAccess(await findSource(environment));
+  return createAccess(await findSource(environment), { hooks: environment.hooks });
 }
 
 async function findSource(environment: AccessEnvironment): Promise<AccessSource> {
   const { kubeconfigPath, serviceHost } = environment;
-  if (kubeconfigPath !== undefined && kubeconfigPath !== '') return loadKubeconfig(kubeconfigPath);
+  if (kubeconfigPath !== undefined && kubeconfigPath !== '') return loadKubeconfig(kubeconfigPath, environment);
   if (serviceHost !== undefined && serviceHost !== '') return inClusterSource(environment);
-  return loadKubeconfig(join(environment.homeDirectory ?? homedir(), '.kube', 'config'));
+  return loadKubeconfig(join(environment.homeDirectory ?? homedir(), '.kube', 'config'), environment);
 }
 
 async function inClusterSource(environment: AccessEnvironment): Promise<AccessSource> {
@@ -78,24 +85,39 @@ async function inClusterSource(environment: AccessEnvironment): Promise<AccessSo
   };
 }
 
+export interface AccessOptions {
+  readTimeoutMs?: number;
+  hooks?: AccessHooks | undefined;
+}
+
 /** Keeps the newest credentials of a source; a re-read starts in the background when requests ask after 10 s. */
 export async function createAccess(
   source: AccessSource,
-  { readTimeoutMs = READ_TIMEOUT_MS }: { readTimeoutMs?: number } = {},
+  { readTimeoutMs = READ_TIMEOUT_MS, hooks }: AccessOptions = {},
 ): Promise<Access> {
-  const first = await within(source.read(false), readTimeoutMs);
-  if (first === undefined) throw new Error(`credentials could not be read within ${readTimeoutMs / 1_000} s`);
-  let current: CurrentCredentials = { ...first, serial: 1 };
+  let current: CurrentCredentials = { ...(await readWithin(source, false, readTimeoutMs)), serial: 1 };
   let readAtMs = performance.now();
   let reading: Promise<void> | undefined;
+  let failing = false;
+  /** When the current credentials were refused, and read again for it. */
+  let refusedAtMs = -Infinity;
+  const isOther = ({ authorization, serial }: CurrentCredentials): boolean =>
+    authorization !== current.authorization || serial !== current.serial;
 
   const readAgain = async (rejected: boolean): Promise<void> => {
     readAtMs = performance.now();
     // A file that is being replaced reads as missing or torn for an instant; the old credentials still work then.
-    const fresh = await within(source.read(rejected), readTimeoutMs).catch(() => undefined);
-    if (fresh === undefined) return;
-    const isSameTls = JSON.stringify(fresh.tls) === JSON.stringify(current.tls);
-    current = { ...fresh, serial: isSameTls ? current.serial : current.serial + 1 };
+    const fresh = await readWithin(source, rejected, readTimeoutMs).catch((error: Error) => error);
+    if (fresh instanceof Error) {
+      if (!failing) hooks?.onFault?.(fresh.message);
+      failing = true;
+      return;
+    }
+    failing = false;
+    const before = current;
+    const isSameTls = JSON.stringify(fresh.tls) === JSON.stringify(before.tls);
+    current = { ...fresh, serial: isSameTls ? before.serial : before.serial + 1 };
+    if (isOther(before)) refusedAtMs = -Infinity;
   };
   const startReading = (rejected: boolean): Promise<void> => {
     reading ??= readAgain(rejected).finally(() => {
@@ -103,14 +125,6 @@ export async function createAccess(
     });
     return reading;
   };
-  const isOther = ({ authorization, serial }: CurrentCredentials): boolean =>
-    authorization !== current.authorization || serial !== current.serial;
-  let lastRefusal: { credentials: CurrentCredentials; atMs: number } | undefined;
-  const wasReadFor = (refused: CurrentCredentials): boolean =>
-    lastRefusal !== undefined &&
-    !isOther(lastRefusal.credentials) &&
-    !isOther(refused) &&
-    performance.now() - lastRefusal.atMs < REFUSED_AGAIN_MS;
 
   return {
     server: source.server,
@@ -122,10 +136,16 @@ export async function createAccess(
     async refresh(refused) {
       await reading;
       if (isOther(refused)) return true;
-      if (wasReadFor(refused)) return false;
-      lastRefusal = { credentials: refused, atMs: performance.now() };
+      if (performance.now() - refusedAtMs < REFUSED_AGAIN_MS) return false;
+      refusedAtMs = performance.now();
       await startReading(true);
       return isOther(refused);
     },
   };
+}
+
+async function readWithin(source: AccessSource, rejected: boolean, timeoutMs: number): Promise<Credentials> {
+  const credentials = await within(source.read(rejected), timeoutMs);
+  if (credentials === undefined) throw new Error(`credentials could not be read within ${timeoutMs / 1_000} s`);
+  return credentials;
 }

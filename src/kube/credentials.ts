@@ -3,6 +3,8 @@
  * know such places: `access.ts` (pods) and `kubeconfig.ts`.
  */
 
+import type { Impersonation } from './impersonation.ts';
+
 /** TLS settings in the spelling of `node:tls`. */
 export interface TlsParts {
   ca?: string | undefined;
@@ -16,6 +18,8 @@ export interface TlsParts {
 export interface Credentials {
   authorization?: string | undefined;
   tls: TlsParts;
+  /** Whom requests act as. */
+  impersonation?: Impersonation | undefined;
 }
 
 /** A place to read credentials from, again and again. */

@@ -1,13 +1,16 @@
 /**
- * Reads kubeconfig files. Static credentials (token, token file, client certificate, password) are read here, because
- * importing the Kubernetes library's configuration costs about a second and 90 MB; only users that need an exec plugin
- * or an auth provider load it. Refuses what it cannot honour (a proxy) instead of ignoring it. Called by `access.ts`.
+ * Reads kubeconfig files. Static credentials (token, token file, client certificate) and whom to impersonate are read
+ * here, exec plugins run by `exec-plugin.ts`; importing the Kubernetes library's configuration costs about a second and
+ * 90 MB, so only users with an auth provider load it. Refuses what it cannot honour (a proxy, a password, which no
+ * supported Kubernetes takes) instead of ignoring it. Called by `access.ts`.
  * File format: "Organizing Cluster Access Using kubeconfig Files" and the reference of kubeconfig (v1).
  */
 import { readFile } from 'node:fs/promises';
 import { delimiter, dirname, resolve } from 'node:path';
 import { load } from 'js-yaml';
 import type { AccessSource, Credentials, TlsParts } from './credentials.ts';
+import { createPlugin } from './exec-plugin.ts';
+import { impersonationOf } from './impersonation.ts';
 
 type Fields = Record<string, unknown>;
 /** A named entry and the folder its relative paths start from. */
@@ -22,11 +25,18 @@ interface Kubeconfig {
   currentContext: string | undefined;
 }
 
+/** What plugins need; for tests also how long they may run. */
+export interface PluginSurroundings {
+  /** The process's own environment. */
+  environment?: Readonly<Record<string, string | undefined>> | undefined;
+  pluginTimeoutMs?: number | undefined;
+}
+
 /**
  * @param paths one path, or several as in `KUBECONFIG`; the first file that sets a value wins, missing ones are skipped
  * @throws Error naming the file or the entry that is missing or unreadable
  */
-export async function loadKubeconfig(paths: string): Promise<AccessSource> {
+export async function loadKubeconfig(paths: string, surroundings: PluginSurroundings = {}): Promise<AccessSource> {
   const files = paths.split(delimiter).filter((path) => path !== '');
   const config = await readFiles(files);
   const contextName = config.currentContext;
@@ -38,12 +48,33 @@ export async function loadKubeconfig(paths: string): Promise<AccessSource> {
   if (text(cluster.fields['proxy-url'])) throw new Error(`kubeconfig ${paths}: proxy-url is not supported`);
   const userName = text(context.fields['user']);
   const user = userName === undefined ? { fields: {}, directory: '.' } : entryOf(config.users, 'user', userName);
-  const needsLibrary = 'exec' in user.fields || 'auth-provider' in user.fields;
   return {
     server: server.replace(/\/+$/, ''),
     namespace: text(context.fields['namespace']),
-    read: needsLibrary ? await pluginReader(cluster, user) : () => readStatic(cluster, user),
+    read: await readerOf(cluster, user, surroundings),
   };
+}
+
+async function readerOf(
+  cluster: Entry,
+  user: Entry,
+  surroundings: PluginSurroundings,
+): Promise<(rejected: boolean) => Promise<Credentials>> {
+  const impersonation = impersonationOf(user.fields);
+  const read = await identityReader(cluster, user, surroundings);
+  return async (rejected) => ({ ...(await read(rejected)), impersonation });
+}
+
+async function identityReader(
+  cluster: Entry,
+  user: Entry,
+  surroundings: PluginSurroundings,
+): Promise<AccessSource['read']> {
+  const { fields } = absolute(user, []);
+  if (isFields(fields['exec'])) return execReader(cluster, user, { ...surroundings, exec: fields['exec'] });
+  if ('auth-provider' in fields) return providerReader(cluster, user);
+  if ('username' in fields || 'password' in fields) throw new Error('kubeconfig: passwords are not supported');
+  return () => readStatic(cluster, user);
 }
 
 async function readFiles(files: string[]): Promise<Kubeconfig> {
@@ -113,10 +144,7 @@ async function authorizationOf(user: Entry): Promise<string | undefined> {
   const tokenFile = text(user.fields['tokenFile']);
   if (tokenFile !== undefined) return `Bearer ${(await readIn(user.directory, tokenFile)).trim()}`;
   const token = text(user.fields['token']);
-  if (token !== undefined) return `Bearer ${token}`;
-  const username = text(user.fields['username']);
-  if (username === undefined) return undefined;
-  return `Basic ${Buffer.from(`${username}:${text(user.fields['password']) ?? ''}`).toString('base64')}`;
+  return token === undefined ? undefined : `Bearer ${token}`;
 }
 
 /** `<field>-data` (base64) goes before `<field>` (a path), as in kubectl. */
@@ -135,11 +163,45 @@ async function readIn(directory: string, path: string): Promise<string> {
   }
 }
 
+async function execReader(
+  cluster: Entry,
+  user: Entry,
+  { exec, environment = {}, pluginTimeoutMs }: PluginSurroundings & { exec: Fields },
+): Promise<AccessSource['read']> {
+  const told = await clusterForPlugins(cluster);
+  const ask = createPlugin({ exec, cluster: told, environment, timeoutMs: pluginTimeoutMs });
+  return async (rejected) => {
+    const { token, tls } = await ask(rejected);
+    const base = await readStatic(cluster, user);
+    return {
+      authorization: token === undefined ? base.authorization : `Bearer ${token}`,
+      tls: tls.cert === undefined ? base.tls : { ...base.tls, ...tls },
+    };
+  };
+}
+
+const PLUGIN_EXTENSION = 'client.authentication.k8s.io/exec';
+
+/** The cluster in the spelling of `ExecCredential`, which has the certificates inline. */
+async function clusterForPlugins(cluster: Entry): Promise<Fields> {
+  const { server, extensions } = cluster.fields;
+  const kept = ['tls-server-name', 'insecure-skip-tls-verify'].filter((field) => field in cluster.fields);
+  const ca = await dataOrFile(cluster, 'certificate-authority');
+  const named = Array.isArray(extensions) ? (extensions as Fields[]) : [];
+  const config = named.find(({ name }) => name === PLUGIN_EXTENSION)?.['extension'];
+  return {
+    server,
+    ...Object.fromEntries(kept.map((field) => [field, cluster.fields[field]])),
+    ...(ca === undefined ? {} : { 'certificate-authority-data': Buffer.from(ca).toString('base64') }),
+    ...(config === undefined ? {} : { config }),
+  };
+}
+
 /**
- * Exec plugins and auth providers: the library runs them and keeps their tokens until they expire. A rejected token is
- * forgotten by starting over, because the library keeps tokens without an expiry for ever.
+ * Auth providers: the library runs them and keeps their tokens until they expire. A rejected token is forgotten by
+ * starting over, because the library keeps tokens without an expiry for ever.
  */
-async function pluginReader(cluster: Entry, user: Entry): Promise<AccessSource['read']> {
+async function providerReader(cluster: Entry, user: Entry): Promise<AccessSource['read']> {
   const { KubeConfig } = await import('@kubernetes/client-node/dist/config.js');
   const document = JSON.stringify({
     'current-context': 'only',

@@ -81,6 +81,7 @@ export function createTransport(options: TransportOptions): Transport {
     const credentials = access.current();
     const headers = ['accept', request.accept ?? 'application/json', 'user-agent', userAgent];
     if (credentials.authorization !== undefined) headers.push('authorization', credentials.authorization);
+    for (const [name, value] of credentials.impersonation ?? []) headers.push(name, value);
     if (request.contentType !== undefined) headers.push('content-type', request.contentType);
     const { method, body = null } = request;
     const options = { path: prefix + request.path, method, headers, body, headersTimeout: 0, bodyTimeout: 0 };

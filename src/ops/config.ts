@@ -52,7 +52,7 @@ export function parseOperatorConfig(env: Environment, surroundings: Surroundings
     podNamespace: namespace ?? 'default',
     podName: settings.podName ?? surroundings.hostname?.toLowerCase() ?? 'operator',
   });
-  return { ok: true, config, warnings: operatorWarnings(config) };
+  return { ok: true, config, warnings: [...operatorWarnings(config), ...proxyWarnings(env)] };
 }
 
 /** The sidecar's configuration. */
@@ -63,7 +63,7 @@ export function parseCallbackConfig(env: Environment): ParsedConfig<CallbackConf
     faults.push(expectation('callbackKeysFile', 'not set', VARIABLES.callbackKeysFile.kind.expected));
   }
   if (faults.length > 0) return { ok: false, faults };
-  return { ok: true, config: Object.freeze(settings as CallbackConfig), warnings: [] };
+  return { ok: true, config: Object.freeze(settings as CallbackConfig), warnings: proxyWarnings(env) };
 }
 
 /** The configuration by variable name, for the log line at the start; secrets are replaced, unset ones left out. */
@@ -159,6 +159,15 @@ function retryFaults(settings: Partial<Settings<'operator'>>): string[] {
   if (deadLetterRetryMaxMs >= deadLetterRetryMinMs) return [];
   const found = `found ${deadLetterRetryMaxMs / 1_000}`;
   return [expectation('deadLetterRetryMaxMs', found, 'at least DEAD_LETTER_RETRY_MIN_SECONDS')];
+}
+
+const PROXY_VARIABLES = ['HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY'].flatMap((name) => [name, name.toLowerCase()]);
+
+/** Other programs obey these; whoever set them should not have to find out. Their values may hold passwords. */
+function proxyWarnings(env: Environment): string[] {
+  return PROXY_VARIABLES.filter((name) => (env[name] ?? '') !== '').map(
+    (name) => `${name}: no call uses it, neither to the Kubernetes API nor to the provider`,
+  );
 }
 
 function operatorWarnings(config: OperatorConfig): string[] {

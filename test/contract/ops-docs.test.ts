@@ -53,6 +53,7 @@ describe('the table of variables', () => {
         'METRICS_BIND_ADDRESS',
         'HEALTH_BIND_ADDRESS',
         'LEADER_ELECTION',
+        'LEASE_NAME',
         'POD_NAMESPACE',
         'POD_NAME',
         'MAX_CONCURRENT_SUBMISSIONS',

@@ -1,9 +1,10 @@
 /** Credentials from real files: in-cluster, kubeconfigs of every kind, rotation, and errors that quote nothing. */
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createAccess, loadAccess } from '../../src/kube/access.ts';
+import { loadKubeconfig } from '../../src/kube/kubeconfig.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 let directory = '';
@@ -75,9 +76,21 @@ describe('a kubeconfig', () => {
     expect(access.current()).toMatchObject({ authorization: 'Bearer from-file', tls: { ca: 'INLINE' } });
   });
 
-  test('gives a password as basic authorization', async () => {
-    const access = await load({ username: 'me', password: 'pass' });
-    expect(access.current().authorization).toBe(`Basic ${base64('me:pass')}`);
+  test('that impersonates somebody does so, with groups and everything else', async () => {
+    const extra = { scopes: ['view', 'dev'], 'acme.com/a%b': ['x'] };
+    const user = { token: 'admin', as: 'jane', 'as-uid': '7', 'as-groups': ['a', 'b'], 'as-user-extra': extra };
+    expect((await load(user)).current()).toMatchObject({
+      authorization: 'Bearer admin',
+      impersonation: [
+        ['impersonate-user', 'jane'],
+        ['impersonate-uid', '7'],
+        ['impersonate-group', 'a'],
+        ['impersonate-group', 'b'],
+        ['impersonate-extra-scopes', 'view'],
+        ['impersonate-extra-scopes', 'dev'],
+        ['impersonate-extra-acme.com%2fa%25b', 'x'],
+      ],
+    });
   });
 
   test('is merged from several files, of which the first wins and missing ones do not matter', async () => {
@@ -88,28 +101,6 @@ describe('a kubeconfig', () => {
     expect(access.namespace).toBe('shop');
   });
 
-  test('runs an exec plugin, by a path relative to itself, and again when its token is refused', async () => {
-    const credential = { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential' };
-    await write(
-      'plugin.mjs',
-      `import { readFileSync } from 'node:fs';
-       const token = readFileSync(new URL('./secret', import.meta.url), 'utf8');
-       console.log(JSON.stringify({ ...${JSON.stringify(credential)}, status: { token } }));`,
-    );
-    await write('secret', 'one');
-    const exec = {
-      apiVersion: credential.apiVersion,
-      command: process.execPath,
-      args: [join(directory, 'plugin.mjs')],
-      interactiveMode: 'Never',
-    };
-    const access = await load({ exec });
-    expect(access.current().authorization).toBe('Bearer one');
-    await write('secret', 'two');
-    expect(await access.refresh(access.current())).toBe(true);
-    expect(access.current().authorization).toBe('Bearer two');
-  });
-
   test.each([
     ['is missing', undefined, /no kubeconfig could be read/],
     ['is not YAML', 'users: [}{ token: CANARY', /not valid YAML/],
@@ -117,6 +108,8 @@ describe('a kubeconfig', () => {
     ['names a user that is not there', { ...configOf({}), users: [] }, /no user named "u"/],
     ['has no server', { ...configOf({ token: 'CANARY' }), clusters: [{ name: 'c' }] }, /no server/],
     ['asks for a proxy', configOf({ token: 'CANARY' }, { 'proxy-url': 'http://p' }), /proxy-url is not supported/],
+    ['has a password', configOf({ username: 'me', password: 'CANARY' }), /passwords are not supported/],
+    ['impersonates a group and no user', configOf({ 'as-groups': ['CANARY'] }), /as-groups without as/],
     ['names a file that is not there', configOf({ tokenFile: 'absent' }), /cannot read absent/],
   ])('that %s is refused, and not quoted', async (_title, content, expected) => {
     const path = content === undefined ? join(directory, 'absent') : await write('config', content);
@@ -126,6 +119,129 @@ describe('a kubeconfig', () => {
     );
     expect(message).toMatch(expected);
     expect(message).not.toContain('CANARY');
+  });
+});
+
+const runs = async () => (await readFile(join(directory, 'runs'), 'utf8')).length;
+const told = async (exec: object, cluster?: object) =>
+  JSON.parse((await load({ exec }, cluster)).current().authorization?.slice('Bearer '.length) ?? '') as object;
+const failure = (loading: Promise<unknown>) =>
+  loading.then(
+    () => 'loaded',
+    (error: Error) => error.message,
+  );
+
+describe('an exec plugin', () => {
+  const CREDENTIAL = { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential' };
+  /** A plugin that counts its runs in the file `runs`, and then does what its body says. */
+  const plugin = async (body: string, extra: object = {}) => {
+    await write(
+      'plugin.mjs',
+      `import { appendFileSync, readFileSync } from 'node:fs';
+       const here = (name) => new URL('./' + name, import.meta.url);
+       const give = (status) => console.log(JSON.stringify({ ...${JSON.stringify(CREDENTIAL)}, status }));
+       appendFileSync(here('runs'), 'x');
+       ${body}`,
+    );
+    const args = [join(directory, 'plugin.mjs')];
+    return { apiVersion: CREDENTIAL.apiVersion, command: process.execPath, args, interactiveMode: 'Never', ...extra };
+  };
+
+  test('is run again when its token is refused or has expired, and not otherwise', async () => {
+    const exec = await plugin(`const [token, expirationTimestamp] = readFileSync(here('secret'), 'utf8').split(' ');
+                               give({ token, ...(expirationTimestamp && { expirationTimestamp }) });`);
+    await write('secret', 'one');
+    const source = await loadKubeconfig(await write('config', configOf({ exec })));
+    const authorization = async (rejected: boolean) => (await source.read(rejected)).authorization;
+    expect(await authorization(false)).toBe('Bearer one');
+    await write('secret', `two ${new Date(Date.now() - 1_000).toISOString()}`);
+    expect([await authorization(false), await runs()]).toEqual(['Bearer one', 1]);
+    expect([await authorization(true), await runs()]).toEqual(['Bearer two', 2]);
+    await write('secret', `three ${new Date(Date.now() + 3_600_000).toISOString()}`);
+    expect([await authorization(false), await authorization(false), await runs()]).toEqual([
+      'Bearer three',
+      'Bearer three',
+      3,
+    ]);
+  });
+
+  test('is found by a path relative to the kubeconfig', async () => {
+    await write('plugin.sh', `#!/bin/sh\necho '{"status":{"token":"relative"}}'\n`);
+    await chmod(join(directory, 'plugin.sh'), 0o700);
+    const exec = { apiVersion: CREDENTIAL.apiVersion, command: './plugin.sh' };
+    expect((await load({ exec })).current().authorization).toBe('Bearer relative');
+  });
+
+  test('may give a client certificate', async () => {
+    const exec = await plugin(`give({ clientCertificateData: 'CERT', clientKeyData: 'KEY' });`);
+    const access = await load({ exec }, { 'certificate-authority-data': base64('CA') });
+    expect(access.current()).toMatchObject({ authorization: undefined, tls: { ca: 'CA', cert: 'CERT', key: 'KEY' } });
+  });
+
+  test('is told of the cluster where it asks for that, and never of a terminal', async () => {
+    const body = `give({ token: process.env.KUBERNETES_EXEC_INFO });`;
+    expect(await told(await plugin(body))).toEqual({ ...CREDENTIAL, spec: { interactive: false } });
+    const cluster = {
+      'certificate-authority-data': base64('CA'),
+      extensions: [{ name: 'client.authentication.k8s.io/exec', extension: { audience: 'a' } }],
+    };
+    expect(await told(await plugin(body, { provideClusterInfo: true }), cluster)).toEqual({
+      ...CREDENTIAL,
+      spec: {
+        interactive: false,
+        cluster: {
+          server: 'https://api.example:6443/',
+          'certificate-authority-data': base64('CA'),
+          config: { audience: 'a' },
+        },
+      },
+    });
+  });
+
+  test('finds its stdin closed, and the environment it is given', async () => {
+    const exec = await plugin(`give({ token: readFileSync(0, 'utf8') + process.env.NAME + process.env.OUTER });`, {
+      env: [{ name: 'NAME', value: 'given ' }],
+    });
+    const kubeconfigPath = await write('config', configOf({ exec }));
+    const access = await loadAccess({ kubeconfigPath, environment: { OUTER: 'inherited' } });
+    expect(access.current().authorization).toBe('Bearer given inherited');
+  });
+
+  test('that fails is named, and nothing that it wrote is quoted', async () => {
+    const exec = await plugin(`console.error('CANARY\\nCANARY'); console.log('CANARY'); process.exit(3);`);
+    const message = await failure(load({ exec }));
+    expect(message).toMatch(/^exec plugin .* ended with 3, and 2 lines on stderr/);
+    expect(message).not.toContain('CANARY');
+  });
+
+  test('that prints no credentials is refused', async () => {
+    expect(await failure(load({ exec: await plugin(`console.log('CANARY');`) }))).toMatch(
+      /^exec plugin \S+ printed no ExecCredential/,
+    );
+  });
+
+  test('that does not end is killed', async () => {
+    const exec = await plugin(`appendFileSync(here('pid'), String(process.pid)); setInterval(() => {}, 1_000);`);
+    const kubeconfigPath = await write('config', configOf({ exec }));
+    const loading = failure(loadAccess({ kubeconfigPath, pluginTimeoutMs: 1_000 }));
+    const pid = Number(await waitUntil('the plugin to run', () => readFile(join(directory, 'pid'), 'utf8')));
+    expect(await loading).toMatch(/did not end within 1 s/);
+    await waitUntil('the plugin to be gone', () => {
+      try {
+        return !process.kill(pid, 0);
+      } catch {
+        return true;
+      }
+    });
+  });
+
+  test.each([
+    ['is not installed', { command: 'no-such-plugin', installHint: 'get it there' }, /ENOENT\); get it there/],
+    ['needs a terminal', { interactiveMode: 'Always' }, /no terminal/],
+    ['speaks another version', { apiVersion: 'client.authentication.k8s.io/v1alpha1' }, /apiVersion must be/],
+    ['has no command', { command: undefined }, /no command/],
+  ])('that %s is refused', async (_title, extra, expected) => {
+    expect(await failure(load({ exec: await plugin(`give({ token: 't' });`, extra) }))).toMatch(expected);
   });
 });
 
@@ -188,6 +304,29 @@ test('a source that never answers is given up after a while, and asked again the
   expect(await access.refresh(access.current())).toBe(false);
   const renewed = await waitUntil('another reading', async () => await access.refresh(access.current()));
   expect([renewed, access.current().authorization]).toEqual([true, 'Bearer 3']);
+});
+
+test('a source that cannot be read any more is told once, until it can', async () => {
+  let fault: string | undefined;
+  let reads = 0;
+  const read = () => {
+    reads += 1;
+    if (fault !== undefined) return Promise.reject(new Error(fault));
+    return Promise.resolve({ authorization: `Bearer ${reads}`, tls: {} });
+  };
+  const faults: string[] = [];
+  const hooks = { onFault: (text: string) => faults.push(text) };
+  const access = await createAccess({ server: 'https://api', namespace: undefined, read }, { hooks });
+  const renewed = () => waitUntil('credentials to be new', async () => await access.refresh(access.current()));
+  fault = 'exec plugin x ended with 1';
+  const before = access.current();
+  expect(await access.refresh(before)).toBe(false);
+  await waitUntil('another reading', async () => (await access.refresh(before)) || reads > 2);
+  fault = undefined;
+  await renewed();
+  fault = 'gone again';
+  await access.refresh(access.current());
+  expect(faults).toEqual(['exec plugin x ended with 1', 'gone again']);
 });
 
 test('a source that has nothing new is not asked by every call that is refused', async () => {

@@ -71,6 +71,18 @@ test('sends who it is, and where the object is', async () => {
   expect(api.requests[0]?.headers).toMatchObject({ authorization: 'Bearer test', 'user-agent': 'test' });
 });
 
+test('acts as whom its credentials name', async () => {
+  const api = await start((_request, response) => answer(response, 200, OBJECT));
+  const impersonation = [
+    ['impersonate-user', 'jane'],
+    ['impersonate-group', 'a'],
+    ['impersonate-group', 'b'],
+  ] as const;
+  const client = await connect(api, { access: await api.access(() => ({ impersonation })) });
+  await client.execute(GET);
+  expect(api.requests[0]?.headers).toMatchObject({ 'impersonate-user': 'jane', 'impersonate-group': 'a, b' });
+});
+
 test('comes back after the time that a 429 or 503 names, not earlier', async () => {
   const at: number[] = [];
   const codes = [429, 503];

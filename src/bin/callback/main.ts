@@ -39,7 +39,7 @@ async function startCallback(config: CallbackConfig, log: Logger, lifecycle: Lif
   const metrics = createMetrics({ process: 'callback', version: VERSION });
   lifecycle.onStop('metrics', 1_000, () => metrics.stop());
   const keys = await openKeys(config, metrics, log, lifecycle);
-  const client = await openClient(config, metrics, lifecycle);
+  const client = await openClient(config, metrics, log, lifecycle);
   // The health listener opens first and closes last, so that probes see the whole life of the other one.
   const running: { server?: CallbackServer } = {};
   const complaints = (): string[] => (running.server?.ready() ? [] : ['no callback keys are loaded, or stopping']);
@@ -68,8 +68,13 @@ async function openKeys(
   return keys;
 }
 
-async function openClient(config: CallbackConfig, metrics: Metrics, lifecycle: Lifecycle): Promise<KubeClient> {
-  const access = await loadAccess(accessEnvironment(config.kubeconfigPath, process.env));
+async function openClient(
+  config: CallbackConfig,
+  metrics: Metrics,
+  log: Logger,
+  lifecycle: Lifecycle,
+): Promise<KubeClient> {
+  const access = await loadAccess(accessEnvironment(config.kubeconfigPath, process.env, log));
   const client = createKubeClient({
     access,
     userAgent: `captcha-operator/${VERSION} callback`,

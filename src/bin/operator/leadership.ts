@@ -3,18 +3,19 @@ import type { Leadership } from '../../controllers/task/ports.ts';
 import { startLease } from '../../kube/lease.ts';
 import type { OperatorParts } from './parts.ts';
 
-const LEASE_NAME = 'captcha-operator';
+/** In the metric it is the election that is named, whatever the Lease is called: alerts and dashboards ask for it. */
+const ELECTION = 'captcha-operator';
 
 export function startLeadership({ client, config, identity, lifecycle, log, metrics }: OperatorParts): Leadership {
   const leadership = config.leaderElection ? campaign() : alone();
-  metrics.gauge('leader_election_master_status', (set) => set({ name: LEASE_NAME }, leadership.isLeader() ? 1 : 0));
+  metrics.gauge('leader_election_master_status', (set) => set({ name: ELECTION }, leadership.isLeader() ? 1 : 0));
   return leadership;
 
   function campaign(): Leadership {
     const lease = startLease({
       client,
       namespace: config.podNamespace,
-      name: LEASE_NAME,
+      name: config.leaseName,
       identity,
       hooks: { onTrouble: (message) => log.warn('lease cannot be read or written', { trouble: message }) },
     });

@@ -64,7 +64,7 @@ export async function startOperator(options: OperatorOptions): Promise<void> {
 type CallRecord = ReturnType<typeof createCallRecord>;
 
 async function openClient(options: OperatorOptions, metrics: Metrics, calls: CallRecord): Promise<KubeClient> {
-  const access = await loadAccess(accessEnvironment(options.config.kubeconfigPath, options.env));
+  const access = await loadAccess(accessEnvironment(options.config.kubeconfigPath, options.env, options.log));
   const count = reportRequests(metrics);
   const client = createKubeClient({
     access,

@@ -80,7 +80,7 @@ export const namespaceName: Kind<string> = {
 };
 
 export const objectName: Kind<string> = {
-  expected: 'the name of a pod (lower-case letters, digits, "-" and ".", at most 253)',
+  expected: 'the name of an object (lower-case letters, digits, "-" and ".", at most 253)',
   read: (text) => (DNS_NAME.test(text) ? text : undefined),
 };
 

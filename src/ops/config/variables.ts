@@ -49,7 +49,7 @@ export const VARIABLES = {
     readBy: 'both',
     kind: anyPath,
     unset: 'in-cluster, else `~/.kube/config`',
-    meaning: 'How to reach the Kubernetes API.',
+    meaning: 'How to reach the Kubernetes API; see below.',
   },
   watchNamespaces: {
     name: 'WATCH_NAMESPACES',
@@ -135,7 +135,15 @@ export const VARIABLES = {
     readBy: 'operator',
     kind: flag,
     default: 'true',
-    meaning: 'Only the holder of the Lease `captcha-operator` acts. `false` only where one operator runs at most.',
+    meaning: 'Only the holder of the Lease `LEASE_NAME` acts. `false` only where one operator runs at most.',
+  },
+  leaseName: {
+    name: 'LEASE_NAME',
+    readBy: 'operator',
+    kind: objectName,
+    default: 'captcha-operator',
+    meaning:
+      'The Lease. Two installations in one namespace need two names, a Role for each, and no watched namespace in common.',
   },
   podNamespace: {
     name: 'POD_NAMESPACE',

@@ -25,6 +25,7 @@ describe('the configuration of the operator', () => {
       metricsBind: { host: undefined, port: 9090 },
       healthBind: { host: undefined, port: 8081 },
       leaderElection: true,
+      leaseName: 'captcha-operator',
       podNamespace: 'captcha-system',
       podName: 'operator-0',
       maxConcurrentSubmissions: 32,
@@ -223,4 +224,24 @@ describe('the configuration of the sidecar', () => {
     expect(parsed.ok && 'providerApiKey' in parsed.config).toBe(false);
     expect(parsed.ok).toBe(true);
   });
+});
+
+test.each(['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY'])('%s is said to be without effect, and is not shown', (name) => {
+  const env = { [name]: 'http://user:CANARY@proxy:3128', CALLBACK_KEYS_FILE: '/keys' };
+  for (const parsed of [parseOperatorConfig({ ...env, POD_NAMESPACE: 'ns' }), parseCallbackConfig(env)]) {
+    const warnings = parsed.ok ? parsed.warnings : [];
+    expect(warnings).toContainEqual(expect.stringMatching(new RegExp(`^${name}: no call uses it`)));
+    expect(warnings.join()).not.toContain('CANARY');
+  }
+});
+
+const leaseName = (env: Record<string, string>): unknown => {
+  const parsed = parseOperatorConfig({ POD_NAMESPACE: 'ns', ...env });
+  return parsed.ok ? parsed.config.leaseName : parsed.faults;
+};
+
+test('the Lease has a name of its own where one is given', () => {
+  expect(leaseName({})).toBe('captcha-operator');
+  expect(leaseName({ LEASE_NAME: 'captcha-operator-blue' })).toBe('captcha-operator-blue');
+  expect(leaseName({ LEASE_NAME: 'Not A Name' })).toEqual([expect.stringMatching(/^LEASE_NAME: found/)]);
 });
