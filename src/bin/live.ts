@@ -9,7 +9,8 @@
  * The tunnel leads to LIVE_BIND_PORT (8900) on this machine. LIVE_PROXY=`HTTP user:pass@host:port`,
  * LIVE_V2_ENTERPRISE=`siteKey pageURL [action]`, LIVE_V3_ENTERPRISE and LIVE_PYTHON (one with captchaai) open the
  * questions that need them. Ends 0 when it has asked, 1 when the key was refused or nothing answered, 2 on a wrong
- * call. Keys, tokens and answers are neither printed nor stored: replies are kept by their form.
+ * call. Keys, tokens and answers are neither printed nor stored: replies are kept by their form. One question sends
+ * the key in a URL, as most clients always do: whether polls by POST are answered like polls by GET.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

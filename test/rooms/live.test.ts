@@ -199,7 +199,7 @@ async function serve(reply: (request: IncomingMessage, response: ServerResponse)
 }
 
 describe('a server that misbehaves', () => {
-  const SECRET = 'sEcReT-aNsWeR-0123456789';
+  const SECRET = 'sEcReT-aNsWeR-01';
   const replies: Record<string, (request: IncomingMessage, response: ServerResponse) => void> = {
     resets: (request) => request.socket.resetAndDestroy(),
     'says nothing': () => undefined,
@@ -217,6 +217,8 @@ describe('a server that misbehaves', () => {
     },
     'accepts everything and never solves': (request, response) =>
       response.end(request.url?.includes('in.php') ? '{"status":1,"request":7383820914}' : 'CAPCHA_NOT_READY'),
+    'answers in capitals': (_request, response) => response.end(`{"status":1,"request":"${SECRET.toUpperCase()}"}`),
+    'answers a bare secret': (_request, response) => response.end(SECRET.replaceAll('-', '').toUpperCase()),
     'names its members by secrets': (_request, response) =>
       response.end(JSON.stringify({ status: 1, request: { [SECRET]: SECRET }, [SECRET]: SECRET })),
   };
@@ -235,7 +237,10 @@ describe('a server that misbehaves', () => {
       expect(submissions).toBeLessThanOrEqual(3 + 2);
       expect(run.paid).toBeLessThanOrEqual(3 + 2);
       const written = writtenOf(run);
-      for (const secret of [KEY, SECRET, '7383820914', 'secret-proxy']) expect(written, secret).not.toContain(secret);
+      const capitals = [SECRET.toUpperCase(), SECRET.replaceAll('-', '').toUpperCase()];
+      for (const secret of [KEY, SECRET, ...capitals, '7383820914', 'secret-proxy']) {
+        expect(written, secret).not.toContain(secret);
+      }
     },
   );
 });

@@ -13,7 +13,8 @@ export interface Shape {
   id?: string;
 }
 
-const WORD = /^(?:[A-Z][A-Z0-9_]{2,60}|ERROR: \d{3,5})$/;
+/** Words begin like the known ones; other capitals may be an answer. */
+const WORD = /^(?:(?:ERROR|IP|CAPCHA|OK|MAX|REPORT|NO)_[A-Z0-9_]{2,60}|ERROR: \d{3,5})$/;
 
 export function shapeOf({ text }: Pick<Reply, 'text'>): Shape {
   const body = text.replace(/^\uFEFF/, '').trim();
@@ -21,9 +22,7 @@ export function shapeOf({ text }: Pick<Reply, 'text'>): Shape {
   if (members === undefined) return plainShape(body);
   const request = members['request'];
   const saysNo = ['0', 'false'].includes(String(members['status']));
-  const isWord = typeof request === 'string' && WORD.test(request);
-  if (isWord && (saysNo || request.startsWith('ERROR') || request.startsWith('CAPCHA')))
-    return { members, word: request };
+  if (typeof request === 'string' && WORD.test(request)) return { members, word: request };
   const id = /"(?:request|result)"\s*:\s*"?([\w-]{1,64})"?\s*[,}]/.exec(body)?.[1];
   return { members, ...(id === undefined || saysNo ? {} : { id }) };
 }
@@ -96,7 +95,7 @@ export function redacted(text: string): string {
 
 function redactedMember(name: string, value: unknown): unknown {
   if (KEPT.has(name) && /^(?:\d{1,6}|true|false)$/.test(String(value))) return value;
-  if (typeof value === 'string' && WORD.test(value) && !/^[A-Z0-9]{20,}$/.test(value)) return value;
+  if (typeof value === 'string' && WORD.test(value)) return value;
   if (name === 'request' && typeof value === 'object' && value !== null && 'threads' in value) {
     return JSON.parse(redacted(JSON.stringify(value)));
   }
