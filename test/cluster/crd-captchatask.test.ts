@@ -37,6 +37,7 @@ const RULES = {
   customReserved: 'spec.captcha.custom.parameters may not set',
   removed: 'status must not be removed',
   phase: 'status.phase is final once it is Solved or Failed',
+  phaseKept: 'status.phase is never removed',
   solution: 'status.solution is final',
   solutionUnion: 'status.solution needs exactly one of value and secretRef',
   solutionSize: 'status.solution.value holds at most 12288 bytes',
@@ -363,6 +364,7 @@ const REFUSED_STATUSES: StatusChange[] = [
   { name: 'Failed to Pending', from: failed, to: { ...failed, phase: 'Pending' }, message: RULES.phase },
   { name: 'Failed to Solved', from: failed, to: { ...failed, phase: 'Solved', solution }, message: RULES.phase },
   { name: 'a finished phase removed', from: solved, to: without(solved, 'phase'), message: RULES.phase },
+  { name: 'a running phase removed', from: submitted, to: without(submitted, 'phase'), message: RULES.phaseKept },
   {
     name: 'another solution',
     from: solved,

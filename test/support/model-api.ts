@@ -243,6 +243,7 @@ function brokenTaskRule(before: CaptchaTaskStatus, after: CaptchaTaskStatus | un
     before[field] === undefined || sameJson(before[field], after[field]),
   ]);
   const rules: [string, boolean][] = [
+    ['phase is never removed', before.phase === undefined || after.phase !== undefined],
     ['a finished phase never changes', !hasEnded(before) || before.phase === after.phase],
     ...kept,
     ['attempts never decrease', (after.attempts ?? 0) >= (before.attempts ?? 0)],
