@@ -56,6 +56,7 @@ export function createContext(options: TaskControllerOptions): TaskContext {
     }),
     scopes: createScopes(clock.monotonicMs),
     calls: new Set(),
+    doubts: new Map(),
     stopping: false,
     actingSinceMono: undefined,
     intents: 0,

@@ -2,7 +2,7 @@
  * What the files of this room share about the running controller: its cache, what it remembers of each task, its
  * lanes, its clocks. One value, made by `index`, passed to every function; nothing here decides anything.
  */
-import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { CaptchaTask, CaptchaTaskStatus } from '../../api/captchatask.ts';
 import type { Moment } from '../../core/task/facts.ts';
 import type { TaskMemory } from '../../core/task/memory.ts';
 import type { PackedTask } from '../../core/task/packed.ts';
@@ -16,6 +16,12 @@ import type { Scopes } from './scopes.ts';
 import type { TimeToLive } from './ttl.ts';
 import type { Unpack } from './unpacking.ts';
 import { freshMemory, isBlank } from '../../core/task/memory.ts';
+
+/** A write that may have been made: what it was checked against, and what it would have written. */
+export interface Doubt {
+  before: CaptchaTask;
+  status: CaptchaTaskStatus;
+}
 
 export interface TaskContext {
   readonly options: TaskControllerOptions;
@@ -34,6 +40,8 @@ export interface TaskContext {
   stopping: boolean;
   /** Since when this process acts, monotonic; undefined while it does not. */
   actingSinceMono: number | undefined;
+  /** Writes whose reply was lost and that no read has proved or refuted yet, by the task's key. */
+  readonly doubts: Map<string, Doubt>;
   /** Number of the last intent of this process. */
   intents: number;
   /** Status writes under way that only say why a task waits. */

@@ -15,6 +15,7 @@ import { type TaskContext, actingSinceMono } from './context.ts';
 import { standBy } from './gather.ts';
 import { drain, known, lead } from './leading.ts';
 import { registerGauges } from './meters.ts';
+import { settleLeft } from './writes.ts';
 
 export type { LetterLookup, TaskController, TaskControllerOptions } from './ports.ts';
 
@@ -92,6 +93,8 @@ function left(context: TaskContext, key: string, previous: PackedTask | undefine
   context.lanes.leave(key);
   context.memories.delete(key);
   context.queue.forget(key);
-  if (context.ownWrite !== key && previous !== undefined && context.mayAct())
-    context.ttl.left(context.unpack(previous));
+  if (context.ownWrite === key || previous === undefined) return;
+  const task = context.unpack(previous);
+  settleLeft(context, task);
+  if (context.mayAct()) context.ttl.left(task);
 }

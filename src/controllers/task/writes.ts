@@ -9,8 +9,9 @@ import type { WriteResult } from '../../kube/status-writer.ts';
 import { CAPTCHA_TASK } from '../../api/names.ts';
 import { announce } from '../../core/task/announce.ts';
 import { summaryOf } from '../../core/task/conditions.ts';
+import { shows } from '../../core/task/patch.ts';
 import { isFinished } from '../../core/task/transitions.ts';
-import { type TaskContext, about, keyOfTask } from './context.ts';
+import { type Doubt, type TaskContext, about, isKnown, keyOfTask } from './context.ts';
 
 /** `stale`: somebody else was first, and the cache now holds what they wrote. `failed`: nothing is known to be written. */
 export type Write = 'written' | 'stale' | 'failed';
@@ -37,16 +38,21 @@ export async function writeStatus(
       return (await readAgain(context, task, signal)) ? 'stale' : 'failed';
     case 'invalid':
     case 'transient':
-      return await afterFailure(context, task, result, signal);
+      return await afterFailure(context, { task, status, result }, signal);
   }
   return result satisfies never;
+}
+
+interface Tried {
+  task: CaptchaTask;
+  status: CaptchaTaskStatus;
+  result: Extract<WriteResult, { kind: 'invalid' | 'transient' }>;
 }
 
 /** A write whose reply is in doubt may have been made: only a fresh copy tells. */
 async function afterFailure(
   context: TaskContext,
-  task: CaptchaTask,
-  result: Extract<WriteResult, { kind: 'invalid' | 'transient' }>,
+  { task, status, result }: Tried,
   signal: AbortSignal,
 ): Promise<Write> {
   if (result.kind === 'transient') {
@@ -57,29 +63,72 @@ async function afterFailure(
     context.options.log.error('The API server refuses a status', { ...about(task), reason: result.message });
   }
   const before = task.metadata.resourceVersion;
-  if (!(await readAgain(context, task, signal))) return 'failed';
+  if (result.kind === 'transient') context.doubts.set(keyOfTask(task), { before: task, status });
+  if (!(await readAgain(context, task, signal))) {
+    if (!isKnown(context, task)) settleLeft(context, task);
+    return 'failed';
+  }
   return context.store.get(keyOfTask(task))?.resourceVersion === before ? 'failed' : 'stale';
 }
 
 /** Brings the cache up to date by a quorum read; false where the API server could not be asked. */
-export async function readAgain(context: TaskContext, task: CaptchaTask, signal: AbortSignal): Promise<boolean> {
+export async function readAgain(context: TaskContext, task: CaptchaTask, signal?: AbortSignal): Promise<boolean> {
   const { namespace, name } = task.metadata;
   const request = { verb: 'get', resource: CAPTCHA_TASK, namespace, name, read: 'quorum' } as const;
   const reply = await context.options.client.execute(request, { signal });
   if (reply.ok) {
+    settleDoubt(context, reply.object as CaptchaTask);
     takeCopy(context, reply.object as KubeObject);
     return true;
   }
   if (reply.transient || reply.status !== 404) return false;
   const key = keyOfTask(task);
+  context.doubts.delete(key);
   context.store.drop(key, context.store.versionAt(key) ?? task.metadata.resourceVersion);
   return true;
 }
 
+/** A write in doubt is counted and told when a copy proves it, and forgotten when a newer copy does not show it. */
+export function settleDoubt(context: TaskContext, copy: CaptchaTask): void {
+  const key = keyOfTask(copy);
+  const doubt = context.doubts.get(key);
+  if (doubt === undefined || doubt.before.metadata.resourceVersion === copy.metadata.resourceVersion) return;
+  context.doubts.delete(key);
+  const { before, status } = doubt;
+  const ours = before.metadata.uid === copy.metadata.uid && provesWrite(copy, doubt);
+  if (ours) tell(context, before, { ...copy, status });
+}
+
+/** Pauses before it is read again. */
+const REREADS_MS = [1_000, 10_000, 60_000];
+
+/** A task that left the cache is looked at by nobody: a write in doubt, its last one most likely, is looked for here. */
+export function settleLeft(context: TaskContext, task: CaptchaTask): void {
+  const key = keyOfTask(task);
+  const reread = async (tries: number): Promise<void> => {
+    if (!context.doubts.has(key) || (await readAgain(context, task))) return;
+    const pauseMs = REREADS_MS[tries];
+    if (pauseMs === undefined) context.doubts.delete(key);
+    else setTimeout(() => void reread(tries + 1), pauseMs).unref();
+  };
+  if (context.doubts.has(key)) void reread(0);
+}
+
+/** An intent has a name of its own, which stays when others write after it. */
+function provesWrite({ status }: CaptchaTask, { before, status: written }: Doubt): boolean {
+  const by = written.submission?.intentBy;
+  if (by !== undefined && by !== before.status?.submission?.intentBy) return status?.submission?.intentBy === by;
+  return status !== undefined && shows(status, before.status, written);
+}
+
 /** A write of ours (or of `deliverResult`) turned `before` into this object. */
 export function taskWritten(context: TaskContext, before: CaptchaTask, object: KubeObject): void {
-  const after = object as unknown as CaptchaTask;
+  context.doubts.delete(keyOfTask(before));
   takeCopy(context, object);
+  tell(context, before, object as unknown as CaptchaTask);
+}
+
+function tell(context: TaskContext, before: CaptchaTask, after: CaptchaTask): void {
   const { metrics, events } = context.options;
   const told = announce(before, after);
   for (const step of told.metrics) {

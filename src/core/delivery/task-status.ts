@@ -1,8 +1,9 @@
 /**
  * One change of a task's status from anywhere: a patch that tests uid, phase and attempts, and therefore needs no fresh
- * copy; a PUT where there is no status yet to test, or where the caller asks for an exact match (`put`). When it misses, the object is read (quorum) and the caller judges
- * again. A 422 does not say whether a test failed or the API refuses the new status: after one, an object that still
- * matches is written once more by PUT, and only a 422 to that proves the refusal. Used by deliveries and letters.
+ * copy; a PUT where there is no status yet to test, or where the caller asks for an exact match (`put`). When it misses,
+ * the object is read (quorum) and the caller judges again. A 422 does not say whether a test failed or the API refuses
+ * the new status: after one, an object that still matches is written once more by PUT, and only a 422 to that proves the
+ * refusal. A write whose reply was lost is looked for once, so that who made it counts it. Used by deliveries and letters.
  */
 import type { CaptchaTask, CaptchaTaskStatus } from '../../api/captchatask.ts';
 import type { ObjectRef } from '../../api/conditions.ts';
@@ -10,7 +11,7 @@ import type { LetterError } from '../../api/deadletter.ts';
 import type { ApiRequest, Protocol } from '../protocol.ts';
 import type { Refused } from './trouble.ts';
 import { API_VERSION, CAPTCHA_TASK } from '../../api/names.ts';
-import { conditionalPatch } from '../task/patch.ts';
+import { conditionalPatch, shows } from '../task/patch.ts';
 import { troubleOf } from './trouble.ts';
 
 /** A task as it was read, or its absence. Only a quorum read proves that it is gone or recreated. */
@@ -80,8 +81,20 @@ function* tryWrite(copy: TaskCopy, status: CaptchaTaskStatus, byPut: boolean): P
   const request = statusWrite(copy.task, status, byPut);
   const reply = yield request;
   if (reply.ok) return { kind: 'written', before: copy.task, task: reply.object as CaptchaTask };
+  if (reply.transient && reply.sent && reply.status !== 429) {
+    const made = yield* ownWrite(copy.task, status);
+    if (made !== undefined) return { kind: 'written', before: copy.task, task: made };
+  }
   const refused = reply.status === 422 || reply.status === 400;
   return endOf(reply, request, copy) ?? { kind: 'missed', refused };
+}
+
+/** The task as it shows the very change that was sent. */
+function* ownWrite(before: CaptchaTask, status: CaptchaTaskStatus): Protocol<CaptchaTask | undefined> {
+  const seen = yield* readTask(before.metadata, 'quorum');
+  const task = seen.kind === 'read' ? seen.copy.task : undefined;
+  if (task?.status === undefined || task.metadata.uid !== before.metadata.uid) return undefined;
+  return shows(task.status, before.status, status) ? task : undefined;
 }
 
 function statusWrite(task: CaptchaTask, status: CaptchaTaskStatus, byPut: boolean): ApiRequest {

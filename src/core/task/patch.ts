@@ -33,6 +33,17 @@ export function conditionalPatch(
   return [...ops, ...changedFields(before, next)];
 }
 
+/** Whether a status shows that this change was made: every field that it changed is there as it was written. */
+export function shows(
+  seen: CaptchaTaskStatus,
+  before: CaptchaTaskStatus | undefined,
+  next: CaptchaTaskStatus,
+): boolean {
+  const changed = Object.keys({ ...before, ...next }) as (keyof CaptchaTaskStatus)[];
+  const written = changed.filter((name) => !sameJson(before?.[name], next[name]));
+  return written.length > 0 && written.every((name) => sameJson(seen[name], next[name]));
+}
+
 function changedFields(before: CaptchaTaskStatus, next: CaptchaTaskStatus): JsonPatchOp[] {
   const names = new Set([...Object.keys(before), ...Object.keys(next)] as (keyof CaptchaTaskStatus)[]);
   const ops: JsonPatchOp[] = [];

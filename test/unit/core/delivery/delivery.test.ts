@@ -34,6 +34,22 @@ function deliver(api: ModelApi, result = received(), options: Partial<DeliveryOp
   if (verdict === 'died') throw new Error('the model never kills this one');
   return verdict;
 }
+function carryOut(api: ModelApi, request: Parameters<ModelApi['handle']>[0]): void {
+  const { faults } = api;
+  api.faults = [];
+  api.handle(request);
+  api.faults = faults;
+}
+/** The answer to the write of the solution is lost after it was made, and these many reads with it. */
+function losesAnswers(api: ModelApi, reads: number): void {
+  let lost = -1;
+  api.faults.push((request) => {
+    if (lost === reads || lost < 0 !== (request.verb !== 'get')) return undefined;
+    lost += 1;
+    if (request.verb !== 'get') carryOut(api, request);
+    return outage(true);
+  });
+}
 const task = (api: ModelApi): CaptchaTask => api.read<CaptchaTask>('captchatasks', 'login')!;
 const letters = (api: ModelApi): DeadLetter[] => api.all<DeadLetter>('deadletters');
 const withSecret = aTask().spec({ solutionSecretName: SECRET_NAME });
@@ -148,12 +164,26 @@ describe('trouble that passes', () => {
     expect(deliver(api)).toMatchObject({ kind: 'retry', error: { class: 'Unavailable' } });
     expect(letters(api)).toEqual([]);
   });
-  it('finds its own write when the answer to it was lost', () => {
+  it.each(['patch', 'put'] as const)('knows its own write by a read when the answer to it was lost (%s)', (write) => {
+    const api = world();
+    losesAnswers(api, 0);
+    const verdict = deliver(api, received(), { write, known: task(api) });
+    expect(verdict).toMatchObject({ kind: 'applied', before: { status: { phase: 'Submitted' } } });
+    expect(verdict).toMatchObject({ task: { status: { phase: 'Solved' } } });
+    expect(api.writes).toHaveLength(1);
+  });
+  it('finds its own write at the next try when it could not be read at once', () => {
+    const api = world();
+    losesAnswers(api, 1);
+    expect(deliver(api, received(), { known: task(api) }).kind).toBe('retry');
+    expect(deliver(api).kind).toBe('duplicate');
+  });
+  it('takes for its own only what it wrote itself', () => {
     const api = world();
     api.faults.push((request) => {
-      if (request.verb !== 'patchStatus') return undefined;
+      if (request.verb === 'get') return undefined;
       api.faults = [];
-      api.handle(request);
+      deliver(api, received({ receivedTime: NOW - 5_000 }));
       return outage(true);
     });
     expect(deliver(api).kind).toBe('retry');
