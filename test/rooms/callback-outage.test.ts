@@ -280,6 +280,16 @@ describe('when neither the API nor the disk takes a callback', () => {
     expect(await deliver(sidecar, seedTask(10))).toBe(200);
   });
 
+  test('a refusal in between shows that the API is there', async () => {
+    const files = failingFiles();
+    files.faults.list = 'EROFS';
+    const sidecar = await start({ files, limits: { drainOnStopMs: 50 } });
+    const replies = [outage(), outage(), refusal(403, 'Forbidden'), outage(), outage(), refusal(403, 'Forbidden')];
+    api.faults.push(() => replies.shift());
+    for (let n = 0; n < 6; n++) expect(await deliver(sidecar, seedTask(n))).toBe(503);
+    expect(sidecar.deferrals).not.toContain('apiDown');
+  });
+
   test('one callback a second asks, not each of them', async () => {
     const files = failingFiles();
     files.faults.list = 'EROFS';

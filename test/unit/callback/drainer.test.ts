@@ -88,9 +88,13 @@ test('a record that the API refuses waits out its delay, whoever succeeds', asyn
   const { health, verdicts, tried, offer } = startDrainer();
   verdicts.set(1, FORBIDDEN);
   await offer(1);
+  await vi.advanceTimersByTimeAsync(1_200);
+  expect(tried).toEqual([1, 1]);
+  // Its second delay is 1.6 s at least.
+  await vi.advanceTimersByTimeAsync(1_100);
   health.succeeded();
   await settle();
-  expect(tried).toEqual([1]);
+  expect(tried).toEqual([1, 1]);
 });
 
 test('a refusal shows that the API is there, and a record nobody can read shows nothing', async () => {
