@@ -5,7 +5,7 @@
 import type { SpoolFiles } from './files.ts';
 import { codeOf } from './fault-code.ts';
 import { isSparse, moveRecords } from './compact.ts';
-import { countOf, oldestOf, unpackFound } from './found.ts';
+import { countOf, unpackFound } from './found.ts';
 import { createJournal } from './journal.ts';
 import type { Place } from './journal.ts';
 import { lockDirectory } from './lock.ts';
@@ -44,7 +44,7 @@ export function recordsOf({ entries, waiting }: OpenSpool): number {
 /** When the oldest of them was received. */
 export function oldestOfAll({ entries, waiting }: OpenSpool): number | undefined {
   const first: SpoolEntry | undefined = entries.values().next().value;
-  const oldest = Math.min(first?.receivedTime ?? Number.POSITIVE_INFINITY, ...waiting.map(oldestOf));
+  const oldest = Math.min(first?.receivedTime ?? Number.POSITIVE_INFINITY, ...waiting.map((found) => found.oldest));
   return Number.isFinite(oldest) ? oldest : undefined;
 }
 

@@ -18,6 +18,8 @@ export interface FoundSegment {
   lengths: Uint32Array;
   times: Float64Array;
   tasks: Int32Array;
+  /** When its oldest record was received; `Infinity` without one. */
+  oldest: number;
 }
 
 export function packFound(segment: Segment, records: readonly FoundRecord[]): FoundSegment {
@@ -27,16 +29,12 @@ export function packFound(segment: Segment, records: readonly FoundRecord[]): Fo
     lengths: Uint32Array.from(records, ({ length }) => length),
     times: Float64Array.from(records, ({ receivedTime }) => receivedTime),
     tasks: Int32Array.from(records, ({ task }) => task),
+    oldest: records.reduce((oldest, { receivedTime }) => Math.min(oldest, receivedTime), Number.POSITIVE_INFINITY),
   };
 }
 
 export function countOf({ offsets }: FoundSegment): number {
   return offsets.length;
-}
-
-/** When its oldest record was received; `Infinity` without one. */
-export function oldestOf({ times }: FoundSegment): number {
-  return times.reduce((oldest, time) => Math.min(oldest, time), Number.POSITIVE_INFINITY);
 }
 
 export function unpackFound(found: FoundSegment): (FoundRecord & { segment: Segment })[] {

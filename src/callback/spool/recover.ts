@@ -11,7 +11,7 @@ import { codeOf } from './fault-code.ts';
 import { FORMAT_VERSION, FRAME_RECORD, FRAME_RELEASES, scanSegment, versionOf } from './format.ts';
 import type { Frame, Range } from './format.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
-import { countOf, oldestOf, packFound, withoutFound } from './found.ts';
+import { countOf, packFound, withoutFound } from './found.ts';
 import type { FoundRecord, FoundSegment } from './found.ts';
 import { tokenCandidates, tokenOf } from './record.ts';
 import type { Segment } from './segment.ts';
@@ -136,7 +136,7 @@ function withoutReleased({ result, released }: Walk): Recovery {
     each.segment.live = countOf(each);
     each.segment.liveBytes = each.lengths.reduce((sum, length) => sum + length, 0);
   }
-  found.sort((left, right) => oldestOf(left) - oldestOf(right));
+  found.sort((left, right) => left.oldest - right.oldest);
   return { ...result, found };
 }
 
