@@ -20,6 +20,8 @@ import type { Protocol } from '../core/protocol.ts';
 import type { TokenClaims } from '../core/token.ts';
 import { atMostEvery, isUnavailable } from './api-health.ts';
 import type { ApiHealth } from './api-health.ts';
+import { createGoneTasks } from './gone-tasks.ts';
+import type { GoneTasks } from './gone-tasks.ts';
 import { nameOfError, resultOf } from './hooks.ts';
 import type { CallbackHooks, CallbackResult } from './hooks.ts';
 import type { Limits } from './limits.ts';
@@ -60,12 +62,14 @@ export interface IntakeOptions {
 /** How long an attempt may go on once its callback is safe in the spool. */
 const ATTEMPT_TIMEOUT_MS = 10_000;
 const PROBE_INTERVAL_MS = 1_000;
+const GONE_REMEMBERED = 10_000;
 const LATE = Symbol('late');
 
 export function createIntake(options: IntakeOptions): Intake {
   const { health, hooks, limits } = options;
   const stopping = new AbortController();
-  const tryApi = createAttempts(options, stopping.signal);
+  const gone = createGoneTasks(GONE_REMEMBERED);
+  const tryApi = createAttempts(options, gone, stopping.signal);
   const keeping = createKeeping(options);
   const mayProbe = atMostEvery(PROBE_INTERVAL_MS);
 
@@ -85,7 +89,7 @@ export function createIntake(options: IntakeOptions): Intake {
 
   return {
     async take(incoming) {
-      const settled = settledWithoutAsking(incoming);
+      const settled = settledWithoutAsking(incoming, gone);
       if (settled !== undefined) return settled;
       const sinceMs = performance.now();
       if (!health.isUp()) {
@@ -138,7 +142,7 @@ async function firstOf(ways: readonly Promise<Taken>[]): Promise<CallbackResult>
 }
 
 /** One try to apply a callback at once. */
-function createAttempts({ run, health, hooks, limits }: IntakeOptions, stopping: AbortSignal) {
+function createAttempts({ run, health, hooks, limits }: IntakeOptions, gone: GoneTasks, stopping: AbortSignal) {
   const places = createPlaces({ places: limits.directCalls, waiting: limits.directWaiting });
   return async ({ claims, callback, receivedTime }: Incoming): Attempt => {
     if (!(await places.enter(limits.apiBudgetMs))) return undefined;
@@ -147,6 +151,7 @@ function createAttempts({ run, health, hooks, limits }: IntakeOptions, stopping:
       const verdict = await run(protocol, { signal: stopping, withinMs: ATTEMPT_TIMEOUT_MS });
       if (verdict.kind === 'retry' && isUnavailable(verdict)) health.failed();
       else health.succeeded();
+      gone.note(claims.uid, verdict);
       if (isSettled(verdict)) hooks.onVerdict(verdict, claims);
       return verdict;
     } catch (error) {
@@ -190,8 +195,13 @@ function createKeeping({ spool, offer, hooks }: IntakeOptions) {
   };
 }
 
-/** The result of a callback that needs no request at all ("not ready"): neither the API nor the disk hears of it. */
-function settledWithoutAsking({ claims, callback, receivedTime }: Incoming): CallbackResult | undefined {
+/** The result of a callback that needs no request at all ("not ready", a task that is gone). */
+function settledWithoutAsking(
+  { claims, callback, receivedTime }: Incoming,
+  gone: GoneTasks,
+): CallbackResult | undefined {
+  const late = gone.verdictFor(claims.uid);
+  if (late !== undefined) return resultOf(late);
   const first = receiveCallback(claims, callback, { now: receivedTime, receivedTime, onFailure: 'report' }).next();
   return first.done === true && first.value.kind !== 'retry' ? resultOf(first.value) : undefined;
 }

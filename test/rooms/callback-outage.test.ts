@@ -395,6 +395,19 @@ test('whoever learned one callback URL cannot fill the spool with it, and repeat
   expect(sidecar.server.spoolStats().records).toBe(9);
 });
 
+test('a task that is gone is asked for once, however often its callback URL is used', async () => {
+  const sidecar = await start();
+  const task = seedTask(1);
+  api.remove(CAPTCHA_TASK.plural, task.metadata.name);
+  let asked = 0;
+  api.faults.push(() => void asked++);
+  expect(await deliver(sidecar, task)).toBe(200);
+  const first = asked;
+  for (let n = 0; n < 5; n++) expect(await deliver(sidecar, task, `guess-${n}`)).toBe(200);
+  expect(asked).toBe(first);
+  expect(new Set(sidecar.results)).toEqual(new Set(['late']));
+});
+
 test('three sidecars that get the same callbacks at once have one effect for each task', async () => {
   const sidecars = await Promise.all([startSidecar({ api }), startSidecar({ api }), startSidecar({ api })]);
   const tasks = Array.from({ length: 100 }, (_, n) => seedTask(n));
