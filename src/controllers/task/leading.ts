@@ -34,10 +34,10 @@ export function known(context: TaskContext, namespace: string | undefined): void
 function lookAtAll(context: TaskContext, only?: string): void {
   const { store, queue } = context;
   const ages: (readonly [string, number])[] = [];
+  // Hundreds of namespaces may come to be known one after another, with all tasks in one cache.
+  const prefix = only === undefined ? '' : `${only}/`;
   for (const key of store.keys()) {
-    const { namespace } = splitKey(key);
-    if (only !== undefined && namespace !== only) continue;
-    if (actingSinceMono(context, namespace) === undefined) continue;
+    if (!key.startsWith(prefix) || actingSinceMono(context, splitKey(key).namespace) === undefined) continue;
     ages.push([key, store.get(key)?.sinceTime ?? Infinity]);
   }
   for (const [key] of ages.sort((left, right) => left[1] - right[1])) queue.add(key);
