@@ -18,7 +18,7 @@ export interface Subject {
 
 export interface ReflectorHooks {
   onRestart?(restart: Subject & { cause: RestartCause }): void;
-  /** The first failure in a row, and the first refusal (403, 404) after others. */
+  /** The first failure in a row; again where it turns out to be a refusal (403, 404). */
   onUnavailable?(trouble: Subject & Trouble): void;
   /** Watching again after `onUnavailable`. */
   onAvailable?(recovery: Subject): void;
@@ -81,6 +81,8 @@ export interface Run {
   waitsForTurn: boolean;
   watchingSinceMs: number | undefined;
   trouble: Trouble | undefined;
+  /** In a row, of the trouble that is told as something else; undefined where it was told as a refusal. */
+  refusals: number | undefined;
   oddities: Set<string>;
 }
 
@@ -114,11 +116,27 @@ export async function waitAfterFailure(run: Run, { status, reason }: Trouble, at
   run.watchingSinceMs = undefined;
   run.failures++;
   if (run.signal.aborted) return;
-  const isNews = run.trouble === undefined || (isRefusal(status) && !isRefusal(run.trouble.status));
+  const isNews = run.trouble === undefined ? begins(run, status) : turnsOutRefused(run, status);
   run.trouble = { status, reason };
   if (isNews) run.options.hooks?.onUnavailable?.({ ...subject(run), ...run.trouble });
   const waitMs = Math.max(run.backoff(run.failures), Math.min(atLeastMs, LONGEST_RETRY_AFTER_MS));
   await run.clock.sleep(waitMs, run.signal);
+}
+
+function begins(run: Run, status: number): true {
+  run.refusals = isRefusal(status) ? undefined : 0;
+  return true;
+}
+
+/** A server that comes back refuses everybody for a moment, until it has loaded its rules. */
+const REFUSALS_BELIEVED = 3;
+
+function turnsOutRefused(run: Run, status: number): boolean {
+  if (run.refusals === undefined) return false;
+  run.refusals = isRefusal(status) ? run.refusals + 1 : 0;
+  if (run.refusals < REFUSALS_BELIEVED) return false;
+  run.refusals = undefined;
+  return true;
 }
 
 /** Whoever gives rights or installs CRDs must act. */

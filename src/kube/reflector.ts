@@ -89,6 +89,7 @@ export function startReflector(options: ReflectorOptions): Reflector {
     waitsForTurn: false,
     watchingSinceMs: undefined,
     trouble: undefined,
+    refusals: undefined,
     oddities: new Set(),
   };
   const ended = follow(run);

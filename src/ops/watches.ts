@@ -117,6 +117,7 @@ export function reportWatches(metrics: Pick<Metrics, 'inc'>, log: Pick<Logger, '
       const trouble = `${reason} (${status})`;
       if (isRefusal({ status })) {
         refused.add(nameOf(resource, namespace));
+        awayOf(resource).delete(namespace);
         log.warn('watch refused, trying again', { resource, namespace, trouble });
         return;
       }

@@ -173,22 +173,20 @@ test('says what the trouble is until a watch tells something', async () => {
   expect(followed.troubles).toEqual(['Forbidden (403)', 'available']);
 });
 
-test('says of a refusal, with its namespace, although the server was away before it', async () => {
+const refuse = (response: ServerResponse) => answer(response, 403, { code: 403, reason: 'Forbidden' });
+
+test.each([
+  [3, 'says of a refusal that lasts, with its namespace, although the server was away before it'],
+  [2, 'does not believe a server that refuses for a moment after it was away'],
+])('(%i refusals) %s', async (refusals) => {
   const server = await startWatchServer();
-  server.refusals = [
-    (response) => response.destroy(),
-    (response) => response.destroy(),
-    (response) => answer(response, 403, { code: 403, reason: 'Forbidden' }),
-    (response) => answer(response, 403, { code: 403, reason: 'Forbidden' }),
-  ];
+  server.refusals = [(response) => response.destroy(), ...Array.from({ length: refusals }, () => refuse)];
   const told: unknown[] = [];
   const hooks = { onUnavailable: (trouble: object) => told.push(trouble) };
   await follow(server, { namespace: 'shut', hooks });
-  await watching(server, 5);
-  expect(told).toMatchObject([
-    { namespace: 'shut', status: 0 },
-    { namespace: 'shut', status: 403 },
-  ]);
+  await watching(server, 2 + refusals);
+  const away = { namespace: 'shut', status: 0 };
+  expect(told).toMatchObject(refusals === 3 ? [away, { namespace: 'shut', status: 403 }] : [away]);
 });
 
 test('knows when a watch last told something, however often its lists are answered', async () => {

@@ -79,4 +79,12 @@ describe('the log', () => {
       'watching again {"resource":"captchatasks"}',
     ]);
   });
+
+  test('says that an outage is over although one namespace turns out to be refused', () => {
+    const { lines, hooks } = listen();
+    for (const namespace of ['a', 'shut']) hooks.onUnavailable({ resource: 'captchatasks', namespace, ...AWAY });
+    hooks.onUnavailable({ resource: 'captchatasks', namespace: 'shut', ...FORBIDDEN });
+    hooks.onAvailable({ resource: 'captchatasks', namespace: 'a' });
+    expect(lines.at(-1)).toBe('watching again {"resource":"captchatasks"}');
+  });
 });
