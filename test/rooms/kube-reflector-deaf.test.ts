@@ -122,7 +122,8 @@ test('lists after an ERROR event, reports what is gone, and slows down when the 
   await watching(server, 10);
   expect(followed.sleeps.slice(0, 4)).toEqual([500, 1_000, 2_000, 4_000]);
   expect(Math.max(...followed.sleeps)).toBe(30_000);
-  expect(server.lists).toBe(server.watches.length);
+  // A list before each watch; the next one may be on its way.
+  expect([0, 1]).toContain(server.lists - server.watches.length);
   expect(followed.causes.slice(0, 3)).toEqual(['error', 'error', 'error']);
 });
 
