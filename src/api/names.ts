@@ -14,6 +14,8 @@ export const CONFIG_MAP = { group: '', version: 'v1', plural: 'configmaps', kind
 
 /** A new value of this annotation on a DeadLetter retries it at once. */
 export const RETRY_ANNOTATION = `${GROUP}/retry`;
+/** On a Secret that no task may name; any value. */
+export const PRIVATE_ANNOTATION = `${GROUP}/private`;
 export const SOLUTION_SECRET_TYPE = `${GROUP}/solution`;
 /** Keys of a solution Secret's `data`. */
 export const SOLUTION_SECRET_VALUE = 'value';

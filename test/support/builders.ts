@@ -93,10 +93,11 @@ function builderOf(task: CaptchaTask): TaskBuilder {
 }
 
 /** A Secret as somebody's other hand creates it. */
-export function aSecret(name: string, data: Record<string, string>): object {
+export function aSecret(name: string, data: Record<string, string>, type = 'Opaque'): object {
   const encoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')]);
   return {
     kind: SECRET.kind,
+    type,
     metadata: {
       name,
       namespace: 'default',

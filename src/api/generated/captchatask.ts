@@ -217,7 +217,7 @@ export interface CaptchaTaskSpec {
           key: string;
         };
         /**
-         * A key in `data` of a Secret.
+         * A key in `data` of a Secret, of the kinds that spec.apiKeySecretRef may name.
          */
         secretKeyRef?: {
           /**
@@ -289,7 +289,7 @@ export interface CaptchaTaskSpec {
           key: string;
         };
         /**
-         * A key in `data` of a Secret.
+         * A key in `data` of a Secret, of the kinds that spec.apiKeySecretRef may name.
          */
         secretKeyRef?: {
           /**
@@ -437,7 +437,7 @@ export interface CaptchaTaskSpec {
    */
   suspend: boolean;
   /**
-   * The provider key of this task, in a Secret of the same namespace. Without it the operator uses its own key. Immutable once status.attempts is 1 or more.
+   * The provider key of this task, in a Secret of the same namespace. Without it the operator uses its own key. Immutable once status.attempts is 1 or more. Secrets of the types kubernetes.io/*, bootstrap.kubernetes.io/token and helm.sh/*, and those annotated captcha-operator.io/private, are refused.
    */
   apiKeySecretRef?: {
     /**
@@ -462,7 +462,7 @@ export interface CaptchaTaskSpec {
      */
     address?: string;
     /**
-     * Where its address is stored, as `host:port` or `user:password@host:port`, in a Secret of the same namespace.
+     * Where its address is stored, as `host:port` or `user:password@host:port`, in a Secret of the same namespace, of the kinds that spec.apiKeySecretRef may name.
      */
     secretRef?: {
       /**

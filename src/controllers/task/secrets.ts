@@ -1,11 +1,12 @@
 /**
  * Reads one value of one Secret or ConfigMap, by a quorum GET, and says in plain words what is missing where there is
- * none. Secrets are never watched and never listed. Used for API keys, proxy addresses and images; the values go to
+ * none, or what keeps a task from using it. Secrets are never watched and never listed. Used for API keys, proxy addresses and images; the values go to
  * the provider only.
  */
 import type { KubeClient } from '../../kube/client.ts';
 import type { ApiFailure, Resource } from '../../kube/types.ts';
 import { CONFIG_MAP, SECRET } from '../../api/names.ts';
+import { refusedReference } from '../../core/task/references.ts';
 
 export type ValueRead =
   | { kind: 'found'; bytes: Buffer }
@@ -26,6 +27,8 @@ export async function readSecretValue(
 ): Promise<ValueRead> {
   const read = await readData(client, { resource: SECRET, namespace, name: ref.name });
   if (read.kind !== 'read') return read;
+  const refused = refusedReference(read.object);
+  if (refused !== undefined) return { kind: 'missing', message: refused };
   return decoded(read.object.data?.[ref.key], `Secret "${ref.name}" has no key "${ref.key}", or it is empty.`);
 }
 
@@ -43,6 +46,8 @@ export async function readConfigMapValue(
 }
 
 interface DataObject {
+  type?: string;
+  metadata: { name: string; annotations?: Record<string, string> };
   data?: Record<string, string>;
   binaryData?: Record<string, string>;
 }

@@ -12,12 +12,18 @@ afterEach(() => stage.controller.stop({ drainMs: 0 }));
 
 const fresh = () => aTask().created(Date.now());
 const ownKeyed = () => fresh().spec({ apiKeySecretRef: { name: 'captchaai', key: 'api-key' } });
+const NOT_FOR_TASKS = 'tasks may not name it, because what they name is sent to the provider.';
 const messageOf = (stage: Stage) => stage.task()?.status?.conditions?.find(({ type }) => type === 'Stalled')?.message;
 
 describe('a task whose API key is missing', () => {
   test.each([
     ['no Secret', undefined, 'Secret "captchaai" does not exist.'],
     ['no such key', aSecret('captchaai', { other: 'x' }), 'Secret "captchaai" has no key "api-key", or it is empty.'],
+    [
+      'a Secret that is not for tasks',
+      aSecret('captchaai', { 'api-key': 'k'.repeat(32) }, 'kubernetes.io/service-account-token'),
+      `Secret "captchaai" is of type kubernetes.io/service-account-token: ${NOT_FOR_TASKS}`,
+    ],
   ])('says what a person must do: %s', async (_name, object, message) => {
     stage = await startStage();
     if (object !== undefined) stage.api.seed(SECRET.plural, object);
@@ -56,6 +62,24 @@ describe('a task whose API key is missing', () => {
     expect(stage.submissions[0]?.apiKey).toBe('k'.repeat(32));
   });
 });
+
+test.each([
+  ['a proxy', { proxy: { type: 'HTTP' as const, secretRef: { name: 'tls', key: 'k' } } }],
+  [
+    'an image',
+    { captcha: { type: 'Image' as const, image: { bodyFrom: { secretKeyRef: { name: 'tls', key: 'k' } } } } },
+  ],
+])(
+  'a task that takes %s from a Secret that is not for tasks says why it waits, and sends nothing',
+  async (_what, spec) => {
+    stage = await startStage();
+    stage.api.seed(SECRET.plural, aSecret('tls', { k: 'user:pass@10.0.0.1:8080' }, 'kubernetes.io/tls'));
+    stage.apply(fresh().spec(spec));
+    await stage.until('waiting', () => messageOf(stage) !== undefined);
+    expect(messageOf(stage)).toBe(`Secret "tls" is of type kubernetes.io/tls: ${NOT_FOR_TASKS}`);
+    expect(stage.submissions).toHaveLength(0);
+  },
+);
 
 const proxied = () => fresh().spec({ proxy: { type: 'HTTP', secretRef: { name: 'proxy', key: 'address' } } });
 
