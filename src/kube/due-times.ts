@@ -13,12 +13,12 @@ export interface DueTimes {
 }
 
 export interface DueTimesOptions {
-  /** Epoch milliseconds. */
+  /** Milliseconds, monotonic. */
   now(): number;
   onDue(key: string): void;
 }
 
-/** The wall clock may be set; looking again at least this often bounds how late a key can become by it. */
+/** A timer holds 24 days at most, and one of a paused process may be late: it is set anew at least this often. */
 const LONGEST_NAP_MS = 30_000;
 /** Below this many entries stale ones do not matter. */
 const COMPACT_FROM = 1_024;

@@ -32,7 +32,7 @@ export interface WorkQueueOptions {
   concurrency: number;
   /** Looks at one key. `retryAtMs` is on the clock of `now`. The signal aborts when the queue stops waiting for it. */
   process(key: string, signal: AbortSignal): Promise<void | { retryAtMs?: number | undefined }>;
-  /** Epoch milliseconds. */
+  /** Milliseconds; monotonic, so that a step of the wall clock delays nothing. */
   now(): number;
   hooks?: QueueHooks;
   /** Delay after the n-th failure of a key in a row, n from 1. */

@@ -84,7 +84,7 @@ export function startDeadLetterController(options: DeadLetterControllerOptions):
     name: CONTROLLER,
     concurrency: CONCURRENCY,
     process: (key, signal) => pass(key, signal),
-    now: () => clock.now(),
+    now: () => clock.monotonicMs(),
     hooks: queueHooks(metrics, CONTROLLER, (key, error) =>
       log.error('Looking at a dead letter failed', { letter: key, error }),
     ),

@@ -68,7 +68,7 @@ export function createLetterPass(context: PassContext): ReturnType<typeof create
       tell(facts.letter, effect, performed, context);
       return performed.kind === 'again' ? 'failed' : 'changed';
     },
-    now: () => clock.now(),
+    now: () => clock.monotonicMs(),
     retry: (key) => queue.addBackoff(key),
     forget(key) {
       queue.forget(key);

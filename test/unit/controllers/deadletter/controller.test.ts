@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, test, vi } from 'vitest';
 import type { DeadLetter } from '../../../../src/api/deadletter.ts';
 import type { DeadLetterController } from '../../../../src/controllers/deadletter/index.ts';
 import type { ApiRequest, KubeObject } from '../../../../src/kube/types.ts';
@@ -13,17 +13,20 @@ import { waitUntil } from '../../../support/wait-until.ts';
 const uid = aTask().build().metadata.uid;
 const opened: DeadLetterController[] = [];
 afterEach(async () => {
+  vi.useRealTimers();
   await Promise.all(opened.splice(0).map((controller) => controller.stop({ drainMs: 1_000 })));
 });
 
 interface Setting {
   mayAct?: () => boolean;
   nowMs?: number;
+  /** How far the wall clock is off by now. */
+  stepMs?: () => number;
   letters: DeadLetter[];
 }
 
-function start({ mayAct = () => true, nowMs = T0 + 60_000, letters }: Setting) {
-  const now = (): number => nowMs + performance.now();
+function start({ mayAct = () => true, nowMs = T0 + 60_000, stepMs = () => 0, letters }: Setting) {
+  const now = (): number => nowMs + performance.now() + stepMs();
   const api = createModelApi(now);
   const client = createModelClient(api);
   const store = createLetterStore();
@@ -57,6 +60,17 @@ function named(name: string, change: Partial<DeadLetter['spec']> = {}): DeadLett
 }
 const readsLetter = (request: ApiRequest): boolean =>
   request.verb === 'get' && request.resource.plural === 'deadletters';
+
+test('a wall clock that is set back does not delay a retry that is planned', async () => {
+  vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] });
+  let offMs = 0;
+  const { phaseOf } = start({ nowMs: T0 + 5_000 - performance.now(), stepMs: () => offMs, letters: [named('a')] });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(phaseOf('a')).toBe('Pending');
+  offMs = -3_600_000;
+  for (let ms = 0; ms < 6_000; ms += 100) await vi.advanceTimersByTimeAsync(100);
+  expect(phaseOf('a')).toBe('Superseded');
+});
 
 describe('the dead-letter controller', () => {
   it('retries letters of different tasks side by side, but never two of one task', async () => {
