@@ -31,11 +31,14 @@ export interface TimeToLiveOptions {
   now: () => number;
   mayAct: () => boolean;
   log: Logger;
+  maxHeld?: number;
 }
 
 /** Only what is due this soon is held; a later sweep finds the rest. */
 const HORIZON_MS = 3_600_000;
 const MIN_SWEEP_GAP_MS = 5 * 60_000;
+/** A few megabytes; a sweep finds what is left out. */
+const MAX_HELD = 20_000;
 /** A safety net for what was finished while nobody looked. */
 const MAX_SWEEP_GAP_MS = 6 * 3_600_000;
 /** The first sweep lets a start settle, and pages come slowly: deleting late costs nothing, load does. */
@@ -110,8 +113,9 @@ export function dueTime(task: CaptchaTask, defaultSeconds: number | undefined): 
 
 function note(state: State, { metadata: { namespace, name, uid } }: CaptchaTask, at: number | undefined): void {
   if (at === undefined || state.ticker === undefined || state.held.has(uid)) return;
-  if (at > state.options.now() + HORIZON_MS) {
-    state.nextSweepAt = Math.min(state.nextSweepAt, at - HORIZON_MS / 2);
+  const isFar = at > state.options.now() + HORIZON_MS;
+  if (isFar || state.heap.size >= (state.options.maxHeld ?? MAX_HELD)) {
+    state.nextSweepAt = Math.min(state.nextSweepAt, isFar ? at - HORIZON_MS / 2 : at);
     return;
   }
   state.held.add(uid);
@@ -121,7 +125,9 @@ function note(state: State, { metadata: { namespace, name, uid } }: CaptchaTask,
 function tick(state: State): void {
   if (state.working !== undefined || !state.options.mayAct()) return;
   const now = state.options.now();
-  const work = now >= state.nextSweepAt ? sweep(state) : deleteDue(state);
+  // A sweep further away than they ever are was planned before the wall clock was set back.
+  const sweeps = now >= state.nextSweepAt || state.nextSweepAt - now > MAX_SWEEP_GAP_MS;
+  const work = sweeps ? sweep(state) : deleteDue(state);
   state.working = work
     .catch((error: unknown) => state.options.log.error('Deleting finished tasks failed', { error }))
     .finally(() => (state.working = undefined));

@@ -64,6 +64,35 @@ describe('a finished task', () => {
     await vi.advanceTimersByTimeAsync(15 * SECOND);
     expect(exists()).toBe(false);
   });
+  test('is found by a sweep also when the wall clock was set back after the one before', async () => {
+    await vi.advanceTimersByTimeAsync(15 * SECOND);
+    vi.setSystemTime(T0 - 30 * 86_400 * SECOND);
+    store(finished(Date.now() - 3_700 * SECOND));
+    await vi.advanceTimersByTimeAsync(15 * SECOND);
+    expect(exists()).toBe(false);
+  });
+  test('of which there are too many to hold is left to the next sweep', async () => {
+    await ttl.stop();
+    const client = createModelClient(api);
+    const { list } = client;
+    let lists = 0;
+    client.list = (...asked) => {
+      lists += 1;
+      return list(...asked);
+    };
+    ttl = createTimeToLive({ ...options(client), maxHeld: 2 });
+    ttl.start();
+    await vi.advanceTimersByTimeAsync(15 * SECOND);
+    const before = lists;
+    for (const name of ['a', 'b', 'c']) {
+      ttl.finished(store(finished().named(name).uid(`uid-of-${name}`).spec({ ttlSecondsAfterFinished: 600 })));
+    }
+    await vi.advanceTimersByTimeAsync(580 * SECOND);
+    expect(lists).toBe(before);
+    for (let second = 0; second < 330; second += 1) await vi.advanceTimersByTimeAsync(SECOND);
+    expect(lists).toBeGreaterThan(before);
+    expect(api.all(CAPTCHA_TASK.plural)).toEqual([]);
+  });
   test('is found although a namespace before its own may not be listed', async () => {
     await ttl.stop();
     const client = createModelClient(api);
