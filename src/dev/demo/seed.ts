@@ -109,6 +109,18 @@ export const SAMPLES: readonly Sample[] = [
     paid: 1,
   },
   {
+    name: 'enterprise',
+    shows: 'reCAPTCHA Enterprise: fetched with the user agent it is bound to',
+    spec: {
+      captcha: {
+        type: 'RecaptchaV2',
+        recaptchaV2: { siteKey: SITE_KEY, pageURL: pageOf('enterprise'), enterprise: true },
+      },
+    },
+    expect: { phase: 'Solved', source: 'Poll', attempts: 1, reason: 'Solved' },
+    paid: 1,
+  },
+  {
     name: 'waits-for-key',
     shows: 'API key Secret missing, created after 3 s',
     spec: {
