@@ -23,13 +23,20 @@ export interface Lives {
 
 const ENTRY = fileURLToPath(new URL('sidecar.ts', import.meta.url));
 
-export function createLives(args: readonly string[], onMessage: (message: FromSidecar) => void): Lives {
-  let next = load(args);
+export interface LivesOptions {
+  args: readonly string[];
+  /** A directory for compiled code: compiling is most of what loading costs. */
+  cache: string;
+  onMessage(message: FromSidecar): void;
+}
+
+export function createLives(options: LivesOptions): Lives {
+  let next = load(options);
   return {
     async begin(port) {
       const child = await next;
-      next = load(args);
-      child.on('message', onMessage);
+      next = load(options);
+      child.on('message', options.onMessage);
       child.send({ port } satisfies ToSidecar);
       await hears(child, 'port');
       return {
@@ -51,8 +58,8 @@ export function createLives(args: readonly string[], onMessage: (message: FromSi
   };
 }
 
-async function load(args: readonly string[]): Promise<ChildProcess> {
-  const child = fork(ENTRY, args, { execArgv: [] });
+async function load({ args, cache }: LivesOptions): Promise<ChildProcess> {
+  const child = fork(ENTRY, args, { execArgv: [], env: { ...process.env, NODE_COMPILE_CACHE: cache } });
   await hears(child, 'loaded');
   return child;
 }

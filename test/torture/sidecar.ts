@@ -7,6 +7,7 @@
  * happen a few milliseconds later. `check-then-insert`: statuses are written without testing them first.
  */
 import { once } from 'node:events';
+import { flushCompileCache } from 'node:module';
 import { connect } from 'node:net';
 import { startCallbackServer } from '../../src/callback/server.ts';
 import { diskFiles } from '../../src/callback/spool/files.ts';
@@ -48,6 +49,8 @@ const lateFiles: SpoolFiles = { ...diskFiles, create: async (path) => lateWrites
 
 const execute = standInClient(() => connect(socketPath));
 process.on('disconnect', () => process.exit());
+// A process that is killed would not leave what it compiled to the next one.
+flushCompileCache();
 process.send?.({ loaded: true });
 const [{ port }] = (await once(process, 'message')) as [ToSidecar & { port: number }];
 const server = await startCallbackServer({

@@ -138,7 +138,11 @@ function createArena(options: SpoolLevelOptions, home: string): Arena {
       duplicateEvery: 7,
       mayDeliver: () => told.records < MOST_WAITING,
     }),
-    lives: createLives([spoolDir, socketPath, options.mutant ?? 'none'], hear),
+    lives: createLives({
+      args: [spoolDir, socketPath, options.mutant ?? 'none'],
+      cache: join(home, 'compiled'),
+      onMessage: hear,
+    }),
     told,
     count: { kills: 0, outages: 0, fills: 0, bornFull: 0 },
     full: false,
