@@ -4,81 +4,20 @@
  * variant leaves no result to be had, the outcome that says so is named here.
  */
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Captcha } from '../../src/api/captchatask.ts';
 import type { PollOutcome, SubmitOutcome } from '../../src/core/outcome.ts';
 import { startSimulator } from '../../src/dev/simulator/index.ts';
 import { DIALECTS, SWITCHES, type Dialect, type SwitchName } from '../../src/dev/simulator/switches.ts';
 import { createProviderClient, type ProviderClient } from '../../src/provider/client.ts';
+import { AGENT, KINDS, KIND_PROXY, isResult, type Kind } from '../support/captcha-kinds.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const KEY = '0123456789abcdef0123456789abcdef';
 const timeout = { timeoutMs: 10_000 };
-const AGENT = 'Mozilla/5.0 (X11; Linux x86_64)';
-const pageURL = 'https://example.com/login';
-const proxy = { type: 'HTTP', address: 'user:pass@198.51.100.7:3128' };
-/** A GIF of 300 by 10, as far as anybody looks. */
-const body = Buffer.concat([Buffer.from('GIF89a'), Buffer.from([44, 1, 10, 0]), Buffer.alloc(200)]).toString('base64');
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
-
-const site = { siteKey: 'K', pageURL, userAgent: AGENT };
-const token = (id: string): string => `03token-${id}_AbC-dEf+gHi/jKl=`;
-const geeTestV3 = (id: string): string =>
-  `{"challenge":"c","validate":"validate${id}","seccode":"validate${id}|jordan"}`;
-const geeTestV4 = (id: string): RegExp =>
-  new RegExp(
-    `^\\{"captcha_id":"i","lot_number":"lot${id}","pass_token":".+","gen_time":".+","captcha_output":".+"\\}$`,
-  );
-
-interface Kind {
-  captcha: Captcha;
-  value: (id: string) => string | RegExp;
-  /** The result is bound to a user agent, which is found in the full answer only. */
-  agent?: true;
-}
-const KINDS: Readonly<Record<string, Kind>> = {
-  v2: { captcha: { type: 'RecaptchaV2', recaptchaV2: site }, value: token },
-  'v2 Enterprise': {
-    captcha: { type: 'RecaptchaV2', recaptchaV2: { ...site, enterprise: true } },
-    value: token,
-    agent: true,
-  },
-  v3: { captcha: { type: 'RecaptchaV3', recaptchaV3: { ...site, action: 'login' } }, value: token },
-  'v3 Enterprise': {
-    captcha: { type: 'RecaptchaV3', recaptchaV3: { ...site, action: 'login', enterprise: true } },
-    value: token,
-    agent: true,
-  },
-  Turnstile: { captcha: { type: 'Turnstile', turnstile: site }, value: token },
-  Challenge: {
-    captcha: { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL, userAgent: AGENT } },
-    value: (id) => `clearance-${id}`,
-    agent: true,
-  },
-  GeeTestV3: { captcha: { type: 'GeeTestV3', geeTestV3: { gt: 'g', challenge: 'c', pageURL } }, value: geeTestV3 },
-  GeeTestV4: { captcha: { type: 'GeeTestV4', geeTestV4: { captchaID: 'i', pageURL } }, value: geeTestV4 },
-  Image: { captcha: { type: 'Image', image: { body } }, value: (id) => `text${id.slice(-6)}` },
-  Grid: {
-    captcha: { type: 'Grid', grid: { body, rows: 3, columns: 3, instructions: 'bicycles' } },
-    value: () => '[1,4,7]',
-  },
-  BLS: {
-    captcha: { type: 'BLS', bls: { instructions: '664', images: Array<string>(9).fill(body) } },
-    value: () => '[1,4,7,8]',
-  },
-  CaptchaFox: { captcha: { type: 'CaptchaFox', captchaFox: site }, value: (id) => `fox-token-${id}`, agent: true },
-  FriendlyCaptcha: {
-    captcha: { type: 'FriendlyCaptcha', friendlyCaptcha: { siteKey: 'K', pageURL, version: 'v2' } },
-    value: token,
-  },
-  Lemin: {
-    captcha: { type: 'Lemin', lemin: { captchaID: 'i', divID: 'd', pageURL } },
-    value: (id) => new RegExp(`^(\\{"answer":"0xabcx_${id}","challenge_uuid":"uuid-${id}"\\}|lemin-token-${id})$`),
-  },
-};
 
 type Outcomes = Record<string, string>;
 
@@ -93,7 +32,7 @@ async function outcomes(
   closers.push(() => client.close());
   let accepted = 0;
   const solve = async ([name, kind]: [string, Kind]): Promise<[string, string]> => {
-    const outcome = await client.submit({ apiKey: KEY, spec: kind.captcha, proxy }, timeout);
+    const outcome = await client.submit({ apiKey: KEY, spec: kind.captcha, proxy: KIND_PROXY }, timeout);
     if (outcome.kind !== 'accepted') return [name, said(outcome)];
     accepted += 1;
     return [name, await resultOf(client, kind, outcome.captchaID)];
@@ -102,15 +41,14 @@ async function outcomes(
   return { found, accepted, paid: (await simulator.control.totals()).paid };
 }
 
-async function resultOf(client: ProviderClient, { captcha, value, agent }: Kind, captchaID: string): Promise<string> {
+async function resultOf(client: ProviderClient, kind: Kind, captchaID: string): Promise<string> {
+  const { captcha, agent } = kind;
   const outcome = await waitUntil('an answer', async () => {
     const answer = await client.poll({ apiKey: KEY, captchaID, captcha }, timeout);
     return answer.kind === 'pending' ? undefined : answer;
   });
   if (outcome.kind !== 'solved') return said(outcome);
-  const wanted = value(captchaID);
-  const isRight = typeof wanted === 'string' ? outcome.value === wanted : wanted.test(outcome.value);
-  if (!isRight) return `wrong: ${outcome.value}`;
+  if (!isResult(kind, captchaID, outcome.value)) return `wrong: ${outcome.value}`;
   return agent === true && outcome.userAgent !== AGENT ? 'solved, no agent' : 'solved';
 }
 
