@@ -42,7 +42,7 @@ export interface CaptchaTaskSpec {
        */
       invisible?: boolean;
       /**
-       * Whether the site uses reCAPTCHA Enterprise. Default false.
+       * Whether the site uses reCAPTCHA Enterprise. The token then works only with the agent in status.solution.userAgent. Default false.
        */
       enterprise?: boolean;
       /**
@@ -87,7 +87,7 @@ export interface CaptchaTaskSpec {
        */
       minScore?: string;
       /**
-       * Whether the site uses reCAPTCHA Enterprise. Default false.
+       * Whether the site uses reCAPTCHA Enterprise. The token then works only with the agent in status.solution.userAgent. Default false.
        */
       enterprise?: boolean;
       /**
