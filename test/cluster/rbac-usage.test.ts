@@ -156,6 +156,12 @@ function rightOf({ verb, apiGroup, resource }: AuditedRequest): string {
 describe('the shipped roles', () => {
   it('grant what the operator and the sidecar use, and nothing else', async () => {
     await takeEveryPath();
+    // Lists are streamed by watches where that works; pages are what the sweep for finished tasks reads.
+    await waitUntil('finished tasks to be swept', async () =>
+      (await controlPlane.auditOf(OPERATOR)).some(
+        ({ verb, resource }) => verb === 'list' && resource === 'captchatasks',
+      ),
+    );
     // What a process does on its way out counts too: it gives the Lease back and writes its last Events.
     await stopFleet();
     const requests = await controlPlane.auditOf(OPERATOR);
