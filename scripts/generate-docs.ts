@@ -47,9 +47,12 @@ token files, client certificates, exec plugins (with \`KUBERNETES_EXEC_INFO\`; n
 shown), auth providers, impersonation (\`as\`, \`as-uid\`, \`as-groups\`, \`as-user-extra\`). \`proxy-url\` and passwords are refused.
 What changes on disk is read again without a restart.
 
-Calls to the Kubernetes API never go through a proxy: \`HTTPS_PROXY\`, \`NO_PROXY\` and their like are not read, and where one
-is set a warning at the start says so. Without a CA in the kubeconfig the certificates that Node carries are trusted, not
-those of the system; \`NODE_EXTRA_CA_CERTS\` adds to them.
+Calls to the Kubernetes API never go through a proxy; \`HTTPS_PROXY\` and \`NO_PROXY\` are for calls to the provider alone, and a
+warning at the start says so where they are set. They need Node 24.5, which the image has, and a NetworkPolicy that lets
+the proxy's port out, which that of the base does not.
+
+Without a CA in the kubeconfig the certificates that Node carries are trusted, not those of the system;
+\`NODE_EXTRA_CA_CERTS\` adds to them.
 
 ## What else is refused
 
@@ -64,7 +67,8 @@ those of the system; \`NODE_EXTRA_CA_CERTS\` adds to them.
 - \`http:\` in \`PROVIDER_URL\` (API keys cross the network in clear) or, where allowed, in \`CALLBACK_URL\` (solutions do).
 - No \`CALLBACK_URL\`: every task is polled.
 - A \`PROVIDER_API_KEY\` that does not have the 32 characters that the provider asks for.
-- \`HTTPS_PROXY\`, \`HTTP_PROXY\` or \`ALL_PROXY\`: no call uses them.
+- \`HTTPS_PROXY\`, because calls to the Kubernetes API do not use it; \`HTTP_PROXY\`, \`ALL_PROXY\` and names in lower case, because
+  no call does.
 `;
 }
 

@@ -52,7 +52,7 @@ export function parseOperatorConfig(env: Environment, surroundings: Surroundings
     podNamespace: namespace ?? 'default',
     podName: settings.podName ?? surroundings.hostname?.toLowerCase() ?? 'operator',
   });
-  return { ok: true, config, warnings: [...operatorWarnings(config), ...proxyWarnings(env)] };
+  return { ok: true, config, warnings: [...operatorWarnings(config), ...proxyWarnings(env, usesProxy(config))] };
 }
 
 /** The sidecar's configuration. */
@@ -63,7 +63,7 @@ export function parseCallbackConfig(env: Environment): ParsedConfig<CallbackConf
     faults.push(expectation('callbackKeysFile', 'not set', VARIABLES.callbackKeysFile.kind.expected));
   }
   if (faults.length > 0) return { ok: false, faults };
-  return { ok: true, config: Object.freeze(settings as CallbackConfig), warnings: proxyWarnings(env) };
+  return { ok: true, config: Object.freeze(settings as CallbackConfig), warnings: proxyWarnings(env, false) };
 }
 
 /** The configuration by variable name, for the log line at the start; secrets are replaced, unset ones left out. */
@@ -163,10 +163,17 @@ function retryFaults(settings: Partial<Settings<'operator'>>): string[] {
 
 const PROXY_VARIABLES = ['HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY'].flatMap((name) => [name, name.toLowerCase()]);
 
+function usesProxy({ httpsProxy, providerURL }: OperatorConfig): boolean {
+  return httpsProxy !== undefined && providerURL.startsWith('https:');
+}
+
 /** Other programs obey these; whoever set them should not have to find out. Their values may hold passwords. */
-function proxyWarnings(env: Environment): string[] {
-  return PROXY_VARIABLES.filter((name) => (env[name] ?? '') !== '').map(
-    (name) => `${name}: no call uses it, neither to the Kubernetes API nor to the provider`,
+function proxyWarnings(env: Environment, isUsed: boolean): string[] {
+  const set = PROXY_VARIABLES.filter((name) => (env[name] ?? '') !== '');
+  return set.map((name) =>
+    isUsed && name === VARIABLES.httpsProxy.name
+      ? `${name}: calls to the provider use it, those to the Kubernetes API never do`
+      : `${name}: no call uses it; HTTPS_PROXY is for calls of the operator to an "https:" PROVIDER_URL`,
   );
 }
 

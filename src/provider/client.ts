@@ -12,7 +12,7 @@
 import type { Captcha } from '../api/captchatask.ts';
 import type { PollOutcome, SubmitOutcome } from '../core/outcome.ts';
 import { encodeForm, encodeSubmission, type SubmitRequest } from './encode.ts';
-import { createHttpClient, type Exchange, type ExchangeOptions } from './http.ts';
+import { createHttpClient, type Exchange, type ExchangeOptions, type ForwardProxy } from './http.ts';
 import { requestCode, type RequestOperation } from './labels.ts';
 import { pollOutcome, submitOutcome, threadsOutcome } from './wire.ts';
 
@@ -43,6 +43,8 @@ export interface ProviderClient {
 export interface ProviderOptions {
   /** Such as `https://ocr.captchaai.com`; a path in it is kept. */
   baseUrl: string;
+  /** For an `https:` base URL. */
+  proxy?: ForwardProxy | undefined;
   hooks?: ProviderHooks;
   limits?: { maxReplyBytes?: number };
 }
@@ -58,6 +60,7 @@ export function createProviderClient(options: ProviderOptions): ProviderClient {
   const { hooks, limits } = options;
   const http = createHttpClient({
     baseUrl: options.baseUrl,
+    proxy: options.proxy,
     maxReplyBytes: limits?.maxReplyBytes ?? DEFAULT_MAX_REPLY_BYTES,
   });
   const timed = async <T>(operation: RequestOperation, call: () => Promise<T>, codeOf: (outcome: T) => string) => {

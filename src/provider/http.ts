@@ -35,6 +35,14 @@ export interface ExchangeOptions {
   signal?: AbortSignal;
 }
 
+/** Where `https:` calls are tunnelled through. */
+export interface ForwardProxy {
+  /** `http://[user:password@]host:port`. */
+  url: string;
+  /** Hosts that are reached without it, as in `NO_PROXY`. */
+  except?: string | undefined;
+}
+
 export interface HttpClient {
   /** Sends a form to a path below the base URL. Never rejects. */
   post(path: string, form: string, options: ExchangeOptions): Promise<Exchange>;
@@ -55,10 +63,14 @@ const underway = new AsyncLocalStorage<Connection>();
 const MAX_IDLE_MS = 4_000;
 
 /** `maxReplyBytes`: a longer body is a fault, whatever it says. */
-export function createHttpClient(options: { baseUrl: string; maxReplyBytes: number }): HttpClient {
+export function createHttpClient(options: {
+  baseUrl: string;
+  maxReplyBytes: number;
+  proxy?: ForwardProxy | undefined;
+}): HttpClient {
   const { protocol, href } = new URL(options.baseUrl);
   const base = href.endsWith('/') ? href : `${href}/`;
-  const agent = createAgent(protocol === 'https:');
+  const agent = createAgent(protocol === 'https:', options.proxy);
   const send = (path: string, form: string, signal: AbortSignal): Promise<Response> =>
     fetch(base + path, {
       method: 'POST',
@@ -81,13 +93,18 @@ export function createHttpClient(options: { baseUrl: string; maxReplyBytes: numb
 }
 
 /** One keep-alive agent that tells each request how far the connection opened for it has come. */
-function createAgent(secure: boolean): HttpAgent {
+function createAgent(secure: boolean, proxy: ForwardProxy | undefined): HttpAgent {
   const settings = { keepAlive: true, timeout: MAX_IDLE_MS, scheduling: 'lifo' as const };
-  const agent = secure ? new HttpsAgent(settings) : new HttpAgent(settings);
+  const proxyEnv = proxy && { HTTPS_PROXY: proxy.url, NO_PROXY: proxy.except ?? '' };
+  const agent = secure ? new HttpsAgent({ ...settings, proxyEnv }) : new HttpAgent(settings);
   const connect = agent.createConnection.bind(agent);
   agent.createConnection = (options, callback) => {
     const connection = underway.getStore();
-    const socket = connect(options, callback);
+    // Through a proxy the socket that is returned leads to the proxy; that of the tunnel comes when its TLS stands.
+    const socket = connect(options, (error, tunnel) => {
+      if (connection !== undefined && !error) connection.phase = 'open';
+      callback?.(error, tunnel);
+    });
     if (connection !== undefined && socket) follow(connection, socket, secure);
     return socket;
   };
@@ -148,8 +165,9 @@ async function exchange(deadline: Deadline, send: () => Promise<Response>): Prom
 
 function faultOf(error: unknown, deadline: Deadline, connection: Connection): Fault {
   if (deadline.signal.aborted) return deadline.expired() ? 'timeout' : 'aborted';
-  if (connection.phase === 'handshake') return 'tls';
   const { code, type } = error as { code?: unknown; type?: unknown };
+  if (code === 'ERR_PROXY_TUNNEL') return 'network';
+  if (connection.phase === 'handshake') return 'tls';
   if (type === 'max-size') return 'tooLarge';
   if (type === 'no-redirect' || type === 'invalid-redirect') return 'redirect';
   return FAULTS[String(code)] ?? 'network';

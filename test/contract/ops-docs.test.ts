@@ -54,6 +54,8 @@ describe('the table of variables', () => {
         'HEALTH_BIND_ADDRESS',
         'LEADER_ELECTION',
         'LEASE_NAME',
+        'HTTPS_PROXY',
+        'NO_PROXY',
         'POD_NAMESPACE',
         'POD_NAME',
         'MAX_CONCURRENT_SUBMISSIONS',

@@ -95,6 +95,7 @@ function openEvents({ client, config, lifecycle }: OperatorParts): EventRecorder
 function openProvider(config: OperatorConfig, metrics: Metrics, lifecycle: Lifecycle): ProviderClient {
   const provider = createProviderClient({
     baseUrl: config.providerURL,
+    proxy: config.httpsProxy === undefined ? undefined : { url: config.httpsProxy, except: config.noProxy },
     hooks: {
       onRequest: ({ operation, code, durationMs }) => {
         // The labels of the provider room and of the metric table are held together by a contract test.

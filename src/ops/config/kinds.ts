@@ -111,6 +111,18 @@ export const secretWord: Kind<string> = {
   show: (text) => `[redacted, ${text.length} characters]`,
 };
 
+/** A forward proxy, reached in clear: what goes through its tunnels is encrypted. */
+export const proxyURL: Kind<string> = {
+  expected: '"http://host:port", perhaps with "user:password@" before the host',
+  read: (text) => (/^http:\/\/([\x21-\x7e]+@)?[^/?#@\\\s]+\/?$/.test(text) && URL.canParse(text) ? text : undefined),
+  show: showURL,
+};
+
+export const hostList: Kind<string> = {
+  expected: 'hosts, domains (".example.com") and addresses, separated by commas, at most 4096 characters',
+  read: (text) => (/^[\x20-\x7e]{1,4096}$/.test(text) ? text : undefined),
+};
+
 /** An `http:` or `https:` URL that more can be appended to: no query, fragment or credentials. */
 export function baseURL(maxLength: number): Kind<string> {
   return {

@@ -226,13 +226,43 @@ describe('the configuration of the sidecar', () => {
   });
 });
 
-test.each(['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY'])('%s is said to be without effect, and is not shown', (name) => {
-  const env = { [name]: 'http://user:CANARY@proxy:3128', CALLBACK_KEYS_FILE: '/keys' };
-  for (const parsed of [parseOperatorConfig({ ...env, POD_NAMESPACE: 'ns' }), parseCallbackConfig(env)]) {
-    const warnings = parsed.ok ? parsed.warnings : [];
-    expect(warnings).toContainEqual(expect.stringMatching(new RegExp(`^${name}: no call uses it`)));
-    expect(warnings.join()).not.toContain('CANARY');
-  }
+const warnings = (parsed: { ok: true; warnings: string[] } | { ok: false }) => (parsed.ok ? parsed.warnings : []);
+
+describe('a forward proxy', () => {
+  const PROXY = 'http://user:CANARY@proxy.example:3128';
+  const env = { POD_NAMESPACE: 'ns', CALLBACK_KEYS_FILE: '/keys' };
+
+  test('is for calls to the provider, and is not shown', () => {
+    const parsed = parseOperatorConfig({ ...env, HTTPS_PROXY: PROXY, NO_PROXY: 'localhost,.svc' });
+    if (!parsed.ok) throw new Error(parsed.faults.join());
+    expect(parsed.config).toMatchObject({ httpsProxy: PROXY, noProxy: 'localhost,.svc' });
+    expect(parsed.warnings).toContain(
+      'HTTPS_PROXY: calls to the provider use it, those to the Kubernetes API never do',
+    );
+    expect(JSON.stringify([describeConfig(parsed.config), parsed.warnings])).not.toContain('CANARY');
+  });
+
+  test.each([
+    'https://proxy.example:3128',
+    'proxy.example:3128',
+    'socks5://proxy.example',
+    'http://proxy.example/path',
+  ])('at %s is refused', (url) => {
+    const parsed = parseOperatorConfig({ ...env, HTTPS_PROXY: url });
+    expect(parsed.ok ? [] : parsed.faults).toEqual([expect.stringMatching(/^HTTPS_PROXY: found/)]);
+  });
+
+  test('is said to be without effect where no call uses it', () => {
+    const unused = expect.stringMatching(/^HTTPS_PROXY: no call uses it/) as string;
+    expect(warnings(parseCallbackConfig({ ...env, HTTPS_PROXY: PROXY }))).toEqual([unused]);
+    const plain = { ...env, HTTPS_PROXY: PROXY, PROVIDER_URL: 'http://provider.example' };
+    expect(warnings(parseOperatorConfig(plain))).toContainEqual(unused);
+    for (const name of ['https_proxy', 'ALL_PROXY']) {
+      const said = warnings(parseOperatorConfig({ ...env, [name]: PROXY }));
+      expect(said).toContainEqual(expect.stringMatching(new RegExp(`^${name}: no call uses it`)));
+      expect(said.join()).not.toContain('CANARY');
+    }
+  });
 });
 
 const leaseName = (env: Record<string, string>): unknown => {
