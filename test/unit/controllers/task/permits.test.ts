@@ -107,6 +107,22 @@ describe('threads of an account', () => {
     expect(phaseOf('next')).toBe('Submitted');
   });
 
+  test('are held for five minutes at most by a task that another clock says was accepted an hour from now', async () => {
+    const account = anAccount(1);
+    await start(account);
+    stage.apply(named('first'));
+    await pass(1_500);
+    callBack(account, 'first');
+    const ahead = Date.now() + 3_600_000;
+    stage.apply(named('foreign').intended(ahead, { by: 'operator-b/1' }).submitted(ahead));
+    await pass(100);
+    stage.apply(named('next'));
+    await pass(10_000);
+    expect(phaseOf('next')).toBe('Pending');
+    await pass(300_000);
+    expect(phaseOf('next')).toBe('Submitted');
+  });
+
   test('are not asked for with a key that nobody has used for a while', async () => {
     const account = anAccount(undefined);
     await start(account);
