@@ -41,6 +41,8 @@ export interface Admission {
   /** Turns whose call is under way: they end with it, and not before. */
   readonly calling: Set<string>;
   address: Breaker | undefined;
+  /** Whose turn is the probe of `address`. */
+  probe: string | undefined;
   readonly rejections: number[];
 }
 
@@ -53,6 +55,7 @@ export function createAdmission(policy: Admission['policy']): Admission {
     starting: new Set(),
     calling: new Set(),
     address: undefined,
+    probe: undefined,
     rejections: [],
   };
 }
@@ -69,7 +72,7 @@ export function join(all: Admission, task: Waiting, apiKey: string, mono: number
 export function leave(all: Admission, key: string): boolean {
   const lane = all.places.get(key);
   if (lane === undefined || all.calling.has(key)) return false;
-  if (ticketIn(lane, key) === 'granted') all.address = relieved(all.address, false);
+  if (all.probe === key) all.address = relieved(all.address, false);
   leaveLane(lane, key);
   all.starting.delete(key);
   return all.places.delete(key);
@@ -105,7 +108,9 @@ export function pump(all: Admission, mono: number): string[] {
       // A lane that was served goes to the end of the line.
       all.lanes.delete(apiKey);
       all.lanes.set(apiKey, lane);
-      if (all.address !== undefined) all.address = { ...all.address, probing: true };
+      if (all.address === undefined) continue;
+      all.address = { ...all.address, probing: true };
+      all.probe = key;
     }
   }
   return granted;

@@ -225,6 +225,18 @@ describe('rejected keys and addresses', () => {
     admit.called(all, probe ?? '', ACCEPTED, moment(300_000));
     expect(admit.pump(all, 300_000).length).toBeGreaterThan(0);
   });
+  test('a turn from before a ban that is given up lets no second probe pass', () => {
+    const all = admission();
+    joinMany(all, 1, 'a');
+    joinMany(all, 1, 'b');
+    expect(admit.pump(all, 0)).toEqual(['a0', 'b0']);
+    admit.called(all, 'a0', BANNED, moment(0));
+    joinMany(all, 1, 'c');
+    joinMany(all, 1, 'd');
+    expect(admit.pump(all, 300_000)).toHaveLength(1);
+    admit.leave(all, 'b0');
+    expect(admit.pump(all, 300_000)).toEqual([]);
+  });
   test('a probe that was not used leaves the next one free', () => {
     const all = admission();
     joinMany(all, 1, 'a');
