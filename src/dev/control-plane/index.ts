@@ -7,7 +7,7 @@
  * before that, in whatever way, the servers and their directory go with it (guard.ts).
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -54,6 +54,10 @@ export interface ControlPlane {
   stopApiServer(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it again on the same port and resolves when it is ready. */
   startApiServer(): Promise<void>;
+  /** Keeps a copy of what is stored now. Both servers are down meanwhile. */
+  saveStorage(): Promise<void>;
+  /** Kills both servers, puts the copy back and starts them: a cluster restored from its backup. */
+  putStorageBack(): Promise<void>;
   /** Ends both servers and removes the directory. May be called twice. */
   stop(): Promise<void>;
 }
@@ -117,8 +121,8 @@ interface Parts {
 }
 
 async function handle(parts: Parts): Promise<ControlPlane> {
-  const { assets, layout, tokens, etcd } = parts;
-  let { apiServer } = parts;
+  const { assets, layout, tokens } = parts;
+  let { apiServer, etcd } = parts;
   const tokenOf = (identity: Identity): string => {
     const token = tokens.get(identity.user);
     if (token === undefined)
@@ -128,6 +132,17 @@ async function handle(parts: Parts): Promise<ControlPlane> {
   const cluster = { serverURL: serverURL(layout), caFile: caFile(layout) };
   const kubeconfigFor = (identity: Identity): Promise<string> =>
     writeKubeconfig(layout.directory, cluster, identity.user, tokenOf(identity));
+  const whileDown = async (act: () => Promise<void>): Promise<void> => {
+    for (const server of [apiServer, etcd]) {
+      server.kill('SIGKILL');
+      await server.ended;
+    }
+    await act();
+    etcd = await startEtcd(assets.etcd, layout);
+    apiServer = await startApiServer(assets.kubeApiserver, layout, tokenOf(ADMINISTRATOR));
+  };
+  const data = join(layout.directory, 'etcd');
+  const saved = join(layout.directory, 'etcd-saved');
   return {
     ...cluster,
     adminKubeconfig: await kubeconfigFor(ADMINISTRATOR),
@@ -143,6 +158,12 @@ async function handle(parts: Parts): Promise<ControlPlane> {
       if (apiServer.running()) return;
       apiServer = await startApiServer(assets.kubeApiserver, layout, tokenOf(ADMINISTRATOR));
     },
+    saveStorage: () => whileDown(() => cp(data, saved, { recursive: true })),
+    putStorageBack: () =>
+      whileDown(async () => {
+        await rm(data, { recursive: true });
+        await cp(saved, data, { recursive: true });
+      }),
     stop: () => endAll([apiServer, etcd], layout.directory),
   };
 }
