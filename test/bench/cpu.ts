@@ -17,8 +17,20 @@ export function cpuMs(pid: number): number {
 
 /** Resident memory in bytes. */
 export function residentBytes(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024;
+  return statusBytes(pid, /^VmRSS:\s+(\d+) kB/m);
+}
+
+/** The most it ever was; 0 once the process is gone. */
+export function peakBytes(pid: number): number {
+  return statusBytes(pid, /^VmHWM:\s+(\d+) kB/m);
+}
+
+function statusBytes(pid: number, line: RegExp): number {
+  try {
+    return Number(line.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
 }
 
 export type Usage = Readonly<Record<string, number>>;

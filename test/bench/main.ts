@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 
 import { benchDrain } from './drain.ts';
 import { benchLatency } from './latency.ts';
+import { benchMemory } from './memory.ts';
 import { benchOutage } from './outage.ts';
 import { benchScale } from './scale.ts';
 import { benchSpool } from './spool.ts';
@@ -15,6 +16,7 @@ const BENCHES: Record<string, () => Promise<boolean>> = {
   // Half of the peak that `drain` shows on two cores (320 writes/s), creations counted as writes.
   latency: () => benchLatency({ tasksPerSecond: number('BENCH_RATE', 40), seconds: number('BENCH_SECONDS', 30) }),
   scale: () => benchScale(number('BENCH_UNFINISHED', 50_000)),
+  memory: () => benchMemory(),
   outage: () => benchOutage({ seconds: number('BENCH_SECONDS', 60), rate: number('BENCH_RATE', 100) }),
   // BENCH_DIR: on the disk that is to be measured, not in memory.
   spool: () =>
