@@ -10,9 +10,10 @@
  * Writes one JSON line when it listens (`{"msg":"simulator listening","url":…}`), ends with 0 on SIGTERM and SIGINT.
  * Never part of an installation.
  */
-import { recordedSwitches } from '../dev/live/recording.ts';
+import { recordedLikeness } from '../dev/live/recording.ts';
+import type { Likeness } from '../dev/live/run.ts';
 import { startSimulator } from '../dev/simulator/index.ts';
-import { DIALECTS, parseSwitches, type Dialect, type Switches } from '../dev/simulator/switches.ts';
+import { DIALECTS, parseSwitches, type Dialect } from '../dev/simulator/switches.ts';
 
 function refuse(message: string): never {
   process.stderr.write(`${message}\n`);
@@ -29,10 +30,11 @@ function dialectFrom(text = 'official'): Dialect {
   return DIALECTS.find((dialect) => dialect === text) ?? refuse(`DIALECT must be one of ${DIALECTS.join(', ')}`);
 }
 
-/** Those of a recording of `npm run live`, then those that are named. */
-function switchesFrom({ RECORDING: path, SWITCHES: text = '' }: NodeJS.ProcessEnv): Partial<Switches> {
+/** Like the provider of a recording of `npm run live`, then with the switches that are named. */
+function likenessFrom({ RECORDING: path, SWITCHES: text = '' }: NodeJS.ProcessEnv): Likeness {
   try {
-    return { ...(path ? recordedSwitches(path) : {}), ...parseSwitches(text) };
+    const recorded = path ? recordedLikeness(path) : { switches: {}, words: {} };
+    return { ...recorded, switches: { ...recorded.switches, ...parseSwitches(text) } };
   } catch (error) {
     return refuse(`SWITCHES or RECORDING: ${(error as Error).message}`);
   }
@@ -43,7 +45,7 @@ const simulator = await startSimulator({
   answerAfterMs: numberFrom('ANSWER_AFTER_MS', 2_000),
   banAfterWrongKeys: numberFrom('BAN_AFTER_WRONG_KEYS', 0),
   dialect: dialectFrom(process.env['DIALECT']),
-  switches: switchesFrom(process.env),
+  ...likenessFrom(process.env),
 });
 process.stdout.write(`${JSON.stringify({ msg: 'simulator listening', url: simulator.url })}\n`);
 

@@ -12,9 +12,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Materials, Question } from '../../src/dev/live/question.ts';
 import { QUESTIONS } from '../../src/dev/live/questions/index.ts';
 import { startReceiver } from '../../src/dev/live/receiver.ts';
-import { recordingOf, recordedSwitches } from '../../src/dev/live/recording.ts';
+import { recordingOf, recordedLikeness } from '../../src/dev/live/recording.ts';
 import { planText, reportText } from '../../src/dev/live/report.ts';
-import { askAll, askSimulator, compareRuns, switchesFrom, type Run } from '../../src/dev/live/run.ts';
+import { askAll, askSimulator, compareRuns, likenessOf, type Point, type Run } from '../../src/dev/live/run.ts';
 import { V2 } from '../../src/dev/live/questions/tasks.ts';
 import { submit, type Target } from '../../src/dev/live/session.ts';
 import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
@@ -51,6 +51,9 @@ async function targetOf(url: string, more: Partial<Target> = {}): Promise<Target
   return { url, key: KEY, budget: 100, callback, ...PACE, ...more };
 }
 
+/** Beside nothing that is expected. */
+const seenAlone = (run: Run): Point[] => compareRuns({ asked: [], paid: 0, recorded: [] }, run);
+
 const only = (...ids: string[]): typeof QUESTIONS => QUESTIONS.filter(({ id }) => ids.includes(id));
 
 describe('asked of a simulator', () => {
@@ -64,15 +67,25 @@ describe('asked of a simulator', () => {
     expect(points.length).toBeGreaterThan(40);
     expect(points.filter(({ expected, seen }) => expected !== seen)).toEqual([]);
     expect(run.paid).toBe((await simulator.control.totals()).paid);
-    expect(switchesFrom(run)).toEqual({});
+    expect(likenessOf(points)).toEqual({ switches: {}, words: {} });
   });
 
   it('of the family finds the switches that make the official one like it', async () => {
     const { target } = await begin({ dialect: 'family' });
     const run = await askAll(target, materials);
-    const switches = switchesFrom(run);
-    expect(switches).toMatchObject({ answerField: 'request', gridTrigger: 'recaptcha', pingbackVerb: 'FORM' });
-    const left = compareRuns(await askSimulator(materials, switches), run);
+    const likeness = likenessOf(compareRuns(await askSimulator(materials), run));
+    expect(likeness.switches).toMatchObject({ answerField: 'request', gridTrigger: 'recaptcha', pingbackVerb: 'FORM' });
+    const left = compareRuns(await askSimulator(materials, likeness), run);
+    expect(left.filter(({ expected, seen }) => expected !== seen)).toEqual([]);
+  });
+
+  it('that uses other words for the same refusals makes the official one use them, too', async () => {
+    const words = { ERROR_PAGEURL: 'ERROR_NO_PAGE', ERROR_WRONG_CAPTCHA_ID: 'ERROR_NO_SUCH_CAPCHA_ID' };
+    const { target } = await begin({ words });
+    const run = await askAll({ ...target, budget: 0 }, {});
+    const likeness = likenessOf(compareRuns(await askSimulator({}), run));
+    expect(likeness).toEqual({ switches: {}, words });
+    const left = compareRuns(await askSimulator({}, likeness), run);
     expect(left.filter(({ expected, seen }) => expected !== seen)).toEqual([]);
   });
 
@@ -118,14 +131,14 @@ describe('asked of a simulator', () => {
   it.each(turned)('finds %j turned', async (switches, ids) => {
     const { target } = await begin({ switches });
     const run = await askAll(target, materials, { questions: only(...ids) });
-    expect(switchesFrom(run)).toEqual(switches);
+    expect(likenessOf(seenAlone(run)).switches).toEqual(switches);
   });
 
   it('keeps in its recording neither key nor answer nor callback address, but enough to start a simulator like it', async () => {
     const { simulator, target } = await begin({ switches: { gridAnswer: 'array', geetest: 'object' } });
     const run = await askAll(target, materials);
-    const switches = switchesFrom(run);
-    const text = JSON.stringify(recordingOf(run, { date: '2026-01-01', host: 'example.com', switches }));
+    const likeness = likenessOf(seenAlone(run));
+    const text = JSON.stringify(recordingOf(run, { date: '2026-01-01', host: 'example.com', ...likeness }));
     const { submissions } = await simulator.control.ledger();
     const ids = submissions.flatMap(({ id }) => (id === undefined ? [] : [id]));
     expect(ids.length).toBeGreaterThan(10);
@@ -247,9 +260,10 @@ describe('a server that misbehaves', () => {
 
 /** All that a run prints and keeps. */
 function writtenOf(run: Run): string {
-  const points = compareRuns({ asked: [], paid: 0, recorded: [] }, run);
-  const report = reportText({ run, points, left: points, switches: switchesFrom(run) });
-  return report + JSON.stringify(recordingOf(run, { date: '', host: '', switches: {} }));
+  const points = seenAlone(run);
+  const likeness = likenessOf(points);
+  const report = reportText({ run, points, left: points, likeness });
+  return report + JSON.stringify(recordingOf(run, { date: '', host: '', ...likeness }));
 }
 
 interface Ended {
@@ -304,7 +318,7 @@ describe('the program', () => {
     expect(output).toContain('What no switch expresses yet: nothing.');
     expect(output).not.toContain(KEY);
     const [file = ''] = await readdir(out);
-    expect(recordedSwitches(join(out, file))).toEqual({ threadsinfo: 'nested' });
+    expect(recordedLikeness(join(out, file))).toEqual({ switches: { threadsinfo: 'nested' }, words: {} });
     expect(await readFile(join(out, file), 'utf8')).not.toContain(KEY);
   });
 

@@ -1,8 +1,7 @@
 /** What `npm run live` prints: what it would ask, what it saw, where the simulator says otherwise. Pure. */
-import type { Switches } from '../simulator/switches.ts';
 import type { Materials } from './question.ts';
 import { QUESTIONS } from './questions/index.ts';
-import { obstacle, type Asked, type Point, type Run } from './run.ts';
+import { obstacle, type Asked, type Likeness, type Point, type Run } from './run.ts';
 
 interface Given {
   materials: Materials;
@@ -31,21 +30,23 @@ export function askedText({ question, observations, skipped }: Asked): string {
 
 export interface Report {
   run: Run;
-  /** Against a simulator as it is, and against one set by `switches`. */
+  /** Against a simulator as it is, and against one that was made like the provider. */
   points: readonly Point[];
   left: readonly Point[];
-  switches: Partial<Switches>;
+  likeness: Likeness;
 }
 
-export function reportText({ run, points, left, switches }: Report): string {
+export function reportText({ run, points, left, likeness }: Report): string {
   const differing = points.filter(({ expected, seen }) => expected !== seen);
-  const set = Object.entries(switches).map(([name, value]) => `${name}=${value}`);
+  const set = Object.entries(likeness.switches).map(([name, value]) => `${name}=${value}`);
+  const others = Object.entries(likeness.words).map(([usual, word]) => `  ${word} in place of ${usual}`);
   const parts = [
     `${points.length} points seen, ${run.paid} submissions paid for${run.stopped === undefined ? '' : `; stopped: ${run.stopped}`}.`,
     listed('The simulator says otherwise on', differing),
     set.length === 0
       ? 'No switch has to be turned.'
       : `A simulator like this provider:\n  SWITCHES=${set.join(',')} node src/bin/simulator.ts`,
+    ...(others.length === 0 ? [] : [`Other words, which a simulator of the recording uses:\n${others.join('\n')}`]),
     listed(
       'What no switch expresses yet',
       left.filter(({ expected, seen }) => expected !== seen),

@@ -93,9 +93,15 @@ const SIMULATED_KEY = '0123456789abcdef0123456789abcdef';
 /** More than every question may cost together. */
 const SIMULATED_BUDGET = 100;
 
-/** The same questions to a simulator of the official dialect, with these switches. */
-export async function askSimulator(materials: Materials, switches: Partial<Switches> = {}): Promise<Run> {
-  const simulator = await startSimulator({ dialect: 'official', switches, answerAfterMs: 60 });
+/** What makes the simulator's official dialect like a provider: switches, and words for the same refusals. */
+export interface Likeness {
+  switches: Partial<Switches>;
+  words: Readonly<Record<string, string>>;
+}
+
+/** The same questions to a simulator of the official dialect, changed like this. */
+export async function askSimulator(materials: Materials, likeness?: Likeness): Promise<Run> {
+  const simulator = await startSimulator({ dialect: 'official', answerAfterMs: 60, ...likeness });
   const receiver = await startReceiver(0);
   try {
     await simulator.control.account(SIMULATED_KEY, { threads: 1 });
@@ -131,14 +137,22 @@ export function compareRuns(expected: Run, seen: Run): Point[] {
   });
 }
 
-/** The switches by which the simulator comes closest to what was seen. */
-export function switchesFrom(run: Run): Partial<Switches> {
-  const seen = run.asked.flatMap(({ observations }) => Object.entries(observations));
-  return Object.fromEntries(seen.filter(([point, value]) => isDeviation(point, value)));
+/** How the simulator comes closest to what was seen. `points`: beside a simulator as it is. */
+export function likenessOf(points: readonly Point[]): Likeness {
+  const switches = points.filter(({ point, seen }) => isDeviation(point, seen)).map(({ point, seen }) => [point, seen]);
+  const words = points.filter(isOtherWord).map(({ expected, seen }) => [expected, seen]);
+  return { switches: Object.fromEntries(switches), words: Object.fromEntries(words) };
 }
 
 function isDeviation(point: string, value: string): boolean {
-  if (!Object.hasOwn(SWITCHES, point)) return false;
-  const row = SWITCHES[point as SwitchName];
+  if (!isSwitch(point)) return false;
+  const row = SWITCHES[point];
   return (row.values as readonly string[]).includes(value) && row.official !== value;
+}
+
+const isSwitch = (point: string): point is SwitchName => Object.hasOwn(SWITCHES, point);
+
+/** Both refuse, and only the word differs. */
+function isOtherWord({ point, expected, seen }: Point): boolean {
+  return !isSwitch(point) && expected !== seen && [expected, seen].every((word) => /^ERROR_[A-Z_]+$/.test(word));
 }

@@ -124,6 +124,8 @@ const SHAPES: Readonly<Record<string, Shape>> = {
 export interface Style {
   json: boolean;
   switches: Switches;
+  /** Other words for the same refusals. */
+  words?: Readonly<Record<string, string>> | undefined;
 }
 
 /** An answer of `in.php` or of an action. `rawRequest` is JSON text (an id may be an integer of any size). */
@@ -156,7 +158,8 @@ export function resultText(style: Style, result: Result, inResult: boolean): str
   return framed(style, `{"status":${statusOf(style, 1)},${members}${agent}}`);
 }
 
-export function failureText(style: Style, code: string): string {
+export function failureText(style: Style, usual: string): string {
+  const code = style.words?.[usual] ?? usual;
   const plain = !style.json || (style.switches.bodies === 'plainWords' && code.startsWith('ERROR'));
   return framed(style, plain ? code : `{"status":${statusOf(style, 0)},"request":${JSON.stringify(code)}}`);
 }

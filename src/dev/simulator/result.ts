@@ -149,7 +149,7 @@ function pollName(task: Task, step: PollStep | undefined): string {
 /** `ids=1,2,3`: the answers in order, joined by bars. */
 function manyText(state: State, fields: Fields): string {
   state.ledger.totals.polls += 1;
-  const style = { json: false, switches: state.switches };
+  const style = { json: false, switches: state.switches, words: state.options.words };
   const answers = field(fields, 'ids')
     .split(',')
     .map((id) => {

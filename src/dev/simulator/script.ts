@@ -123,6 +123,8 @@ export interface SimulatorOptions {
   dialect?: Dialect;
   /** Where it shall differ from its dialect. `control.switches` changes them later. */
   switches?: Partial<Switches>;
+  /** Words that this provider uses in place of the simulator's, as a recording of `npm run live` has them. */
+  words?: Readonly<Record<string, string>>;
   /** 0: any free port. */
   port?: number;
   /** Default of `solveAfterMs`. */

@@ -53,7 +53,7 @@ export interface AccountState extends Account {
   hosts: Set<string>;
 }
 
-type Settled = SimulatorOptions & Required<Omit<SimulatorOptions, 'dialect' | 'switches' | 'imageBytes'>>;
+type Settled = SimulatorOptions & Required<Omit<SimulatorOptions, 'dialect' | 'switches' | 'words' | 'imageBytes'>>;
 
 export interface State extends Provider {
   options: Settled;
@@ -105,9 +105,9 @@ export function nextId(state: State): string {
 }
 
 /** How a reply to this request is written. */
-export function styleOf({ switches }: State, fields: Fields): Style {
+export function styleOf({ switches, options }: State, fields: Fields): Style {
   const json = fields.get('json');
-  return { json: json === undefined ? switches.jsonDefault === 'json' : json === '1', switches };
+  return { json: json === undefined ? switches.jsonDefault === 'json' : json === '1', switches, words: options.words };
 }
 
 const LARGEST_IMAGE: Readonly<Record<Switches['imageBytes'], number>> = {
