@@ -2,7 +2,7 @@
  * What the files of this room share about the running controller: its cache, what it remembers of each task, its
  * lanes, its clocks. One value, made by `index`, passed to every function; nothing here decides anything.
  */
-import type { CaptchaTask, CaptchaTaskStatus } from '../../api/captchatask.ts';
+import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { Moment } from '../../core/task/facts.ts';
 import type { TaskMemory } from '../../core/task/memory.ts';
 import type { PackedTask } from '../../core/task/packed.ts';
@@ -17,10 +17,10 @@ import type { TimeToLive } from './ttl.ts';
 import type { Unpack } from './unpacking.ts';
 import { freshMemory, isBlank } from '../../core/task/memory.ts';
 
-/** A write that may have been made: what it was checked against, and what it would have written. */
+/** A write that may have been made: what it was checked against, and the task it made where a copy proves it. */
 export interface Doubt {
   before: CaptchaTask;
-  status: CaptchaTaskStatus;
+  made(copy: CaptchaTask): CaptchaTask | undefined;
 }
 
 export interface TaskContext {

@@ -9,7 +9,7 @@ import type { PackedTask } from '../../core/task/packed.ts';
 import { PERMIT_MS } from '../../core/task/policy.ts';
 import { parseTime } from '../../core/task/times.ts';
 import { type TaskContext, actingSinceMono, keep } from './context.ts';
-import { settleDoubt } from './writes.ts';
+import { clearDoubt } from './writes.ts';
 
 export interface GatheredFacts extends TaskFacts {
   moment: Moment;
@@ -21,7 +21,7 @@ export function gather(context: TaskContext, key: string): GatheredFacts | undef
   const task = context.unpack(packed);
   const { namespace } = task.metadata;
   const moment = context.moment();
-  settleDoubt(context, task);
+  clearDoubt(context, task);
   const memory = look(context, key, task, moment.mono);
   settlePermit(context, key, task, memory);
   const lane = context.lanes.view(key, context.keys.value(task));

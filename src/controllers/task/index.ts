@@ -15,7 +15,7 @@ import { type TaskContext, actingSinceMono } from './context.ts';
 import { standBy } from './gather.ts';
 import { drain, known, lead } from './leading.ts';
 import { registerGauges } from './meters.ts';
-import { settleLeft } from './writes.ts';
+import { lookIfLeft } from './writes.ts';
 
 export type { LetterLookup, TaskController, TaskControllerOptions } from './ports.ts';
 
@@ -95,6 +95,6 @@ function left(context: TaskContext, key: string, previous: PackedTask | undefine
   context.queue.forget(key);
   if (context.ownWrite === key || previous === undefined) return;
   const task = context.unpack(previous);
-  settleLeft(context, task);
+  lookIfLeft(context, task);
   if (context.mayAct()) context.ttl.left(task);
 }

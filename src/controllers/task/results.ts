@@ -12,7 +12,7 @@ import { resultDelivered, resultHeld } from '../../core/task/memory.ts';
 import { formatTime } from '../../core/task/times.ts';
 import { runProtocol } from '../../kube/run.ts';
 import { type TaskContext, about, keyOfTask, remember } from './context.ts';
-import { readAgain, takeCopy, taskWritten } from './writes.ts';
+import { lookIfLeft, readAgain, takeCopy, taskWritten } from './writes.ts';
 
 /** Delivers the result in memory; it stays there until it is durable somewhere, or provably not wanted. */
 export async function deliver(context: TaskContext, task: CaptchaTask, signal: AbortSignal): Promise<Performed> {
@@ -30,6 +30,9 @@ export async function deliver(context: TaskContext, task: CaptchaTask, signal: A
   if (delivery.kind === 'retry') {
     const { class: why } = delivery.error;
     log.warn('A result cannot be applied yet; it is kept and tried again', { ...about(task), class: why });
+    const made = (copy: CaptchaTask): CaptchaTask | undefined => (isOwnResult(copy, held) ? copy : undefined);
+    context.doubts.set(keyOfTask(task), { before: task, made });
+    lookIfLeft(context, task);
     return 'failed';
   }
   remember(context, task, resultDelivered);
@@ -68,9 +71,12 @@ function changedCopy(delivery: Delivery): CaptchaTask | undefined {
  * Secret held is not ours to count again: whoever put it there may have written the status, too.
  */
 function isOwnRepeat(delivery: Delivery, held: ReceivedResult): boolean {
-  if (delivery.kind !== 'duplicate' || held.source !== 'Poll') return false;
-  const { source, receivedTime } = delivery.task.status?.solution ?? {};
-  return source === 'Poll' && receivedTime === formatTime(held.receivedTime);
+  return delivery.kind === 'duplicate' && isOwnResult(delivery.task, held);
+}
+
+function isOwnResult({ status }: CaptchaTask, held: ReceivedResult): boolean {
+  const { source, receivedTime } = status?.solution ?? {};
+  return held.source === 'Poll' && source === 'Poll' && receivedTime === formatTime(held.receivedTime);
 }
 
 /** Looks once for a Secret that this task owns; its content is the result. */

@@ -11,7 +11,7 @@ import { announce } from '../../core/task/announce.ts';
 import { summaryOf } from '../../core/task/conditions.ts';
 import { shows } from '../../core/task/patch.ts';
 import { isFinished } from '../../core/task/transitions.ts';
-import { type Doubt, type TaskContext, about, isKnown, keyOfTask } from './context.ts';
+import { type TaskContext, about, isKnown, keyOfTask } from './context.ts';
 
 /** `stale`: somebody else was first, and the cache now holds what they wrote. `failed`: nothing is known to be written. */
 export type Write = 'written' | 'stale' | 'failed';
@@ -63,9 +63,13 @@ async function afterFailure(
     context.options.log.error('The API server refuses a status', { ...about(task), reason: result.message });
   }
   const before = task.metadata.resourceVersion;
-  if (result.kind === 'transient') context.doubts.set(keyOfTask(task), { before: task, status });
+  if (result.kind === 'transient') {
+    const made = (copy: CaptchaTask): CaptchaTask | undefined =>
+      provesWrite(copy, task, status) ? { ...copy, status } : undefined;
+    context.doubts.set(keyOfTask(task), { before: task, made });
+  }
   if (!(await readAgain(context, task, signal))) {
-    if (!isKnown(context, task)) settleLeft(context, task);
+    lookIfLeft(context, task);
     return 'failed';
   }
   return context.store.get(keyOfTask(task))?.resourceVersion === before ? 'failed' : 'stale';
@@ -77,7 +81,7 @@ export async function readAgain(context: TaskContext, task: CaptchaTask, signal?
   const request = { verb: 'get', resource: CAPTCHA_TASK, namespace, name, read: 'quorum' } as const;
   const reply = await context.options.client.execute(request, { signal });
   if (reply.ok) {
-    settleDoubt(context, reply.object as CaptchaTask);
+    clearDoubt(context, reply.object as CaptchaTask);
     takeCopy(context, reply.object as KubeObject);
     return true;
   }
@@ -89,21 +93,21 @@ export async function readAgain(context: TaskContext, task: CaptchaTask, signal?
 }
 
 /** A write in doubt is counted and told when a copy proves it, and forgotten when a newer copy does not show it. */
-export function settleDoubt(context: TaskContext, copy: CaptchaTask): void {
+export function clearDoubt(context: TaskContext, copy: CaptchaTask): void {
   const key = keyOfTask(copy);
   const doubt = context.doubts.get(key);
   if (doubt === undefined || doubt.before.metadata.resourceVersion === copy.metadata.resourceVersion) return;
   context.doubts.delete(key);
-  const { before, status } = doubt;
-  const ours = before.metadata.uid === copy.metadata.uid && provesWrite(copy, doubt);
-  if (ours) tell(context, before, { ...copy, status });
+  const { before, made } = doubt;
+  const after = before.metadata.uid === copy.metadata.uid ? made(copy) : undefined;
+  if (after !== undefined) tell(context, before, after);
 }
 
 /** Pauses before it is read again. */
 const REREADS_MS = [1_000, 10_000, 60_000];
 
 /** A task that left the cache is looked at by nobody: a write in doubt, its last one most likely, is looked for here. */
-export function settleLeft(context: TaskContext, task: CaptchaTask): void {
+export function lookIfLeft(context: TaskContext, task: CaptchaTask): void {
   const key = keyOfTask(task);
   const reread = async (tries: number): Promise<void> => {
     if (!context.doubts.has(key) || (await readAgain(context, task))) return;
@@ -111,11 +115,11 @@ export function settleLeft(context: TaskContext, task: CaptchaTask): void {
     if (pauseMs === undefined) context.doubts.delete(key);
     else setTimeout(() => void reread(tries + 1), pauseMs).unref();
   };
-  if (context.doubts.has(key)) void reread(0);
+  if (!isKnown(context, task)) void reread(0);
 }
 
 /** An intent has a name of its own, which stays when others write after it. */
-function provesWrite({ status }: CaptchaTask, { before, status: written }: Doubt): boolean {
+function provesWrite({ status }: CaptchaTask, before: CaptchaTask, written: CaptchaTaskStatus): boolean {
   const by = written.submission?.intentBy;
   if (by !== undefined && by !== before.status?.submission?.intentBy) return status?.submission?.intentBy === by;
   return status !== undefined && shows(status, before.status, written);
@@ -158,6 +162,7 @@ export function takeCopy(context: TaskContext, object: KubeObject): void {
   const key = keyOfTask(task);
   context.ownWrite = key;
   if (isFinished(task)) {
+    context.doubts.delete(key);
     context.ttl.finished(task);
     context.store.drop(key, task.metadata.resourceVersion);
   } else {

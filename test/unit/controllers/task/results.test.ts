@@ -77,6 +77,32 @@ test('a result whose write was made but whose reply was lost is counted once', a
   expect(counted).toEqual(['Poll']);
 });
 
+test('a result whose write was made while the API went away is counted when the watch tells of it', async () => {
+  const { counted, makeDue } = await submittedTask();
+  stage.pollAnswer = () => ({ kind: 'solved', value: 'the-solution' });
+  let reads = 0;
+  stage.client.fate = (request) => {
+    if (request.verb === 'patchStatus') {
+      stage.client.deaf = true;
+      return 'replyLost';
+    }
+    if (!stage.client.deaf) return undefined;
+    if ((reads += 1) === 1) setTimeout(() => tellAgain(stage), 20);
+    return 'notSent';
+  };
+  makeDue();
+  await waitUntil('the count', () => counted.length > 0, { boundMs: 5_000, everyMs: 5 });
+  expect(counted).toEqual(['Poll']);
+  expect(reads).toBeGreaterThan(0);
+});
+
+/** The API is back, and the watch tells that the task has left the selection. */
+function tellAgain({ client, write, task }: Stage): void {
+  client.fate = () => undefined;
+  client.deaf = false;
+  write(task()!.status!);
+}
+
 test('a dead letter is counted when it is created, although its confirmation fails and comes again', async () => {
   const { counted, makeDue } = await submittedTask(aTask().spec({ solutionSecretName: 'not-ours' }));
   stage.api.seed(SECRET.plural, { metadata: { name: 'not-ours' }, data: {} });
