@@ -93,6 +93,14 @@ describe('a kubeconfig', () => {
     });
   });
 
+  test('gives the token of an auth provider', async () => {
+    const parts = [{ alg: 'none' }, { exp: Date.now() / 1_000 + 3_600 }];
+    const idToken = [...parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')), 'x'].join('.');
+    const config = { 'client-id': 'me', 'idp-issuer-url': 'https://issuer.example', 'id-token': idToken };
+    const access = await load({ 'auth-provider': { name: 'oidc', config } });
+    expect(access.current()).toMatchObject({ authorization: `Bearer ${idToken}`, tls: { rejectUnauthorized: true } });
+  });
+
   test('is merged from several files, of which the first wins and missing ones do not matter', async () => {
     const first = await write('first', { users: [{ name: 'u', user: { token: 'first' } }] });
     const second = await write('second', configOf({ token: 'second' }));
