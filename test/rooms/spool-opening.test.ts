@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FRAME_RECORD, FRAME_RELEASES, encodeFrame, encodeHeader } from '../../src/callback/spool/format.ts';
 import { encodeRecord } from '../../src/callback/spool/record.ts';
 import type { SpoolRecord } from '../../src/callback/spool/record.ts';
+import type { SpoolFile } from '../../src/callback/spool/files.ts';
 import type { Spool, SpoolOptions } from '../../src/callback/spool/types.ts';
 import { failingFiles } from '../support/failing-files.ts';
 import { temporaryDirectory } from '../support/sidecar.ts';
@@ -189,6 +190,24 @@ describe('more records than may be held in memory', () => {
       'rejected',
     ]);
     expect(faults).toEqual(['full bound', 'full bound']);
+  });
+});
+
+describe('a disk that hangs', () => {
+  test.each([
+    { what: 'records', appended: 9_000, code: 'x', taken: 8_192 },
+    { what: 'bytes', appended: 2_000, code: 'x'.repeat(12_000), taken: 1_375 },
+  ])('takes the memory of a bad second, counted in $what', async ({ appended, code, taken }) => {
+    const files = failingFiles();
+    const { promise: hanging, resolve: letGo } = Promise.withResolvers<void>();
+    const create = async (path: string): Promise<SpoolFile> => ({ ...(await files.create(path)), sync: () => hanging });
+    const { spool, faults } = await openSpool({ files: { ...files, create }, maxBytes: 100_000_000 });
+    const settled = Promise.allSettled(Array.from({ length: appended }, (_, n) => spool.append(spoolRecord(n, code))));
+    await waitUntil('the rest to be refused', () => faults.length > 0);
+    expect(new Set(faults)).toEqual(new Set(['full pending']));
+    letGo();
+    const fulfilled = (await settled).filter(({ status }) => status === 'fulfilled').length;
+    expect(Math.abs(fulfilled - taken)).toBeLessThan(100);
   });
 });
 

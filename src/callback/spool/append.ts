@@ -14,24 +14,36 @@ import type { Appended, OpenSpool, SpoolEntry, SpoolOptions } from './types.ts';
 type Bounds = Pick<SpoolOptions, 'maxBytes' | 'maxRecords' | 'maxRecordsPerTask' | 'onFault'>;
 type Take = (entry: SpoolEntry) => void;
 
+/**
+ * What waits for the disk waits in memory, and its callbacks were answered 503 long ago when the disk hangs: as much as
+ * arrives in a bad second, not as much as a disk holds.
+ */
+const MAX_PENDING_RECORDS = 8_192;
+const MAX_PENDING_BYTES = 16 * 1024 * 1024;
+
 export function createAppend(bounds: Bounds): (open: OpenSpool, record: SpoolRecord, take: Take) => Promise<Appended> {
   /** By payload; what is not durable yet. */
   const underWay = new Map<string, Promise<Appended>>();
   const pending = createCounts();
 
-  const refuseAbove = (open: OpenSpool, task: number, bytes: number): void => {
-    const ofTask = open.tasks.of(task).length + pending.of(task) >= bounds.maxRecordsPerTask;
-    const records = recordsOf(open) + pending.all() >= bounds.maxRecords;
-    if (!ofTask && !records && usedBytes(open) + open.journal.pendingBytes() + bytes <= bounds.maxBytes) return;
-    bounds.onFault('full', ofTask ? 'task' : 'bound');
-    throw new SpoolError('full');
+  /** The bound that this record would break. */
+  const brokenBound = (open: OpenSpool, task: number, bytes: number): 'task' | 'pending' | 'bound' | undefined => {
+    const pendingBytes = open.journal.pendingBytes() + bytes;
+    if (open.tasks.of(task).length + pending.of(task) >= bounds.maxRecordsPerTask) return 'task';
+    if (pending.all() >= MAX_PENDING_RECORDS || pendingBytes > MAX_PENDING_BYTES) return 'pending';
+    if (recordsOf(open) + pending.all() >= bounds.maxRecords) return 'bound';
+    return usedBytes(open) + pendingBytes > bounds.maxBytes ? 'bound' : undefined;
   };
   const write = async (open: OpenSpool, record: SpoolRecord, payload: string, take: Take): Promise<Appended> => {
     const task = taskKeyOf(record.token);
     if (await isOnDisk(open.tasks.of(task), payload)) return 'repeat';
     const { receivedTime } = record;
     const frame = encodeFrame(FRAME_RECORD, receivedTime, payload);
-    refuseAbove(open, task, frame.length);
+    const broken = brokenBound(open, task, frame.length);
+    if (broken !== undefined) {
+      bounds.onFault('full', broken);
+      throw new SpoolError('full');
+    }
     pending.enter(task);
     try {
       const entry = { ...(await open.journal.append(frame)), receivedTime, task };
