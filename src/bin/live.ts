@@ -19,7 +19,7 @@ import type { Materials, Site } from '../dev/live/question.ts';
 import { startReceiver } from '../dev/live/receiver.ts';
 import { recordingOf } from '../dev/live/recording.ts';
 import { askedText, planText, reportText } from '../dev/live/report.ts';
-import { askAll, askSimulator, compareRuns, likenessOf, type Run } from '../dev/live/run.ts';
+import { askAll, besideSimulator, likenessOf, type Likeness, type Run } from '../dev/live/run.ts';
 import type { Target } from '../dev/live/session.ts';
 
 const USAGE = 'usage: npm run live -- [--dry-run] [--budget N] [--patient] [--out DIR]';
@@ -107,14 +107,18 @@ async function main(): Promise<number> {
 }
 
 async function conclude(run: Run, host: string): Promise<void> {
-  const points = compareRuns(await askSimulator(materials), run);
-  const likeness = likenessOf(points);
-  const left = compareRuns(await askSimulator(materials, likeness), run);
-  process.stdout.write(`\n${reportText({ run, points, left, likeness })}`);
   const date = new Date().toISOString().slice(0, 10);
   const directory = args.out ?? 'live-results';
   const file = join(directory, `${host.replaceAll(/[^\w.-]/g, '_')}-${date}.json`);
+  const write = (likeness: Likeness): void =>
+    writeFileSync(file, `${JSON.stringify(recordingOf(run, { date, host, ...likeness }), null, 2)}\n`);
   mkdirSync(directory, { recursive: true });
-  writeFileSync(file, `${JSON.stringify(recordingOf(run, { date, host, ...likeness }), null, 2)}\n`);
+  // What was paid for is on disk before anything else may fail.
+  write({ switches: {}, words: {} });
+  const points = await besideSimulator(run, materials);
+  const likeness = likenessOf(points);
+  write(likeness);
+  const left = await besideSimulator(run, materials, likeness);
+  process.stdout.write(`\n${reportText({ run, points, left, likeness })}`);
   process.stdout.write(`\nwritten to ${file}; a simulator like it: RECORDING=${file} node src/bin/simulator.ts\n`);
 }

@@ -14,7 +14,7 @@ import { QUESTIONS } from '../../src/dev/live/questions/index.ts';
 import { startReceiver } from '../../src/dev/live/receiver.ts';
 import { recordingOf, recordedLikeness } from '../../src/dev/live/recording.ts';
 import { planText, reportText } from '../../src/dev/live/report.ts';
-import { askAll, askSimulator, compareRuns, likenessOf, type Point, type Run } from '../../src/dev/live/run.ts';
+import { askAll, besideSimulator, compareRuns, likenessOf, type Point, type Run } from '../../src/dev/live/run.ts';
 import { V2 } from '../../src/dev/live/questions/tasks.ts';
 import { submit, type Target } from '../../src/dev/live/session.ts';
 import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
@@ -22,7 +22,7 @@ import type { SimulatorOptions } from '../../src/dev/simulator/script.ts';
 import type { Switches } from '../../src/dev/simulator/switches.ts';
 
 const KEY = 'fedcba9876543210fedcba9876543210';
-const PACE = { timeoutMs: 2_000, pollMs: 10, patienceMs: 3_000, callbackWaitMs: 150 };
+const PACE = { timeoutMs: 2_000, pollMs: 10, patienceMs: 3_000, callbackWaitMs: 400 };
 const ROOT = join(import.meta.dirname, '../..');
 
 const materials: Materials = {
@@ -30,6 +30,9 @@ const materials: Materials = {
   v2Enterprise: { siteKey: 'K2', pageURL: 'https://example.com/v2' },
   v3Enterprise: { siteKey: 'K3', pageURL: 'https://example.com/v3', action: 'login' },
 };
+
+/** Where a second submission must find the only thread busy. */
+const ON_THE_DEMO_PAGE = { field: 'pageurl', equals: V2.pageurl };
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -41,6 +44,7 @@ async function begin(options: SimulatorOptions): Promise<{ simulator: Simulator;
   closers.push(() => simulator.stop());
   await simulator.control.account(KEY, { threads: 1 });
   await simulator.control.account('f'.repeat(32), { state: 'unknown' });
+  await simulator.control.script({ tasks: [{ solveAfterMs: 300 }] }, ON_THE_DEMO_PAGE);
   return { simulator, target: await targetOf(simulator.url) };
 }
 
@@ -57,35 +61,54 @@ const seenAlone = (run: Run): Point[] => compareRuns({ asked: [], paid: 0, recor
 const only = (...ids: string[]): typeof QUESTIONS => QUESTIONS.filter(({ id }) => ids.includes(id));
 
 describe('asked of a simulator', () => {
-  it('sees nothing that the simulator does not expect, and pays for what it says it paid', async () => {
-    const { simulator, target } = await begin({});
-    const run = await askAll(target, materials);
-    expect(run.asked.filter(({ skipped }) => skipped !== undefined).map(({ question }) => question.id)).toEqual([
-      'the official client',
-    ]);
-    const points = compareRuns(await askSimulator(materials), run);
-    expect(points.length).toBeGreaterThan(40);
-    expect(points.filter(({ expected, seen }) => expected !== seen)).toEqual([]);
-    expect(run.paid).toBe((await simulator.control.totals()).paid);
-    expect(likenessOf(points)).toEqual({ switches: {}, words: {} });
-  });
+  it(
+    'sees nothing that the simulator does not expect, and pays for what it says it paid',
+    { timeout: 120_000 },
+    async () => {
+      const { simulator, target } = await begin({});
+      const run = await askAll(target, materials);
+      expect(run.asked.filter(({ skipped }) => skipped !== undefined).map(({ question }) => question.id)).toEqual([
+        'the official client',
+      ]);
+      const points = await besideSimulator(run, materials);
+      expect(points.length).toBeGreaterThan(40);
+      expect(points.filter(({ expected, seen }) => expected !== seen)).toEqual([]);
+      expect(run.paid).toBe((await simulator.control.totals()).paid);
+      expect(likenessOf(points)).toEqual({ switches: {}, words: {} });
+    },
+  );
 
-  it('of the family finds the switches that make the official one like it', async () => {
-    const { target } = await begin({ dialect: 'family' });
-    const run = await askAll(target, materials);
-    const likeness = likenessOf(compareRuns(await askSimulator(materials), run));
-    expect(likeness.switches).toMatchObject({ answerField: 'request', gridTrigger: 'recaptcha', pingbackVerb: 'FORM' });
-    const left = compareRuns(await askSimulator(materials, likeness), run);
-    expect(left.filter(({ expected, seen }) => expected !== seen)).toEqual([]);
-  });
+  it(
+    'of the family finds the switches that make the official one like it, and keeps neither key nor answer nor address',
+    { timeout: 120_000 },
+    async () => {
+      const { simulator, target } = await begin({ dialect: 'family' });
+      const run = await askAll(target, materials);
+      const likeness = likenessOf(await besideSimulator(run, materials));
+      expect(likeness.switches).toMatchObject({
+        answerField: 'request',
+        gridTrigger: 'recaptcha',
+        pingbackVerb: 'FORM',
+      });
+      const left = await besideSimulator(run, materials, likeness);
+      expect(left.filter(({ expected, seen }) => expected !== seen)).toEqual([]);
+      const { submissions } = await simulator.control.ledger();
+      const ids = submissions.flatMap(({ id }) => (id === undefined ? [] : [id]));
+      expect(ids.length).toBeGreaterThan(10);
+      const text = writtenOf(run);
+      for (const secret of [KEY, '03token', 'clearance-', 'secret-proxy', '127.0.0.1', ...ids]) {
+        expect(text, secret).not.toContain(secret);
+      }
+    },
+  );
 
   it('that uses other words for the same refusals makes the official one use them, too', async () => {
     const words = { ERROR_PAGEURL: 'ERROR_NO_PAGE', ERROR_WRONG_CAPTCHA_ID: 'ERROR_NO_SUCH_CAPCHA_ID' };
     const { target } = await begin({ words });
     const run = await askAll({ ...target, budget: 0 }, {});
-    const likeness = likenessOf(compareRuns(await askSimulator({}), run));
+    const likeness = likenessOf(await besideSimulator(run, {}));
     expect(likeness).toEqual({ switches: {}, words });
-    const left = compareRuns(await askSimulator({}, likeness), run);
+    const left = await besideSimulator(run, {}, likeness);
     expect(left.filter(({ expected, seen }) => expected !== seen)).toEqual([]);
   });
 
@@ -133,20 +156,6 @@ describe('asked of a simulator', () => {
     const run = await askAll(target, materials, { questions: only(...ids) });
     expect(likenessOf(seenAlone(run)).switches).toEqual(switches);
   });
-
-  it('keeps in its recording neither key nor answer nor callback address, but enough to start a simulator like it', async () => {
-    const { simulator, target } = await begin({ switches: { gridAnswer: 'array', geetest: 'object' } });
-    const run = await askAll(target, materials);
-    const likeness = likenessOf(seenAlone(run));
-    const text = JSON.stringify(recordingOf(run, { date: '2026-01-01', host: 'example.com', ...likeness }));
-    const { submissions } = await simulator.control.ledger();
-    const ids = submissions.flatMap(({ id }) => (id === undefined ? [] : [id]));
-    expect(ids.length).toBeGreaterThan(10);
-    for (const secret of [KEY, '03token', 'clearance-', 'secret-proxy', '127.0.0.1', ...ids]) {
-      expect(text, secret).not.toContain(secret);
-    }
-    expect(JSON.parse(text)).toMatchObject({ switches: { gridAnswer: 'array' } });
-  });
 });
 
 describe('the budget', () => {
@@ -184,7 +193,7 @@ describe('the budget', () => {
 
   it('counts as paid what may have been accepted', async () => {
     const { simulator, target } = await begin({});
-    await simulator.control.script({ submit: [{ fault: 'html502', accept: true }] });
+    await simulator.control.script({ submit: [{ fault: 'html502', accept: true }] }, ON_THE_DEMO_PAGE);
     const run = await askAll({ ...target, budget: 4 }, materials);
     expect((await simulator.control.totals()).paid).toBeLessThanOrEqual(4);
     expect(run.paid).toBe((await simulator.control.totals()).paid);

@@ -7,6 +7,7 @@ import { startSimulator } from '../simulator/index.ts';
 import { SWITCHES, type SwitchName, type Switches } from '../simulator/switches.ts';
 import { AccountRefused, type Materials, type Observations, type Question } from './question.ts';
 import { QUESTIONS } from './questions/index.ts';
+import { V2 } from './questions/tasks.ts';
 import { startReceiver } from './receiver.ts';
 import { BudgetSpent, createSession, type Recorded, type Session, type Target } from './session.ts';
 
@@ -99,24 +100,6 @@ export interface Likeness {
   words: Readonly<Record<string, string>>;
 }
 
-/** The same questions to a simulator of the official dialect, changed like this. */
-export async function askSimulator(materials: Materials, likeness?: Likeness): Promise<Run> {
-  const simulator = await startSimulator({ dialect: 'official', answerAfterMs: 60, ...likeness });
-  const receiver = await startReceiver(0);
-  try {
-    await simulator.control.account(SIMULATED_KEY, { threads: 1 });
-    await simulator.control.account('f'.repeat(32), { state: 'unknown' });
-    const callback = { receiver, url: `http://127.0.0.1:${receiver.port}` };
-    const pace = { timeoutMs: 5_000, pollMs: 20, patienceMs: 5_000, callbackWaitMs: 200 };
-    const target = { url: simulator.url, key: SIMULATED_KEY, budget: SIMULATED_BUDGET, callback, ...pace };
-    const { python: _, patient: __, ...rest } = materials;
-    return await askAll(target, rest);
-  } finally {
-    await receiver.stop();
-    await simulator.stop();
-  }
-}
-
 export interface Point {
   question: string;
   point: string;
@@ -124,7 +107,28 @@ export interface Point {
   seen: string;
 }
 
-/** What both were asked, and what each said. */
+/** What was seen, beside what a simulator of the official dialect, changed like this, says to the same questions. */
+export async function besideSimulator(run: Run, materials: Materials, likeness?: Likeness): Promise<Point[]> {
+  const simulator = await startSimulator({ dialect: 'official', answerAfterMs: 60, ...likeness });
+  const receiver = await startReceiver(0);
+  try {
+    await simulator.control.account(SIMULATED_KEY, { threads: 1 });
+    await simulator.control.account('f'.repeat(32), { state: 'unknown' });
+    // Long enough for a second submission to find the only thread busy, whatever else the machine does.
+    await simulator.control.script({ tasks: [{ solveAfterMs: 300 }] }, { field: 'pageurl', equals: V2.pageurl });
+    const callback = { receiver, url: `http://127.0.0.1:${receiver.port}` };
+    const pace = { timeoutMs: 5_000, pollMs: 20, patienceMs: 5_000, callbackWaitMs: 400 };
+    const target = { url: simulator.url, key: SIMULATED_KEY, budget: SIMULATED_BUDGET, callback, ...pace };
+    const { python: _, patient: __, ...rest } = materials;
+    const questions = run.asked.filter(({ skipped }) => skipped === undefined).map(({ question }) => question);
+    return compareRuns(await askAll(target, rest, { questions }), run);
+  } finally {
+    await receiver.stop();
+    await simulator.stop();
+  }
+}
+
+/** What the second run saw, beside what the first did. */
 export function compareRuns(expected: Run, seen: Run): Point[] {
   return seen.asked.flatMap(({ question, observations }) => {
     const usual = expected.asked.find((it) => it.question.id === question.id)?.observations ?? {};
