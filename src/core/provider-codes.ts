@@ -109,11 +109,11 @@ export const PROVIDER_CODES: readonly ProviderCode[] = [
     ['ERROR_CAPTCHAIMAGE_BLOCKED', 'in', 'the image is known to be unrecognisable'],
     ['ERROR_WRONG_ID_FORMAT', 'res', 'the id is not made of digits'],
     ['ERROR_WRONG_CAPTCHA_ID', 'res', 'the id is unknown or too old'],
-    ['ERROR_EMPTY_ACTION', 'res', 'the action is missing'],
     ['ERROR_TOKEN_EXPIRED', 'res', 'the GeeTest challenge was stale'],
   ]),
   // About the call and not about the task: a poll that is refused as a call proves nothing about the result.
   ...rows('permanent', [
+    ['ERROR_EMPTY_ACTION', 'res', 'the action is missing'],
     ['ERROR_METHOD_CALL', 'in res', 'the method is unknown, or the call was made in a wrong way'],
   ]).map((row) => ({ ...row, classOfResult: 'transient' as const })),
   ...rows('transient', [

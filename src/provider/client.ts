@@ -2,19 +2,20 @@
  * The provider as three calls: submit a captcha, poll for its result, ask for the account's threads. Used by
  * `controllers/task` alone; the sidecar never calls the provider.
  *
- * It refuses to retry, to wait and to remember: one call is one HTTP request with a deadline, and every way it can end
- * is a value of `core/outcome`. It never throws for anything the network or the provider does, and hands no URL, key
- * or body to anyone: its hook gets an operation, a label from a closed list, and a duration.
+ * It refuses to retry and to wait: one call is one HTTP request with a deadline, and every way it can end is a value of
+ * `core/outcome`. It never throws for anything the network or the provider does, and hands no URL, key or body to
+ * anyone: its hook gets an operation, a label from a closed list, and a duration.
  *
- * Everything goes by POST with the key in the body, so that no proxy's access log ever holds a key
- * (docs/decisions/0003-polls-by-post.md).
+ * Everything goes by POST with the key in the body, so that no proxy's access log ever holds a key. All it remembers is
+ * whether this provider was proved to take polls by GET only (`provider/poll-verb`).
  */
 import type { Captcha } from '../api/captchatask.ts';
 import type { PollOutcome, SubmitOutcome } from '../core/outcome.ts';
 import { encodeForm, encodeSubmission, type SubmitRequest } from './encode.ts';
 import { createHttpClient, type Exchange, type ExchangeOptions, type ForwardProxy } from './http.ts';
 import { requestCode, type RequestOperation } from './labels.ts';
-import { pollOutcome, submitOutcome, threadsOutcome } from './wire.ts';
+import { BY_POST, accepted, polled, type PollVerb } from './poll-verb.ts';
+import { pollAnswer, pollOutcome, submitOutcome, threadsOutcome } from './wire.ts';
 
 export type { SubmitRequest } from './encode.ts';
 
@@ -29,6 +30,8 @@ export interface PollRequest {
 export interface ProviderHooks {
   /** Once per HTTP request. `code` is one of `REQUEST_CODES`. */
   onRequest?(event: { operation: RequestOperation; code: string; durationMs: number }): void;
+  /** At most once: from now on polls go by GET, and URLs hold the key. */
+  onPollByGet?(): void;
 }
 
 export interface ProviderClient {
@@ -69,18 +72,32 @@ export function createProviderClient(options: ProviderOptions): ProviderClient {
     hooks?.onRequest?.({ operation, code: codeOf(outcome), durationMs: performance.now() - startedMs });
     return outcome;
   };
+  let verb = BY_POST;
+  const learned = (next: PollVerb): void => {
+    if (next.verb !== verb.verb) hooks?.onPollByGet?.();
+    verb = next;
+  };
+  const poll = async ({ apiKey, captchaID, captcha }: PollRequest, options: ExchangeOptions): Promise<PollOutcome> => {
+    const query = { action: 'get', id: captchaID, json: 1 };
+    const form = encodeForm({ key: apiKey, ...query });
+    const reply =
+      verb.verb === 'GET'
+        ? await http.get(`res.php?${form}`, options)
+        : await http.post(`res.php?${encodeForm(query)}`, form, options);
+    const outcome = pollOutcome(reply, captcha);
+    learned(polled(verb, apiKey, pollAnswer(reply, outcome)));
+    return outcome;
+  };
   return {
     async submit(request, exchange) {
       const form = encodeSubmission(request);
       if (form === undefined) return NOT_ENCODABLE;
-      return timed('submit', async () => submitOutcome(await http.post('in.php', form, exchange)), requestCode);
+      const submit = async (): Promise<SubmitOutcome> => submitOutcome(await http.post('in.php', form, exchange));
+      const outcome = await timed('submit', submit, requestCode);
+      if (outcome.kind === 'accepted') learned(accepted(verb, request.apiKey));
+      return outcome;
     },
-    async poll({ apiKey, captchaID, captcha }, exchange) {
-      const query = { action: 'get', id: captchaID, json: 1 };
-      const path = `res.php?${encodeForm(query)}`;
-      const form = encodeForm({ key: apiKey, ...query });
-      return timed('poll', async () => pollOutcome(await http.post(path, form, exchange), captcha), requestCode);
-    },
+    poll: (request, exchange) => timed('poll', () => poll(request, exchange), requestCode),
     async threads({ apiKey }, exchange) {
       const query = { action: 'threadsinfo', json: 1 };
       const path = `res.php?${encodeForm(query)}`;

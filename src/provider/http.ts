@@ -1,5 +1,5 @@
 /**
- * One POST to the provider, as a value: the reply with its whole body, or what went wrong and whether the request can
+ * One call of the provider, as a value: the reply with its whole body, or what went wrong and whether the request can
  * have been acted on. Called by `provider/client`; knows nothing of captchas and understands no body.
  *
  * The question it must get right is "was anything sent?". It never guesses that from an error code alone: it watches
@@ -46,6 +46,7 @@ export interface ForwardProxy {
 export interface HttpClient {
   /** Sends a form to a path below the base URL. Never rejects. */
   post(path: string, form: string, options: ExchangeOptions): Promise<Exchange>;
+  get(path: string, options: ExchangeOptions): Promise<Exchange>;
   close(): void;
 }
 
@@ -71,23 +72,25 @@ export function createHttpClient(options: {
   const { protocol, href } = new URL(options.baseUrl);
   const base = href.endsWith('/') ? href : `${href}/`;
   const agent = createAgent(protocol === 'https:', options.proxy);
-  const send = (path: string, form: string, signal: AbortSignal): Promise<Response> =>
+  const send = (path: string, form: string | undefined, signal: AbortSignal): Promise<Response> =>
     fetch(base + path, {
-      method: 'POST',
+      method: form === undefined ? 'GET' : 'POST',
       headers: {
-        'content-type': 'application/x-www-form-urlencoded',
+        ...(form === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
         accept: 'application/json, text/plain;q=0.9',
         'user-agent': 'captcha-operator',
       },
-      body: form,
+      ...(form === undefined ? {} : { body: form }),
       redirect: 'error',
       size: options.maxReplyBytes,
       agent,
       signal,
     });
+  const call = (path: string, form: string | undefined, exchangeOptions: ExchangeOptions): Promise<Exchange> =>
+    withDeadline(exchangeOptions, (deadline) => exchange(deadline, () => send(path, form, deadline.signal)));
   return {
-    post: (path, form, exchangeOptions) =>
-      withDeadline(exchangeOptions, (deadline) => exchange(deadline, () => send(path, form, deadline.signal))),
+    post: call,
+    get: (path, exchangeOptions) => call(path, undefined, exchangeOptions),
     close: () => agent.destroy(),
   };
 }

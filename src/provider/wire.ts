@@ -10,6 +10,7 @@ import { classifyCode, HTTP_413, listedCode } from '../core/provider-codes.ts';
 import { solutionOf } from '../core/solution.ts';
 import { parseAnswer, parseFields, recordOf, scalar, type Answer } from './answer.ts';
 import type { Exchange, Fault } from './http.ts';
+import type { PollAnswer } from './poll-verb.ts';
 
 const ID = /^\d{1,20}$/;
 
@@ -64,6 +65,18 @@ export function pollOutcome(exchange: Exchange, captcha: Pick<Captcha, 'type' | 
   const solved = answer.kind === 'result' ? solutionOf(captcha, answer.value, answer.userAgent) : undefined;
   return solved ?? unreachable('unreadable');
 }
+
+/** What the answer of a poll says about asking by this verb, with the key where it stood. */
+export function pollAnswer(exchange: Exchange, outcome: PollOutcome): PollAnswer {
+  if (exchange.kind === 'reply' && (exchange.status === 405 || exchange.status === 501)) return 'method';
+  if (outcome.kind === 'unreachable') return 'nothing';
+  if (outcome.kind !== 'refused') return 'answered';
+  if (METHOD_WORDS.has(outcome.code)) return 'method';
+  return outcome.class === 'keyRejected' ? 'key' : 'answered';
+}
+
+/** The provider did not see what we asked for. */
+const METHOD_WORDS: ReadonlySet<string> = new Set(['ERROR_METHOD_CALL', 'ERROR_EMPTY_ACTION']);
 
 /**
  * How many threads the account has, from `threadsinfo`; undefined unless it says a positive number. The envelope is

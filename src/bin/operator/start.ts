@@ -13,7 +13,6 @@ import { createKubeClient, type KubeClient } from '../../kube/client.ts';
 import type { OperatorConfig } from '../../ops/config.ts';
 import { checkWatches, createCallRecord, startHealthServer, startMetricsServer } from '../../ops/health.ts';
 import { loadCallbackKeys } from '../../ops/keys.ts';
-import type { Lifecycle } from '../../ops/lifecycle.ts';
 import { createMetrics, type Metrics } from '../../ops/metrics.ts';
 import { refusedWatches, registerWatchGauges, reportWatches, signsOfLife, type Watches } from '../../ops/watches.ts';
 import { createProviderClient, type ProviderClient } from '../../provider/client.ts';
@@ -40,7 +39,7 @@ export async function startOperator(options: OperatorOptions): Promise<void> {
     client,
     namespaces: config.watchNamespaces,
     leadership,
-    provider: openProvider(config, metrics, lifecycle),
+    provider: openProvider(parts),
     metrics,
     log,
     events,
@@ -92,7 +91,7 @@ function openEvents({ client, config, lifecycle }: OperatorParts): EventRecorder
   return events;
 }
 
-function openProvider(config: OperatorConfig, metrics: Metrics, lifecycle: Lifecycle): ProviderClient {
+function openProvider({ config, metrics, lifecycle, log }: OperatorParts): ProviderClient {
   const provider = createProviderClient({
     baseUrl: config.providerURL,
     proxy: config.httpsProxy === undefined ? undefined : { url: config.httpsProxy, except: config.noProxy },
@@ -103,6 +102,7 @@ function openProvider(config: OperatorConfig, metrics: Metrics, lifecycle: Lifec
         metrics.inc('captcha_operator_provider_requests_total', { operation, code: label });
         metrics.observe('captcha_operator_provider_request_duration_seconds', { operation }, durationMs / 1_000);
       },
+      onPollByGet: () => log.warn('The provider takes polls by GET only; from now on URLs to it hold the API key'),
     },
   });
   lifecycle.onStop('provider client', 1_000, () => provider.close());

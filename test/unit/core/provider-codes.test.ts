@@ -53,7 +53,9 @@ describe('the table', () => {
 
 describe('a word about the call', () => {
   it.each(['res', 'callback'] as const)('fails no task that was accepted, read from %s', (endpoint) => {
-    expect(classifyCode('ERROR_METHOD_CALL', endpoint)).toMatchObject({ class: 'transient' });
+    for (const code of ['ERROR_METHOD_CALL', 'ERROR_EMPTY_ACTION']) {
+      expect(classifyCode(code, endpoint), code).toMatchObject({ class: 'transient' });
+    }
   });
 });
 
