@@ -71,20 +71,15 @@ export function createIntake(options: IntakeOptions): Intake {
   const gone = createGoneTasks(GONE_REMEMBERED);
   const tryApi = createAttempts(options, gone, stopping.signal);
   const keeping = createKeeping(options);
+  const answerFrom = createAnswers(options);
   const mayProbe = atMostEvery(PROBE_INTERVAL_MS);
 
-  const probeWhenRefused = async (incoming: Incoming, spooled: Promise<Taken>): Attempt =>
-    (await spooled) === undefined && mayProbe() ? tryApi(incoming) : undefined;
-  const answerFrom = async (outcome: Promise<CallbackResult>, sinceMs: number): Promise<CallbackResult | 'later'> => {
-    const result = await within(outcome, sinceMs + limits.answerBudgetMs - performance.now());
-    if (result !== LATE) return result;
-    void reportLate(outcome);
-    return 'later';
-  };
-  const reportLate = async (outcome: Promise<CallbackResult>): Promise<void> => {
-    const result = await outcome;
-    hooks.onResult(result);
-    if (result !== 'lost') hooks.onLateAnswer();
+  /** Into the spool; where that refuses, and the API may take it all the same, once more to the API, letter included. */
+  const spoolOrTry = (incoming: Incoming, mayTry: () => boolean): Promise<CallbackResult> => {
+    const spooled = keeping.spool(incoming);
+    const whenRefused = async (): Attempt =>
+      (await spooled) === undefined && mayTry() ? tryApi(incoming, 'letter') : undefined;
+    return firstOf([spooled, takenBy(whenRefused())]);
   };
 
   return {
@@ -94,10 +89,9 @@ export function createIntake(options: IntakeOptions): Intake {
       const sinceMs = performance.now();
       if (!health.isUp()) {
         hooks.onDeferred('apiDown');
-        const spooled = keeping.spool(incoming);
-        return answerFrom(firstOf([spooled, takenBy(probeWhenRefused(incoming, spooled))]), sinceMs);
+        return answerFrom(spoolOrTry(incoming, mayProbe), sinceMs);
       }
-      const attempt = tryApi(incoming);
+      const attempt = tryApi(incoming, 'report');
       const verdict = await within(attempt, limits.apiBudgetMs);
       if (verdict === LATE) {
         health.failed();
@@ -106,12 +100,32 @@ export function createIntake(options: IntakeOptions): Intake {
       }
       if (isSettled(verdict)) return resultOf(verdict);
       hooks.onDeferred(verdict === undefined ? 'noPlace' : verdict.error.class);
-      return answerFrom(firstOf([keeping.spool(incoming)]), sinceMs);
+      // Permanent trouble becomes a letter, from the spool so that a death in between is made good; else without it.
+      const isPermanent = verdict !== undefined && !isUnavailable(verdict);
+      return answerFrom(
+        spoolOrTry(incoming, () => isPermanent),
+        sinceMs,
+      );
     },
     async stop() {
       stopping.abort();
       await keeping.ended();
     },
+  };
+}
+
+/** The result of a callback when it is known in time for its answer. */
+function createAnswers({ hooks, limits }: IntakeOptions) {
+  const reportLate = async (outcome: Promise<CallbackResult>): Promise<void> => {
+    const result = await outcome;
+    hooks.onResult(result);
+    if (result !== 'lost') hooks.onLateAnswer();
+  };
+  return async (outcome: Promise<CallbackResult>, sinceMs: number): Promise<CallbackResult | 'later'> => {
+    const result = await within(outcome, sinceMs + limits.answerBudgetMs - performance.now());
+    if (result !== LATE) return result;
+    void reportLate(outcome);
+    return 'later';
   };
 }
 
@@ -144,10 +158,10 @@ async function firstOf(ways: readonly Promise<Taken>[]): Promise<CallbackResult>
 /** One try to apply a callback at once. */
 function createAttempts({ run, health, hooks, limits }: IntakeOptions, gone: GoneTasks, stopping: AbortSignal) {
   const places = createPlaces({ places: limits.directCalls, waiting: limits.directWaiting });
-  return async ({ claims, callback, receivedTime }: Incoming): Attempt => {
+  return async ({ claims, callback, receivedTime }: Incoming, onFailure: 'report' | 'letter'): Attempt => {
     if (!(await places.enter(limits.apiBudgetMs))) return undefined;
     try {
-      const protocol = receiveCallback(claims, callback, { now: Date.now(), receivedTime, onFailure: 'report' });
+      const protocol = receiveCallback(claims, callback, { now: Date.now(), receivedTime, onFailure });
       const verdict = await run(protocol, { signal: stopping, withinMs: ATTEMPT_TIMEOUT_MS });
       if (verdict.kind === 'retry' && isUnavailable(verdict)) health.failed();
       else health.succeeded();

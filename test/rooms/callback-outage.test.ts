@@ -246,6 +246,20 @@ describe('when neither the API nor the disk takes a callback', () => {
     expect(sidecar.lateAnswers).toEqual([]);
   });
 
+  test('what may never be written is kept in a dead letter, also without the disk', async () => {
+    const files = failingFiles();
+    files.faults.list = 'EROFS';
+    const sidecar = await start({ files, limits: { drainOnStopMs: 50 } });
+    api.faults.push((request) =>
+      request.verb !== 'create' && JSON.stringify(request).includes('code-task-1')
+        ? refusal(403, 'Forbidden')
+        : undefined,
+    );
+    expect(await deliver(sidecar, seedTask(1))).toBe(200);
+    expect(sidecar.results).toEqual(['dead_lettered']);
+    expect(api.all('deadletters')).toHaveLength(1);
+  });
+
   test('the API may still take it until the answer is due, although the disk refused at once', async () => {
     const files = failingFiles();
     files.faults.list = 'EROFS';
@@ -284,8 +298,10 @@ describe('when neither the API nor the disk takes a callback', () => {
     const files = failingFiles();
     files.faults.list = 'EROFS';
     const sidecar = await start({ files, limits: { drainOnStopMs: 50 } });
-    const replies = [outage(), outage(), refusal(403, 'Forbidden'), outage(), outage(), refusal(403, 'Forbidden')];
-    api.faults.push(() => replies.shift());
+    const forbidden = ['task-2', 'task-5'];
+    api.faults.push((request) =>
+      'name' in request && forbidden.includes(request.name) ? refusal(403, 'Forbidden') : outage(),
+    );
     for (let n = 0; n < 6; n++) expect(await deliver(sidecar, seedTask(n))).toBe(503);
     expect(sidecar.deferrals).not.toContain('apiDown');
   });
