@@ -6,9 +6,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PollOutcome, SubmitOutcome } from '../../src/core/outcome.ts';
 import { startSimulator } from '../../src/dev/simulator/index.ts';
-import { DIALECTS, SWITCHES, type Dialect, type SwitchName } from '../../src/dev/simulator/switches.ts';
+import { DIALECTS, type Dialect } from '../../src/dev/simulator/switches.ts';
 import { createProviderClient, type ProviderClient } from '../../src/provider/client.ts';
 import { AGENT, KINDS, KIND_PROXY, isResult, type Kind } from '../support/captcha-kinds.ts';
+import { SLOWLY, VARIANTS, expectedOutcomes, type Outcomes } from '../support/provider-variants.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const KEY = '0123456789abcdef0123456789abcdef';
@@ -18,8 +19,6 @@ const closers: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
-
-type Outcomes = Record<string, string>;
 
 /** What comes of each kind: `solved`, `solved, no agent`, `wrong: …`, or how it was not. */
 async function outcomes(
@@ -59,66 +58,18 @@ function said(outcome: SubmitOutcome | PollOutcome): string {
   return 'cause' in outcome ? `${outcome.kind}: ${outcome.cause}` : outcome.kind;
 }
 
-const NAMES = Object.keys(KINDS);
-const all = (word: string, names = NAMES): Outcomes => Object.fromEntries(names.map((name) => [name, word]));
-const NO_V4 = { GeeTestV4: 'refused: permanent' };
-const NO_AGENT = all(
-  'solved, no agent',
-  NAMES.filter((name) => KINDS[name]?.agent === true),
-);
-
-/** What a variant leaves no way to. Whatever is not named here is solved. */
-const OF_VARIANT: Readonly<Record<string, Outcomes>> = {
-  // Nobody tells the agent: the token is kept all the same.
-  'userAgent=absent': NO_AGENT,
-  'gridAnswer=text': { Grid: 'unreadable' },
-  'geetestV4=method': NO_V4,
-  'geetestV4=unsupported': NO_V4,
-  // No id that could be asked for: unknown, and never taken for a refusal.
-  'ids=inResult': all('unknown: unreadable'),
-  'ids=uuid': all('unknown: unreadable'),
-};
-
-/** The family has another method for GeeTest v4; where it overlooks that fields are missing, it answers as for v3. */
-const V4_OF_FAMILY: Readonly<Record<string, string>> = {
-  'geetestV4=version': 'solved',
-  'requiredFields=lenient': 'unreadable',
-};
-
-function expected(dialect: Dialect, variant?: string): Outcomes {
-  const ofVariant = OF_VARIANT[variant ?? ''] ?? {};
-  const ofFamily = { GeeTestV4: V4_OF_FAMILY[variant ?? ''] ?? 'refused: permanent' };
-  return { ...all('solved'), ...ofVariant, ...(dialect === 'family' ? ofFamily : {}) };
-}
-
-/** About threads, callbacks and what only other clients send. */
-const BESIDE_THE_POINT: ReadonlySet<string> = new Set([
-  'threadsinfo',
-  'poolFull',
-  'pingback',
-  'pingbackRefusal',
-  'pingbackVerb',
-  'ownershipFile',
-  'jsonDefault',
-  'jsonBodies',
-  'unknownMethod',
-]);
-const VARIANTS = (Object.keys(SWITCHES) as SwitchName[])
-  .filter((name) => !BESIDE_THE_POINT.has(name))
-  .flatMap((name) => SWITCHES[name].values.map((value) => [name, value] as const))
-  // Takes submissions in between; see the end of this file.
-  .filter(([, value]) => value !== 'queryOnly');
+const QUICKLY = VARIANTS.filter(([name, value]) => name !== SLOWLY[0] || value !== SLOWLY[1]);
 
 describe.each(DIALECTS)('of the provider in the dialect %s', (dialect) => {
   it('every type is solved and paid for once', async () => {
     const { found, accepted, paid } = await outcomes(dialect, {});
-    expect(found).toEqual(expected(dialect));
+    expect(found).toEqual(expectedOutcomes(dialect));
     expect(paid).toBe(accepted);
   });
 
-  it.each(VARIANTS)('with %s=%s every type comes to its end and is paid for once', async (name, value) => {
+  it.each(QUICKLY)('with %s=%s every type comes to its end and is paid for once', async (name, value) => {
     const { found, accepted, paid } = await outcomes(dialect, { [name]: value });
-    expect(found).toEqual(expected(dialect, `${name}=${value}`));
+    expect(found).toEqual(expectedOutcomes(dialect, `${name}=${value}`));
     if (!name.startsWith('ids')) expect(paid).toBe(accepted);
   });
 });
