@@ -52,7 +52,7 @@ const CLASSES: readonly ClassText[] = [
   {
     title: 'callbackRefused',
     submit:
-      'Not accepted: it is about the callback URL, not about the captcha. The task stays `Pending`, says so, and is tried again from 5 s, doubling to 60 s, until its deadline. Register the host of `CALLBACK_URL` with the account.',
+      'Not accepted: it is about the callback URL, not about the captcha. The same attempt is tried once more without it. When that is accepted, the submissions of this key carry none for an hour, and are polled; then one tries again. Register the host of `CALLBACK_URL` with the account ([CaptchaCallbackRefused](runbooks/CaptchaCallbackRefused.md)). Without a callback URL it is tried again from 5 s, doubling to 60 s, until the deadline.',
     result: 'Ends nothing: polling goes on with backoff.',
   },
   {
@@ -100,7 +100,7 @@ export function renderProviderCodes(): string {
     'Not a code, and never an end: `CAPCHA_NOT_READY` (still solving). The operator does not report answers, so the words of `reportgood` and `reportbad` are not here.',
     ...CLASSES.map(renderClass),
     '## unlisted',
-    'Any other word. From `in.php` it counts as *not accepted* if it begins with `ERROR` or comes with `"status": 0`, and as *unknown* otherwise; it is tried 5 times there, then the task fails: `ProviderRejected`. From `res.php` and in callbacks it ends nothing: polling goes on with backoff until the deadline. A word that does not look like a code is shown as `UNLISTED`, because free text may quote the key.',
+    'Any other word. From `in.php` it counts as *not accepted* if it begins with `ERROR` or comes with `"status": 0`, and as *unknown* otherwise; it is tried 5 times there, then the task fails: `ProviderRejected`. The same word twice for a submission with a callback URL may be about that: the next tries carry none. From `res.php` and in callbacks it ends nothing: polling goes on with backoff until the deadline. A word that does not look like a code is shown as `UNLISTED`, because free text may quote the key.',
     ...OWN_CODES,
     'Replies that are no word at all (time-outs, resets, pages, 5xx) are told apart in section 5 of the contract: what proves that nothing was accepted is tried again, everything else is an *unknown* submission.',
   ];

@@ -45,6 +45,15 @@ export const SURROUNDINGS_ROWS: readonly (readonly [title: string, panels: reado
         [['{{reason}}', largest('reason', `${P}provider_breaker_open`)]],
         'Keys (or the address) whose submissions rest.',
       ),
+      series(
+        'Keys without callbacks',
+        'short',
+        [
+          ['silent', `max(${P}callback_silent_keys)`],
+          ['refused', `max(${P}callback_refused_keys)`],
+        ],
+        'Their tasks are polled from the start: no callbacks come, or the provider refuses the callback URL.',
+      ),
     ],
   ],
   [

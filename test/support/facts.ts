@@ -28,6 +28,7 @@ export function factsOf(task: CaptchaTask, change: FactsChange = {}): TaskFacts 
     lane: { ticket: 'none', pollPauseMs: 0 },
     letter: { state: 'absent' },
     pingback: { kind: 'none' },
+    callbacks: { silent: false, refused: false },
     intentName: 'operator-a/1',
     mayWriteWaiting: true,
     ...rest,

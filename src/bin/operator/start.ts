@@ -117,6 +117,7 @@ function taskPolicyOf(config: OperatorConfig): Parameters<typeof startTaskContro
     maxPollsPerSecond,
     unknownSubmissionGraceMs,
     rejectedKeysLimit: config.rejectedKeysLimit,
+    callbackSilenceLimit: config.callbackSilenceLimit,
     defaultTtlSeconds: config.defaultTtlMs === 'never' ? undefined : config.defaultTtlMs / 1_000,
   };
 }

@@ -14,6 +14,7 @@ import { createWorkQueue } from '../../kube/queue.ts';
 import { createStatusWriter } from '../../kube/status-writer.ts';
 import { createStore } from '../../kube/store.ts';
 import { createPass } from '../loop.ts';
+import { createCallbacks } from './callbacks.ts';
 import type { TaskContext } from './context.ts';
 import { type GatheredFacts, gather } from './gather.ts';
 import { createKeyRing } from './keys.ts';
@@ -44,7 +45,12 @@ export function createContext(options: TaskControllerOptions): TaskContext {
     unpack: createUnpacking(),
     memories: new Map(),
     writer: createStatusWriter({ client, resource: CAPTCHA_TASK }),
-    ...createRooms(options, { moment, mayAct, wake: (key) => context.queue.add(key) }),
+    ...createRooms(options, {
+      moment,
+      mayAct,
+      wake: (key) => context.queue.add(key),
+      onSilence: () => lookAtSubmitted(context),
+    }),
     queue: createWorkQueue({
       name: 'captchatask',
       concurrency: WORKERS,
@@ -69,23 +75,36 @@ export function createContext(options: TaskControllerOptions): TaskContext {
   return context;
 }
 
+/** Those that wait for a callback; the queue merges, and each decides for itself. */
+function lookAtSubmitted({ store, queue }: TaskContext): void {
+  for (const key of store.keys()) if (store.get(key)?.phase === 'Submitted') queue.add(key);
+}
+
+interface RoomParts {
+  moment: () => Moment;
+  mayAct: () => boolean;
+  wake: (key: string) => void;
+  onSilence: () => void;
+}
+
 function createRooms(
   options: TaskControllerOptions,
-  parts: { moment: () => Moment; mayAct: () => boolean; wake: (key: string) => void },
-): Pick<TaskContext, 'keys' | 'lanes' | 'ttl'> {
-  const { client, policy, provider, log, namespaces } = options;
-  const { moment, mayAct, wake } = parts;
+  { moment, mayAct, wake, onSilence }: RoomParts,
+): Pick<TaskContext, 'keys' | 'lanes' | 'callbacks' | 'ttl'> {
+  const { client, policy, provider, log, namespaces, events } = options;
+  const mono = (): number => moment().mono;
   const keys = createKeyRing({
     client,
     ownKey: createOwnKey(options.ownKey, log),
-    mono: () => moment().mono,
+    mono,
     onChange: (oldKey) => lanes.wakeQueued(oldKey),
   });
   const onBlocked = (apiKeys: ReadonlySet<string>): void => void keys.reread(apiKeys);
   const lanes = createLanes({ policy, provider, moment, wake, onBlocked, admission: options.admission });
   const { defaultTtlSeconds } = policy;
   const ttl = createTimeToLive({ client, namespaces, defaultTtlSeconds, now: () => moment().now, mayAct, log });
-  return { keys, lanes, ttl };
+  const callbacks = createCallbacks({ client, policy, events, log, keyOf: keys.value, mono, onSilence });
+  return { keys, lanes, callbacks, ttl };
 }
 
 function createTaskPass(context: TaskContext): (key: string, signal: AbortSignal) => Promise<{ retryAtMs?: number }> {

@@ -74,10 +74,16 @@ async function submit(context: TaskContext, task: CaptchaTask, request: SubmitRe
 
 async function submissionAnswered(
   context: TaskContext,
-  { task, intent: { by, sentMono }, apiKey }: { task: CaptchaTask; intent: OwnIntent; apiKey: string },
+  { task, intent: { by, sentMono, pingbackURL }, apiKey }: { task: CaptchaTask; intent: OwnIntent; apiKey: string },
   outcome: SubmitOutcome,
 ): Promise<void> {
   const key = keyOfTask(task);
+  const doubt = context.memories.get(key)?.urlDoubt;
+  context.callbacks.answered(task, apiKey, {
+    carried: pingbackURL !== undefined,
+    outcome,
+    doubt,
+  });
   const { mono } = context.moment();
   const { metrics, log } = context.options;
   context.lanes.called(key, outcome);
@@ -118,7 +124,12 @@ export function startPoll(context: TaskContext, task: CaptchaTask, final: boolea
   track(context, async () => {
     const outcome = await poll(context, task, { apiKey, captchaID, captcha: task.spec.captcha });
     context.lanes.polled(apiKey, outcome);
-    pollEnded(context, { task, outcome, final });
+    pollEnded(context, {
+      task,
+      outcome,
+      final,
+      silent: context.callbacks.view(task).silent,
+    });
   });
 }
 

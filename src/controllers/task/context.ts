@@ -9,6 +9,7 @@ import type { PackedTask } from '../../core/task/packed.ts';
 import type { WorkQueue } from '../../kube/queue.ts';
 import type { StatusWriter } from '../../kube/status-writer.ts';
 import type { Store } from '../../kube/store.ts';
+import type { Callbacks } from './callbacks.ts';
 import type { KeyRing } from './keys.ts';
 import type { Lanes } from './lanes.ts';
 import type { TaskControllerOptions } from './ports.ts';
@@ -31,6 +32,7 @@ export interface TaskContext {
   readonly writer: StatusWriter;
   readonly keys: KeyRing;
   readonly lanes: Lanes;
+  readonly callbacks: Callbacks;
   readonly ttl: TimeToLive;
   readonly queue: WorkQueue;
   readonly scopes: Scopes;

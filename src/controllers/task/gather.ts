@@ -41,8 +41,9 @@ export function gather(context: TaskContext, key: string): GatheredFacts | undef
     letter,
     // Signing costs; only the one turn that writes an intent asks for it.
     get pingback() {
-      return pingbackOf(context, task);
+      return pingbackOf(context, task, memory);
     },
+    callbacks: context.callbacks.view(task),
     intentName: `${context.options.identity}/${context.intents + 1}`,
     mayWriteWaiting: context.waitingWrites < MAX_WAITING_WRITES,
   };
@@ -100,8 +101,9 @@ function holdPermit(context: TaskContext, key: string, task: CaptchaTask): void 
 }
 
 /** The URL for the attempt that the next intent would begin. */
-function pingbackOf({ options }: TaskContext, task: CaptchaTask): PingbackView {
+function pingbackOf({ options, callbacks }: TaskContext, task: CaptchaTask, { urlDoubt }: TaskMemory): PingbackView {
   if (task.spec.delivery !== 'Callback' || options.mintPingback === undefined) return { kind: 'none' };
+  if (!callbacks.mayCarryURL(task, urlDoubt)) return { kind: 'none' };
   const { namespace, name, uid } = task.metadata;
   const attempts = task.status?.attempts ?? 0;
   const sameAttempt = attempts >= 1 && task.status?.submission === undefined;

@@ -28,6 +28,8 @@ export function startTaskController(options: TaskControllerOptions): TaskControl
     lanes: context.lanes,
     now: () => context.moment().now,
     depth: () => context.queue.depth(),
+    // A standby may have been the leader when it learned what it knows.
+    callbacks: () => (context.mayAct() ? context.callbacks.counts() : { silent: 0, refused: 0 }),
   });
   context.store.subscribe((key, change, current, previous) => changed(context, { key, change, current, previous }));
   startReflectors(options, context);
@@ -96,5 +98,7 @@ function left(context: TaskContext, key: string, previous: PackedTask | undefine
   if (context.ownWrite === key || previous === undefined) return;
   const task = context.unpack(previous);
   lookIfLeft(context, task);
-  if (context.mayAct()) context.ttl.left(task);
+  if (!context.mayAct()) return;
+  context.ttl.left(task);
+  context.callbacks.left(task);
 }

@@ -22,6 +22,7 @@ export async function writeIntent(
   const attempt = effect.status.submission?.attempt ?? 1;
   const intent = { by, attempt, sentMono: context.moment().mono, pingbackURL };
   context.intents += 1;
+  if (pingbackURL !== undefined) context.callbacks.urlSent(task);
   remember(context, task, (memory) => intentSent(memory, intent));
   const write = await writeStatus(context, task, effect.status, signal);
   if (write === 'written') remember(context, task, intentWritten);

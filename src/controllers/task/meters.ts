@@ -5,6 +5,7 @@
 import type { CaptchaType, TaskPhase } from '../../api/names.ts';
 import type { PackedTask } from '../../core/task/packed.ts';
 import type { StoreReader } from '../../kube/store.ts';
+import type { Callbacks } from './callbacks.ts';
 import type { Lanes } from './lanes.ts';
 import type { TaskMeters } from './ports.ts';
 import { BREAKER_REASONS } from '../../core/task/breaker.ts';
@@ -15,9 +16,15 @@ const NAME = 'captchatask';
 
 export function registerGauges(
   metrics: TaskMeters,
-  parts: { store: StoreReader<PackedTask>; lanes: Lanes; now: () => number; depth: () => number },
+  parts: {
+    store: StoreReader<PackedTask>;
+    lanes: Lanes;
+    now: () => number;
+    depth: () => number;
+    callbacks: Callbacks['counts'];
+  },
 ): void {
-  const { store, lanes, now, depth } = parts;
+  const { store, lanes, now, depth, callbacks } = parts;
   metrics.gauge('workqueue_depth', (set) => set({ name: NAME }, depth()));
   metrics.gauge('captcha_operator_tasks', (set) => {
     for (const { phase, type, count } of census(store)) if (isUnfinished(phase)) set({ phase, type }, count);
@@ -28,6 +35,8 @@ export function registerGauges(
       if (since !== Infinity) set({ phase }, Math.max(0, now() - since) / 1_000);
     }
   });
+  metrics.gauge('captcha_operator_callback_silent_keys', (set) => set({}, callbacks().silent));
+  metrics.gauge('captcha_operator_callback_refused_keys', (set) => set({}, callbacks().refused));
   metrics.gauge('captcha_operator_provider_breaker_open', (set) => {
     const open = lanes.openBreakers();
     for (const reason of BREAKER_REASONS) set({ reason: snakeCase(reason) as 'busy' }, open[reason]);

@@ -164,6 +164,7 @@ export function takeCopy(context: TaskContext, object: KubeObject): void {
   if (isFinished(task)) {
     context.doubts.delete(key);
     context.ttl.finished(task);
+    context.callbacks.finished(task);
     context.store.drop(key, task.metadata.resourceVersion);
   } else {
     context.store.put(object);

@@ -12,7 +12,7 @@ import { isFinished } from './transitions.ts';
 
 export interface TaskEvent {
   type: 'Normal' | 'Warning';
-  reason: SolvedReason | 'SolvedByPoll' | 'AttemptEnded';
+  reason: SolvedReason | 'SolvedByPoll' | 'AttemptEnded' | 'CallbackRefused' | 'CallbacksSilent';
   action: 'Submit' | 'Poll' | 'Finish' | 'Hold';
   note: string;
 }

@@ -5,6 +5,7 @@
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { LetterPhase, UnknownReason } from '../../api/names.ts';
+import type { CallbackView } from './callback-mode.ts';
 import type { TaskMemory } from './memory.ts';
 import type { Millis } from './times.ts';
 
@@ -58,6 +59,8 @@ export interface TaskFacts {
   readonly lane: LaneView;
   readonly letter: LetterView;
   readonly pingback: PingbackView;
+  /** What is known of callbacks for its API key. */
+  readonly callbacks: CallbackView;
   /** The name that the next intent would carry; unique to this process. */
   readonly intentName: string;
   /** Waiting tasks write one after the other; false while it is not this one's turn. */

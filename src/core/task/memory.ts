@@ -5,8 +5,9 @@
  * a clock step neither opens a fence nor ends a grace. The shell keeps it in a map and drops it with the task.
  */
 import type { Captcha, CaptchaTask, DeadLetterMark, Submission } from '../../api/captchatask.ts';
-import type { Refusal, RefusalClass, SubmitOutcome } from '../outcome.ts';
+import type { Refusal, SubmitOutcome } from '../outcome.ts';
 import type { ReceivedResult } from '../delivery.ts';
+import { type URLDoubt, doubtAfter } from './callback-mode.ts';
 import { isUnresolved } from './transitions.ts';
 
 /** An intent of this process. It allows one call: `notSent` -> `underWay` -> `ended`. */
@@ -78,6 +79,8 @@ export interface TaskMemory {
   readonly reply?: { by: string; attempt: number; outcome: SubmitReply };
   readonly sources?: Sources;
   readonly unlistedTries: number;
+  /** Refusals so far that may be about the callback URL. */
+  readonly urlDoubt?: URLDoubt;
   readonly notBeforeMono?: number;
   readonly poll: PollMemory;
   /** A final answer of `res.php` that is not a result and has yet to be written. */
@@ -199,15 +202,24 @@ export function callForgone(memory: TaskMemory, mono: number): TaskMemory {
   return memory.intent === undefined ? memory : replied(memory, memory.intent, { kind: 'notSent' }, mono);
 }
 
-/** Refusals after which this task alone backs off, further with each. */
-const TRIED_BY_ITSELF: ReadonlySet<RefusalClass> = new Set(['unlisted', 'callbackRefused']);
-
 function replied(memory: TaskMemory, intent: OwnIntent, outcome: SubmitReply, mono: number): TaskMemory {
   const ended: TaskMemory = { ...memory, intent: { ...intent, call: 'ended', endedMono: mono } };
   if (outcome.kind === 'unknown') return ended;
-  const unlisted = outcome.kind === 'refused' && TRIED_BY_ITSELF.has(outcome.class);
-  const unlistedTries = unlisted ? memory.unlistedTries + 1 : memory.unlistedTries;
-  return { ...ended, reply: { by: intent.by, attempt: intent.attempt, outcome }, unlistedTries };
+  const carried = intent.pingbackURL !== undefined;
+  const { urlDoubt: before, ...kept } = ended;
+  const urlDoubt = doubtAfter(before, carried, outcome);
+  return {
+    ...kept,
+    ...(urlDoubt === undefined ? {} : { urlDoubt }),
+    reply: { by: intent.by, attempt: intent.attempt, outcome },
+    unlistedTries: memory.unlistedTries + (isTriedByItself(outcome, carried) ? 1 : 0),
+  };
+}
+
+/** Refusals after which this task alone backs off, further with each. */
+function isTriedByItself(outcome: SubmitReply, carried: boolean): boolean {
+  if (outcome.kind !== 'refused') return false;
+  return outcome.class === 'unlisted' || (outcome.class === 'callbackRefused' && !carried);
 }
 
 /** The reply is in status, or provably needs no write. This task itself waits until `notBeforeMono`. */

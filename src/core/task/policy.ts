@@ -14,6 +14,8 @@ export interface TaskPolicy {
   unknownSubmissionGraceMs: number;
   /** 0: no limit. */
   rejectedKeysLimit: number;
+  /** Results in a row without a callback before a key's tasks are polled as if none was to come. 0: never. */
+  callbackSilenceLimit: number;
   /** Seconds; undefined: finished tasks are kept. */
   defaultTtlSeconds: number | undefined;
 }
@@ -24,6 +26,7 @@ export const DEFAULT_POLICY: TaskPolicy = {
   maxPollsPerSecond: 20,
   unknownSubmissionGraceMs: 60 * SECOND,
   rejectedKeysLimit: 4,
+  callbackSilenceLimit: 5,
   defaultTtlSeconds: 86_400,
 };
 
@@ -47,6 +50,8 @@ export const SECRET_REREAD_MS = 10 * SECOND;
 export const UNREAD_RETRY_MS = 500;
 /** Poll interval of a submission that carries no pingback. */
 export const UNPINGED_POLL_INTERVAL_MS = 5 * SECOND;
+/** Submissions of a key whose callback URL was refused carry none for so long. */
+export const URL_REFUSED_MS = 60 * MINUTE;
 /** A permit returns by itself after this: the provider has ended a forgotten task by then. */
 export const PERMIT_MS = 300 * SECOND;
 export const THREADS_REREAD_MS = MINUTE;

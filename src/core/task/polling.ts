@@ -26,6 +26,8 @@ export interface AnsweredPoll {
   task: CaptchaTask;
   outcome: PollOutcome;
   final: boolean;
+  /** Callbacks of its API key are silent: it is polled like a submission without. */
+  silent?: boolean;
 }
 
 /** Whether the answer came after its attempt had ended or been replaced, and says nothing any more. */
@@ -36,7 +38,7 @@ export function cameLate(memory: TaskMemory | undefined, { task, outcome }: Answ
 
 /** The memory after a poll of this submission was answered (or was not). */
 export function pollAnswered(memory: TaskMemory, poll: AnsweredPoll, moment: Moment, policy: TaskPolicy): TaskMemory {
-  const { task, outcome, final } = poll;
+  const { task, outcome, final, silent = false } = poll;
   const submission = task.status?.submission;
   if (outcome.kind === 'solved') return held(memory, task, outcome, moment);
   if (cameLate(memory, poll)) return memory;
@@ -45,7 +47,7 @@ export function pollAnswered(memory: TaskMemory, poll: AnsweredPoll, moment: Mom
   const backoff = final ? FINAL_BACKOFF : POLL_BACKOFF;
   const waitMs =
     outcome.kind === 'pending'
-      ? pollIntervalMs(submission?.pingback === true, policy, moment.random)
+      ? pollIntervalMs(submission?.pingback === true && !silent, policy, moment.random)
       : backoffMs(backoff, memory.poll.failures + 1, moment.random);
   return pollPostponed(memory, submission, { nextMono: moment.mono + waitMs, answer: outcome.kind, final });
 }

@@ -4,6 +4,8 @@
  * held by nothing.
  */
 import type { Submission } from '../../api/captchatask.ts';
+import { SILENT_MESSAGE } from './callback-mode.ts';
+import { firstPollDelayMs } from '../solution.ts';
 import { isAbridged } from './abridged.ts';
 import { summaryOf } from './conditions.ts';
 import { WAITING_WRITE_MS } from './policy.ts';
@@ -35,7 +37,10 @@ export const POLL_RULES: readonly Rule[] = [
       memory.poll.pending &&
       facts.key.state === 'present' &&
       summaryOf(status)?.reason !== 'Polling',
-    choose: ({ task, moment }) => write(waiting(task, 'Polling', moment.now)),
+    choose: (situation) => {
+      const detail = isSilenced(situation) ? { message: SILENT_MESSAGE } : {};
+      return write(waiting(situation.task, 'Polling', situation.moment.now, detail));
+    },
   },
   {
     name: 'an accepted task is polled when it is due',
@@ -122,15 +127,29 @@ function pollWhenDue(situation: Situation, open: Submission): Choice {
 }
 
 /** Until the next poll: from our last one while status shows the same `pollAfterTime`, else from that. */
-function msToPoll({ memory, facts, moment, policy, task }: Situation, open: Submission): number {
+function msToPoll(situation: Situation, open: Submission): number {
+  const { memory, facts, moment, policy, task } = situation;
   const { poll } = memory;
   if (poll.nextMono !== undefined && poll.after === open.pollAfterTime) return poll.nextMono - moment.mono;
-  const dueInMs = (parseTime(open.pollAfterTime) ?? moment.now) - moment.now;
+  const dueInMs = dueAt(situation, open) - moment.now;
   // Status holds whole seconds, rounded down: a hint of just now looks up to a second older.
   const overdueAtStart = -dueInMs > facts.actingMs + 1_000;
   if (!overdueAtStart) return dueInMs;
   // Everything that fell due while nobody acted is spread over one interval, each task at its own place.
   return fractionOf(task.metadata.uid) * pollIntervalMs(true, policy, 0.5) - facts.actingMs;
+}
+
+/** While callbacks are silent a task is first polled like one without: what status says stands for when they are not. */
+function dueAt(situation: Situation, open: Submission): number {
+  const { task, moment } = situation;
+  const at = parseTime(open.pollAfterTime) ?? moment.now;
+  if (!isSilenced(situation)) return at;
+  return Math.min(at, (parseTime(open.submittedTime) ?? at) + firstPollDelayMs(task.spec.captcha.type));
+}
+
+/** A callback was to come, and none of its API key does. */
+function isSilenced({ facts, open }: Situation): boolean {
+  return open?.pingback === true && facts.callbacks.silent;
 }
 
 /** A number in [0,1) that belongs to the uid (FNV-1a, and its bits mixed once more). */

@@ -8,6 +8,7 @@ import type { CaptchaTaskStatus } from '../../api/captchatask.ts';
 import type { UnknownReason } from '../../api/names.ts';
 import type { Refusal, RefusalClass } from '../outcome.ts';
 import { type SubmitReply, type TaskMemory, isOf } from './memory.ts';
+import { REFUSED_MESSAGE, SILENT_MESSAGE } from './callback-mode.ts';
 import { classifyCode } from '../provider-codes.ts';
 import { UNLISTED_TRIES } from './policy.ts';
 import { BUSY_BACKOFF, backoffMs, firstPollAt } from './schedule.ts';
@@ -21,7 +22,7 @@ import {
   ownsUnusedIntent,
   write,
 } from './situation.ts';
-import { attemptEnded, failed, notAccepted, submitted } from './transitions.ts';
+import { attemptEnded, failed, notAccepted, submitted, waiting } from './transitions.ts';
 
 type Reply = NonNullable<TaskMemory['reply']>;
 
@@ -91,11 +92,25 @@ function isPermanent(code: string | undefined): boolean {
   return word?.kind === 'refused' && word.class === 'permanent';
 }
 
-function recordAccepted({ memory, task, open, moment }: Situation): Choice {
+function recordAccepted(situation: Situation): Choice {
+  const { memory, task, open, moment } = situation;
   const outcome = memory.reply?.outcome;
   if (outcome?.kind !== 'accepted') return IDLE;
   const pollAfter = firstPollAt(task, open?.pingback ?? false, moment.now);
-  return order({ kind: 'recordReply', status: submitted(task, outcome.captchaID, pollAfter, moment.now) });
+  const status = submitted(task, outcome.captchaID, pollAfter, moment.now);
+  const message = polledBecause(situation);
+  if (message === undefined) return order({ kind: 'recordReply', status });
+  return order({
+    kind: 'recordReply',
+    status: waiting({ ...task, status }, 'Polling', moment.now, { message }),
+  });
+}
+
+/** Why a task that wanted a callback is polled from the start, where its API key is the cause and nothing holds it. */
+function polledBecause({ facts, task, open, status }: Situation): string | undefined {
+  if (task.spec.delivery !== 'Callback' || task.spec.suspend || status?.deadLetter !== undefined) return undefined;
+  if (open?.pingback === true) return facts.callbacks.silent ? SILENT_MESSAGE : undefined;
+  return facts.callbacks.refused ? REFUSED_MESSAGE : undefined;
 }
 
 function recordNotAccepted(situation: Situation, reply: Reply): Choice {
@@ -135,10 +150,22 @@ function recordRefused({ task, memory, moment }: Situation, refusal: Refusal): C
   const { reason, ...detail } = WAITING_FOR[refusal.class] ?? {};
   if (reason !== undefined) return record(notAccepted(task, reason, moment.now, detail));
   if (refusal.class === 'retriable') return record(attemptEnded(task, code, moment.now));
+  if (memory.intent?.pingbackURL !== undefined && memory.urlDoubt?.refused === true) {
+    return record(
+      notAccepted(task, 'Pending', moment.now, {
+        message: triedWithoutURL(code),
+      }),
+    );
+  }
   const message = triedAgain(refusal, memory.unlistedTries);
   if (message === undefined) return record(rejected(task, code, moment.now));
   const restMs = backoffMs(BUSY_BACKOFF, memory.unlistedTries, moment.random);
   return record(notAccepted(task, 'Pending', moment.now, { message }), restMs);
+}
+
+/** Nothing was accepted, so the same attempt is tried at once without what was refused. */
+function triedWithoutURL(code: string): string {
+  return `The provider refuses the callback URL (${code}); the task is submitted without one.`;
 }
 
 /** What a task says that is tried again by itself; undefined where the refusal is its end. */

@@ -119,6 +119,14 @@ export const VARIABLES = {
     default: 'false',
     meaning: 'Accept a `CALLBACK_URL` with `http:`. Solutions then cross the network in clear.',
   },
+  callbackSilenceLimit: {
+    name: 'CALLBACK_SILENCE_LIMIT',
+    readBy: 'operator',
+    kind: wholeNumber(0, 1_000),
+    default: '5',
+    meaning:
+      'After so many results in a row that a poll found and no callback announced, tasks of that API key are polled as if none was to come, until one does. `0`: never.',
+  },
   callbackBind: {
     name: 'CALLBACK_BIND_ADDRESS',
     readBy: 'callback',

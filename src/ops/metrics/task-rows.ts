@@ -84,6 +84,18 @@ export const PROVIDER = {
     labels: { result: labels.POLL_RESULTS },
     in: 'operator',
   },
+  captcha_operator_callback_silent_keys: {
+    ...gauge,
+    help: 'API keys whose results are found by polls while no callbacks come (`CALLBACK_SILENCE_LIMIT`): their tasks are polled as if none was to come. The leader knows; the others say 0.',
+    labels: none,
+    in: 'operator',
+  },
+  captcha_operator_callback_refused_keys: {
+    ...gauge,
+    help: 'API keys whose submissions carry no callback URL, because the provider refused it. The leader knows; the others say 0.',
+    labels: none,
+    in: 'operator',
+  },
   captcha_operator_provider_requests_total: {
     ...counter,
     help: "Calls of the provider by operation and answer: `ok`, `pending`, the provider's code, or how the call failed.",

@@ -150,6 +150,20 @@ const CASES: Record<string, Case[]> = {
       'callbacks_total{result="accepted"}': '7x60',
     }),
   ],
+  CaptchaCallbackKeySilent: [
+    fires('the leader has found a key without callbacks', '10m', {
+      'callback_silent_keys{instance="a"}': '0 1x30',
+      'callback_silent_keys{instance="b"}': '0x30',
+    }),
+    silent('callbacks come again after three minutes', '20m', { 'callback_silent_keys{instance="a"}': '0 1x3 0x30' }),
+  ],
+  CaptchaCallbackRefused: [
+    fires('submissions of a key go without a callback URL', '5m', {
+      'callback_refused_keys{instance="a"}': '0 1x30',
+      'callback_refused_keys{instance="b"}': '0x30',
+    }),
+    silent('no key is refused', '20m', { 'callback_refused_keys{instance="a"}': '0x30' }),
+  ],
   CaptchaCallbackLost: [
     fires('one callback was answered 503', '12m', { 'callbacks_total{result="lost"}': '0x10 1x20' }),
     silent('that was long ago', '40m', { 'callbacks_total{result="lost"}': '0x10 1x60' }),

@@ -64,6 +64,8 @@ export function watchLetter(world: World, name: string): void {
   else world.operator.letters.set(name, withoutPayload(letter));
 }
 
+const PINGBACK_URL = 'http://callback';
+
 function momentOf(world: World): Moment {
   return { now: world.now, mono: world.mono, random: world.random() };
 }
@@ -88,7 +90,8 @@ function factsOf(world: World, task: CaptchaTask): TaskFacts {
     key: { state: 'present' },
     lane: { ticket: ticketOf(operator), pollPauseMs: 0 },
     letter: letter === undefined ? { state: 'absent' } : { state: 'present', phase: phaseOf(letter) },
-    pingback: { kind: 'url', url: 'http://callback' },
+    pingback: operator.memory.urlDoubt?.refused === true ? { kind: 'none' } : { kind: 'url', url: PINGBACK_URL },
+    callbacks: { silent: false, refused: false },
     intentName: `operator-${operator.boot}/${operator.intents + 1}`,
     mayWriteWaiting: true,
   };
@@ -188,7 +191,8 @@ function* writeIntent(
 ): Protocol<void> {
   const { uid } = task.metadata;
   world.operator.intents += 1;
-  const intent = { by: effect.by, attempt: effect.status.attempts ?? 1, sentMono: world.mono };
+  const { by, pingbackURL } = effect;
+  const intent = { by, attempt: effect.status.attempts ?? 1, sentMono: world.mono, pingbackURL };
   remember(world, uid, (memory) => memories.intentSent(memory, intent));
   const written = yield* write(world, task, effect.status);
   const stored = world.operator.task?.status?.submission?.intentBy === effect.by;

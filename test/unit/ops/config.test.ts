@@ -22,6 +22,7 @@ describe('the configuration of the operator', () => {
     expect(config).toEqual({
       providerURL: 'https://ocr.captchaai.com',
       callbackAllowHTTP: false,
+      callbackSilenceLimit: 5,
       metricsBind: { host: undefined, port: 9090 },
       healthBind: { host: undefined, port: 8081 },
       leaderElection: true,
