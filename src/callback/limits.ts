@@ -21,6 +21,8 @@ export const LIMITS = {
   connections: 1_024,
   /** Requests at once, also of clients that have left; one more is answered 503, before its token is looked at. */
   requestsInFlight: 2_048,
+  /** Longest time that a started process is not ready because API or disk are slow to be tried out. */
+  warmUpMs: 2_000,
   /** How long one callback may try the Kubernetes API before it is spooled. */
   apiBudgetMs: 700,
   /** The answer leaves by then, within the second of the contract: what the API left of it is the disk's. */

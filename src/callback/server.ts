@@ -25,6 +25,7 @@ import type { PollRequests } from './poll-requests.ts';
 import type { SpoolFiles } from './spool/files.ts';
 import { createSpool } from './spool/spool.ts';
 import type { Spool, SpoolEntry, SpoolOptions, SpoolStats } from './spool/types.ts';
+import { startWarmUp } from './warm-up.ts';
 
 export interface CallbackServerOptions {
   address: ListenAddress;
@@ -35,6 +36,8 @@ export interface CallbackServerOptions {
   client: Pick<KubeClient, 'execute'>;
   hooks: CallbackHooks;
   limits?: Partial<Limits>;
+  /** A namespace whose tasks may be read: API and disk are tried out once before the server is ready. */
+  warmUpNamespace?: string;
   /** File operations of the spool; tests let them fail. */
   files?: SpoolFiles;
 }
@@ -42,7 +45,7 @@ export interface CallbackServerOptions {
 export interface CallbackServer {
   /** The port that was bound. */
   port: number;
-  /** Keys loaded, listening and not stopping. */
+  /** Keys loaded, listening, warmed up as far as possible, and not stopping. */
   ready(): boolean;
   /** For the gauges; times in epoch milliseconds. */
   spoolStats(): SpoolStats;
@@ -55,14 +58,9 @@ const STOP_GRACE_MS = 2_000;
 
 export async function startCallbackServer(options: CallbackServerOptions): Promise<CallbackServer> {
   const limits: Limits = { ...LIMITS, ...options.limits };
-  const { keys, client, hooks } = options;
+  const { keys, namespaces, client, hooks } = options;
   const health = createApiHealth();
-  const countLetters: RunOptions['onObject'] = (_object, request) => {
-    const stage = stageOfCreated(request);
-    if (stage !== undefined) hooks.onLetterCreated(stage);
-  };
-  const run: RunCallbackProtocol = (protocol, options) =>
-    runProtocol(client, protocol, { ...options, onObject: countLetters });
+  const run = runnerOf(options);
   const spool = createSpool({
     directory: options.spoolDir,
     ...boundsOfSpool(limits),
@@ -73,15 +71,10 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
   });
   const drainer: Drainer = createDrainer({ spool, run, health, hooks, concurrency: limits.drainConcurrency });
   const intake = createIntake({ run, spool, offer: (entry) => drainer.offer(entry), health, hooks, limits });
-  const pollRequests = createPollRequests({
-    run,
-    spool,
-    intervalMs: limits.pollRequestIntervalMs,
-    now: Date.now,
-    monotonicMs: () => performance.now(),
-  });
+  const clocks = { now: Date.now, monotonicMs: () => performance.now() };
+  const pollRequests = createPollRequests({ run, spool, intervalMs: limits.pollRequestIntervalMs, ...clocks });
   await spool.open();
-  const handle = createApp({ keys, namespaces: options.namespaces, intake, pollRequests, hooks, limits }).callback();
+  const handle = createApp({ keys, namespaces, intake, pollRequests, hooks, limits }).callback();
   let stopping = false;
   const handleUntilStopped: RequestListener = (req, res) => {
     // A kept-alive connection would otherwise bring new requests to a listener that has stopped.
@@ -93,15 +86,26 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
     limits,
     onConnectionDropped: () => hooks.onConnectionDropped(),
   });
+  const warmUp = startWarmUp({ client, spool, namespace: options.warmUpNamespace, withinMs: limits.warmUpMs });
   return {
     port: listener.port,
-    ready: () => keys.ready() && !stopping,
+    ready: () => keys.ready() && warmUp.isOver() && !stopping,
     spoolStats: () => spool.stats(),
     async stop() {
       stopping = true;
+      warmUp.stop();
       await stopAll({ listener, intake, pollRequests, drainer, spool }, limits);
     },
   };
+}
+
+/** Runs protocols against the API, and counts the letters that they create. */
+function runnerOf({ client, hooks }: Pick<CallbackServerOptions, 'client' | 'hooks'>): RunCallbackProtocol {
+  const onObject: RunOptions['onObject'] = (_object, request) => {
+    const stage = stageOfCreated(request);
+    if (stage !== undefined) hooks.onLetterCreated(stage);
+  };
+  return (protocol, options) => runProtocol(client, protocol, { ...options, onObject });
 }
 
 function boundsOfSpool(

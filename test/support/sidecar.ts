@@ -28,6 +28,7 @@ export interface SidecarOptions {
   limits?: Partial<Limits>;
   /** Default: all. */
   namespaces?: readonly string[];
+  warmUpNamespace?: string;
   files?: SpoolFiles;
   /** Answers in place of the model, for calls that hang. */
   execute?: (request: ApiRequest, signal: AbortSignal | undefined) => Promise<ApiReply>;
@@ -103,6 +104,7 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
       onCrash: (place, name) => crashes.push(`${place}: ${name}`),
     },
     namespaces: options.namespaces,
+    ...(options.warmUpNamespace === undefined ? {} : { warmUpNamespace: options.warmUpNamespace }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.files === undefined ? {} : { files: options.files }),
   });

@@ -42,7 +42,8 @@ async function startCallback(config: CallbackConfig, log: Logger, lifecycle: Lif
   const client = await openClient(config, metrics, log, lifecycle);
   // The health listener opens first and closes last, so that probes see the whole life of the other one.
   const running: { server?: CallbackServer } = {};
-  const complaints = (): string[] => (running.server?.ready() ? [] : ['no callback keys are loaded, or stopping']);
+  const complaints = (): string[] =>
+    running.server?.ready() ? [] : ['no callback keys are loaded, or just starting, or stopping'];
   const health = await startHealthServer({ bind: config.healthBind, live: () => [], ready: complaints });
   lifecycle.onStop('health listener', 2_000, () => health.close());
   announceListener(log, 'health', health.port);
@@ -97,6 +98,7 @@ async function openServer(config: CallbackConfig, { metrics, log, keys, client }
     spoolDir: config.spoolDir,
     keys,
     namespaces: config.watchNamespaces,
+    warmUpNamespace: config.watchNamespaces?.[0] ?? 'default',
     client,
     hooks: reportTo(metrics, log),
   });
