@@ -34,7 +34,8 @@ export interface KubeClient {
   execute(request: ApiRequest, options?: CallOptions): Promise<ApiReply>;
   /**
    * One page. Pass `continue` on for the next one; 410 then means that its state is not kept any more. At most two
-   * lists are under way at once; the time limit begins with the turn.
+   * pages are under way at once, beside the other calls, and the time limit begins with the turn. Without a `limit` it
+   * is a look-up of few objects and goes with the other calls.
    */
   list(resource: Resource, options?: ListOptions & CallOptions & { onTurn?: OnTurn | undefined }): Promise<ListReply>;
   /** One watch connection, until it ends. The reflector is what makes a lasting watch of it. */
@@ -98,10 +99,10 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
       return doubt.about(replyFrom(answer, { name: nameOf(request), plural: resource.plural, namespace }));
     },
     async list(resource, options = {}) {
-      const { signal, timeoutMs = LIST_TIMEOUT_MS, urgent: _urgent, onTurn, ...query } = options;
-      // Bounded by its own lane, and not by that of the other calls.
-      const read = () => send('list', listRequestOf(resource, query), { signal, timeoutMs, urgent: true });
-      const answer = await lane.page({ signal, onTurn }, read);
+      const { signal, timeoutMs = LIST_TIMEOUT_MS, urgent, onTurn, ...query } = options;
+      const read = (how: CallOptions) => send('list', listRequestOf(resource, query), { signal, timeoutMs, ...how });
+      const isPage = query.limit !== undefined;
+      const answer = await (isPage ? lane.page({ signal, onTurn }, () => read({ urgent: true })) : read({ urgent }));
       if (answer === undefined) return noAnswer('Aborted', 'not sent', false);
       const sought = { name: undefined, plural: resource.plural, namespace: query.namespace };
       return pageOf(doubt.about(replyFrom(answer, sought)), answer);

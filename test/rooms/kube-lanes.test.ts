@@ -58,15 +58,17 @@ test('watches take no connection from a call, however many there are', { timeout
   await Promise.all(ends);
 });
 
-test('lists two at a time, and a write waits for none of them', async () => {
+test('lists two pages at a time, and no write and no look-up waits for them', async () => {
   const held: (() => void)[] = [];
   const { client } = await start((request, response) => {
     if (request.method === 'PUT') answer(response, 200, OBJECT);
+    else if (!request.query.has('limit')) answer(response, 200, PAGE);
     else held.push(() => answer(response, 200, PAGE));
   });
-  const lists = Array.from({ length: 20 }, () => client.list(TASKS));
+  const lists = Array.from({ length: 20 }, () => client.list(TASKS, { limit: 100 }));
   await waitUntil('two lists', () => held.length === 2);
   expect(await client.execute(PUT)).toMatchObject({ ok: true });
+  expect(await client.list(TASKS, { fieldSelector: 'spec.taskRef.name=a' })).toMatchObject({ ok: true });
   for (let done = 0; done < 20; done++) {
     expect(held.length).toBeLessThanOrEqual(2);
     (await waitUntil('a list', () => held.shift()))();
@@ -77,8 +79,8 @@ test('lists two at a time, and a write waits for none of them', async () => {
 test('the time limit of a list begins with its turn', async () => {
   const held: (() => void)[] = [];
   const { client } = await start((_request, response) => held.push(() => answer(response, 200, PAGE)));
-  const before = [client.list(TASKS), client.list(TASKS)];
-  const waiting = client.list(TASKS, { timeoutMs: 150 });
+  const before = [client.list(TASKS, { limit: 100 }), client.list(TASKS, { limit: 100 })];
+  const waiting = client.list(TASKS, { limit: 100, timeoutMs: 150 });
   await waitUntil('the lists before it', () => held.length === 2);
   await new Promise((resolve) => setTimeout(resolve, 300));
   for (const release of held.splice(0)) release();
@@ -90,16 +92,16 @@ test('the time limit of a list begins with its turn', async () => {
 test('a list that is not wanted any more gives its turn up', async () => {
   const held: (() => void)[] = [];
   const { api, client } = await start((_request, response) => held.push(() => answer(response, 200, PAGE)));
-  const before = [client.list(TASKS), client.list(TASKS)];
+  const before = [client.list(TASKS, { limit: 100 }), client.list(TASKS, { limit: 100 })];
   const stopping = new AbortController();
-  const given = client.list(TASKS, { signal: stopping.signal });
+  const given = client.list(TASKS, { limit: 100, signal: stopping.signal });
   const streamed = client.watch(TASKS, {
     sendInitialEvents: true,
     silenceMs: 60_000,
     signal: stopping.signal,
     onEvent: () => {},
   });
-  const after = client.list(TASKS);
+  const after = client.list(TASKS, { limit: 100 });
   await waitUntil('the lists before it', () => held.length === 2);
   stopping.abort();
   expect(await given).toMatchObject({ ok: false, reason: 'Aborted', sent: false });
@@ -120,7 +122,7 @@ test('a streamed list leaves the lane where it ends, and goes on as a watch', as
   const stopping = new AbortController();
   const how = { sendInitialEvents: true, silenceMs: 60_000, signal: stopping.signal, onEvent: () => {} } as const;
   const ends = [1, 2, 3].map(() => client.watch(TASKS, how));
-  const page = client.list(TASKS);
+  const page = client.list(TASKS, { limit: 100 });
   await waitUntil('two streams', () => streams.length === 2);
   const bookmark = { metadata: { resourceVersion: '5', annotations: { 'k8s.io/initial-events-end': 'true' } } };
   for (let index = 0; index < 3; index++) {

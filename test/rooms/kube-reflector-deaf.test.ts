@@ -127,6 +127,24 @@ test('lists after an ERROR event, reports what is gone, and slows down when the 
   expect(followed.causes.slice(0, 3)).toEqual(['error', 'error', 'error']);
 });
 
+test('trusts watches again after one that lived for a minute', async () => {
+  const server = await startWatchServer();
+  const fail = opensThen((response) => response.write(`${JSON.stringify({ type: 'ERROR', object: ERROR_500 })}\n`));
+  server.refusals = [fail, fail, fail];
+  const sleeps: number[] = [];
+  let nowMs = 0;
+  const clock = { ...clockOf(0.5, sleeps), monotonicMs: () => nowMs };
+  const { reflector } = await follow(server, { clock });
+  await watching(server, 4);
+  for (nowMs = 1_000; nowMs <= 62_000; nowMs += 30_500) {
+    server.send('BOOKMARK', bookmark(nowMs));
+    await waitUntil('the bookmark', () => reflector.lastActivityMs() === nowMs);
+  }
+  server.latest().destroy();
+  await watching(server, 5);
+  expect(sleeps).toEqual([500, 1_000, 2_000, 500]);
+});
+
 test('resumes after an ERROR event that only asks for patience, as late as it asks', async () => {
   const server = await startWatchServer();
   const patience = { code: 429, reason: 'TooManyRequests', details: { retryAfterSeconds: 3 } };

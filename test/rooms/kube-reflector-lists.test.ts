@@ -71,6 +71,19 @@ describe('a streamed list', () => {
     expect(followed.deleted.toSorted()).toEqual(['ns/gone', 'ns/short']);
   });
 
+  test('has limits of its own, which end with it', async () => {
+    const server = await startWatchServer();
+    server.stream = (response) => endOfList(response, 10);
+    const followed = await follow(server, { silenceMs: 30_000, listing: { silenceMs: 100, atMostMs: 250 } });
+    await followed.reflector.synced;
+    for (let version = 11; version < 14; version++) {
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      send(server.streams[0]!.response, 'MODIFIED', item('a', version));
+    }
+    await waitUntil('the last event', () => followed.held()['ns/a'] === '13');
+    expect([followed.causes, server.streams.length, server.watches.length]).toEqual([[], 1, 0]);
+  });
+
   test('is slowed down when each is followed by a watch that is none', async () => {
     const server = await startWatchServer();
     server.stream = (response) => {
