@@ -145,6 +145,20 @@ test('trusts watches again after one that lived for a minute', async () => {
   expect(sleeps).toEqual([500, 1_000, 2_000, 500]);
 });
 
+test('lists what was quiet for a while when its watch ends, and does not call it watched before it was told of it', async () => {
+  const server = await startWatchServer();
+  let nowMs = 0;
+  const { reflector } = await follow(server, { clock: { ...clockOf(0.5), monotonicMs: () => nowMs } });
+  await watching(server, 1);
+  nowMs = 1_000;
+  server.send('BOOKMARK', bookmark(2));
+  await waitUntil('the bookmark', () => reflector.watchingSinceMs() === nowMs);
+  nowMs = 20_000;
+  server.latest().end();
+  await watching(server, 2);
+  expect([server.lists, reflector.watchingSinceMs()]).toEqual([2, undefined]);
+});
+
 test('resumes after an ERROR event that only asks for patience, as late as it asks', async () => {
   const server = await startWatchServer();
   const patience = { code: 429, reason: 'TooManyRequests', details: { retryAfterSeconds: 3 } };

@@ -232,16 +232,18 @@ function first(times: number): () => boolean {
 describe('a list in pages', () => {
   test('repeats a page that failed, and not the list', async () => {
     const server = await startWatchServer();
-    const fails = first(2);
+    const failures = [2, 2, 4, 4, 9, 9];
     server.list = tenPages((page, _request, response) => {
-      if (page !== 9 || !fails()) return false;
+      if (page !== failures[0]) return false;
+      failures.shift();
       answer(response, 500, { reason: 'InternalError' });
       return true;
     });
     const followed = await follow(server);
     await followed.reflector.synced;
     expect(Object.keys(followed.held())).toHaveLength(10);
-    expect([server.lists, followed.sleeps, followed.troubles]).toEqual([12, [500, 1_000], []]);
+    expect([server.lists, followed.troubles]).toEqual([16, []]);
+    expect(followed.sleeps).toEqual([500, 1_000, 500, 1_000, 500, 1_000]);
   });
 
   test('starts over when a page fails again and again', async () => {

@@ -69,10 +69,16 @@ const CARRIERS: { [Kind in TaskEffect['kind']]: Carrier<Kind> } = {
     return 'changed';
   },
   leaveLane(context, { task }) {
-    context.lanes.leave(keyOfTask(task));
+    giveUpTurn(context, task);
     return 'changed';
   },
 };
+
+/** What was read for the turn goes with it: however many tasks fail at theirs, none of them keeps an image. */
+function giveUpTurn(context: TaskContext, task: CaptchaTask): void {
+  context.lanes.leave(keyOfTask(task));
+  remember(context, task, memories.turnGivenUp);
+}
 
 export async function perform(context: TaskContext, { facts, effect, signal }: Order): Promise<Performed> {
   const carry = CARRIERS[effect.kind] as Carrier<TaskEffect['kind']>;
@@ -82,7 +88,7 @@ export async function perform(context: TaskContext, { facts, effect, signal }: O
   } finally {
     // Who cannot use its turn and backs off lets the others of its API key go first. A turn that came meanwhile has
     // woken the task, and the next pass uses it.
-    if (performed === 'failed' && facts.lane.ticket === 'granted') context.lanes.leave(keyOfTask(facts.task));
+    if (performed === 'failed' && facts.lane.ticket === 'granted') giveUpTurn(context, facts.task);
   }
   return performed;
 }

@@ -192,6 +192,12 @@ export function callSent(memory: TaskMemory): TaskMemory {
   return memory.intent === undefined ? memory : { ...kept, intent: { ...memory.intent, call: 'underWay' } };
 }
 
+/** Its turn is over: what was read for it may be large. What is missing stays known, and when that was seen. */
+export function turnGivenUp(memory: TaskMemory): TaskMemory {
+  const { sources, ...kept } = memory;
+  return sources?.state === 'ready' ? kept : memory;
+}
+
 /** A call came back; its outcome waits to be recorded, unless another intent has replaced the one it was made for. */
 export function callEnded(memory: TaskMemory, call: { by: string; outcome: SubmitReply }, mono: number): TaskMemory {
   return memory.intent?.by === call.by ? replied(memory, memory.intent, call.outcome, mono) : memory;

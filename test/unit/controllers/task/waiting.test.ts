@@ -114,6 +114,25 @@ describe('what a submission needs beside the key', () => {
     await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
     expect(Buffer.from(stage.submissions[0]?.image ?? '').toString()).toBe('image bytes');
   });
+  test('is held for one turn only: a task that loses it reads again', async () => {
+    stage = await startStage();
+    stage.api.seed(SECRET.plural, aSecret('proxy', { address: 'old:old@10.0.0.1:8080' }));
+    const refused = Promise.withResolvers<void>();
+    stage.client.fate = ({ verb }) => {
+      if (verb !== 'replaceStatus') return undefined;
+      refused.resolve();
+      return 'notSent';
+    };
+    stage.apply(proxied());
+    await refused.promise;
+    stage.client.fate = () => undefined;
+    stage.apply(proxied().spec({ suspend: true }));
+    await stage.until('suspended', () => stage?.reason() === 'Suspended');
+    stage.api.seed(SECRET.plural, aSecret('proxy', { address: 'new:new@10.0.0.1:8080' }));
+    stage.apply(proxied());
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    expect(stage.submissions.map(({ proxy }) => proxy?.address)).toEqual(['new:new@10.0.0.1:8080']);
+  });
   const body = 'A'.repeat(200_000);
   const inline = () => fresh().spec({ captcha: { type: 'Image', image: { body } } });
   test('includes an image in the task itself, which the cache does not hold', async () => {
