@@ -134,6 +134,15 @@ describe('the pods', () => {
     expect(budget.spec).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' });
     expect(budget.spec).not.toHaveProperty('minAvailable');
   });
+
+  test('may reach DNS, the API server and the provider wherever they are: an address range leaves out nodes with Cilium', () => {
+    const policy = parse(read('deploy/base/networkpolicy.yaml')) as {
+      spec: { egress: { to?: unknown; ports: { port: number }[] }[] };
+    };
+    expect(policy.spec.egress.filter(({ to }) => to !== undefined)).toEqual([]);
+    const ports = policy.spec.egress.flatMap((rule) => rule.ports.map(({ port }) => port));
+    expect(new Set(ports)).toEqual(new Set([53, 5353, 443, 6443, 8443, 16443]));
+  });
 });
 
 describe('the version', () => {
