@@ -174,6 +174,27 @@ describe('the examples', () => {
     expect(await may('get', 'shop')).toBe('no');
   });
 
+  test('the operator may create the solution Secret of a task and no other: a token Secret would make it any account', async () => {
+    const tokenOf = { annotations: { 'kubernetes.io/service-account.name': 'default' } };
+    const token = 'kubernetes.io/service-account-token';
+    await waitUntil('the API server to enforce the policy', async () => {
+      return (await createSecret(token, tokenOf, AS_OPERATOR)).stderr.includes('and no others');
+    });
+    const owner = { apiVersion: 'captcha-operator.io/v1alpha1', kind: 'CaptchaTask', name: 'login', uid: 'u' };
+    const ofTask = { ownerReferences: [owner] };
+    const ofPod = { ownerReferences: [{ ...owner, apiVersion: 'v1', kind: 'Pod' }] };
+    const solution = 'captcha-operator.io/solution';
+    expect(await createSecret(solution, ofTask, AS_OPERATOR)).toMatchObject({ code: 0 });
+    for (const [type, metadata] of [
+      [solution, {}],
+      [solution, ofPod],
+      ['Opaque', ofTask],
+    ] as const) {
+      expect((await createSecret(type, metadata, AS_OPERATOR)).stderr).toContain('and no others');
+    }
+    expect(await createSecret('Opaque', {})).toMatchObject({ code: 0 });
+  });
+
   test('the overlay of your own renders with its host and its image', async () => {
     const text = await outputOf(kubectl(['kustomize', 'deploy/examples/overlay']));
     expect(text).toContain('CALLBACK_URL: https://captcha.example.com');
@@ -191,10 +212,22 @@ describe('the examples', () => {
   });
 });
 
+const AS_OPERATOR = '--as=system:serviceaccount:captcha-system:captcha-operator';
+
 /** Whether the operator may do this to Secrets of that namespace. */
 async function may(verb: string, namespace: string): Promise<string> {
-  const who = '--as=system:serviceaccount:captcha-system:captcha-operator';
-  return (await kubectl(['auth', 'can-i', verb, 'secrets', '--namespace', namespace, who])).stdout.trim();
+  return (await kubectl(['auth', 'can-i', verb, 'secrets', '--namespace', namespace, AS_OPERATOR])).stdout.trim();
+}
+
+/** Asks the API server to judge a Secret in a tenant's namespace. */
+function createSecret(type: string, metadata: object, ...who: string[]): ReturnType<Kubectl> {
+  const secret = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'one', namespace: 'team-a', ...metadata },
+    type,
+  };
+  return kubectl(['create', '--dry-run=server', '-f', '-', ...who], JSON.stringify(secret));
 }
 
 /** Asks the API server to judge a task in that namespace. */
