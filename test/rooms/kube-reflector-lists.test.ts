@@ -84,6 +84,27 @@ describe('a streamed list', () => {
     expect([followed.causes, server.streams.length, server.watches.length]).toEqual([[], 1, 0]);
   });
 
+  test('is tried again after pages had to do', async () => {
+    const server = await startWatchServer();
+    server.stream = (response) => endOfList(response, 10);
+    const refused = first(1);
+    const { stream } = server;
+    server.api.handle((request, response) => {
+      if (request.query.get('sendInitialEvents') !== 'true') {
+        if (request.query.get('watch') !== 'true')
+          answer(response, 200, { metadata: { resourceVersion: '7' }, items: [] });
+        else answer(response, 410, { code: 410, reason: 'Expired' });
+        return;
+      }
+      if (refused()) return answer(response, 503, { code: 503, reason: 'ServiceUnavailable' });
+      response.writeHead(200, { 'content-type': 'application/json' });
+      stream?.(response);
+    });
+    const followed = await follow(server);
+    await waitUntil('a stream', () => followed.reflector.watchingSinceMs() !== undefined);
+    expect([followed.sleeps, followed.troubles]).toEqual([[500], ['ServiceUnavailable (503)', 'available']]);
+  });
+
   test('is slowed down when each is followed by a watch that is none', async () => {
     const server = await startWatchServer();
     server.stream = (response) => {
@@ -115,16 +136,19 @@ describe('a streamed list', () => {
   const FAULTS: [string, ((response: ServerResponse) => void) | undefined][] = [
     ['is refused by an old server', undefined],
     ['says nothing', () => {}],
-    ['never comes to its end', (response) => drip(response)],
+    ['never comes to its end', drip],
     ['is cut off', (response) => response.write('{', () => response.destroy())],
     ['ends too early', (response) => void response.end(`${JSON.stringify({ type: 'ADDED', object: item('b', 2) })}\n`)],
     ['ends with an error', (response) => send(response, 'ERROR', { code: 500, reason: 'InternalError' })],
   ];
+  // Each of the two is the only one that can end its list.
+  const SILENCE = { silenceMs: 150, atMostMs: 60_000 };
+  const DURATION = { silenceMs: 60_000, atMostMs: 600 };
   test.each(FAULTS)('that %s gives way to pages at once, without a word', async (_what, stream) => {
     const server = await startWatchServer();
     server.stream = stream;
     server.list = { items: [item('a', 3)], version: 7 };
-    const followed = await follow(server, { listing: { silenceMs: 150, atMostMs: 600 } });
+    const followed = await follow(server, { listing: stream === drip ? DURATION : SILENCE });
     await followed.reflector.synced;
     expect(followed.held()).toEqual({ 'ns/a': '3' });
     await watching(server, 1);

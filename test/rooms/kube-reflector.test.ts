@@ -61,6 +61,19 @@ test('resumes at once where a watch ended, without a list and without a backoff'
   expect(followed.reflector.watchingSinceMs()).toBe(since);
 });
 
+test('does not wait after short watches that told something', async () => {
+  const server = await startWatchServer();
+  const followed = await follow(server);
+  for (let version = 2; version < 6; version++) {
+    await watching(server, version - 1);
+    server.send('ADDED', item('a', version));
+    await waitUntil('the event', () => followed.held()['ns/a'] === String(version));
+    server.latest().end();
+  }
+  await watching(server, 5);
+  expect([followed.sleeps, server.lists]).toEqual([[], 1]);
+});
+
 test('slows down when every watch ends right after it began', async () => {
   const server = await startWatchServer();
   server.refusals = Array.from({ length: 6 }, () => (response: ServerResponse) => {
