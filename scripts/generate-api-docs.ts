@@ -57,6 +57,8 @@ const REASONS: Record<SolvedReason, string> = {
   Suspended: '`spec.suspend` is true: nothing is submitted or polled, the deadline does not run.',
   MissingAPIKey:
     'There is no API key, or its Secret cannot be read: create it, or let the operator read it (`deploy/tenant`).',
+  AccountExhausted:
+    'The account can buy nothing: its plan has ended, or it is suspended. `Stalled`; tried again every 5 min, and when the Secret changes.',
   ProviderBusy: 'The account has no free thread or sends too fast; the operator backs off.',
   ProviderUnreachable: 'The provider cannot be reached; the operator tries again.',
   KeyRejected: 'The key, or this address, is refused or blocked; tried again later or when the Secret changes.',

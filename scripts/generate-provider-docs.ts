@@ -46,7 +46,8 @@ const CLASSES: readonly ClassText[] = [
   },
   {
     title: 'accountExhausted',
-    submit: 'Not accepted, and no task fails by it. The task stays `Pending`, reason `ProviderBusy`; its key waits.',
+    submit:
+      'Not accepted, and no task fails by it before its deadline. Its key waits, and is tried again every 5 min; tasks stay `Pending`, reason `AccountExhausted`, `Stalled`. `ERROR_ZERO_BALANCE` of a *busy* account means the same when `threadsinfo` shows free threads or none at all, in two looks at least 10 s apart.',
     result: 'Never fails a task. Polling of this key pauses.',
   },
   {

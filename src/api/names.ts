@@ -30,6 +30,7 @@ export const UNKNOWN_REASONS = [
   'Pending',
   'Suspended',
   'MissingAPIKey',
+  'AccountExhausted',
   'ProviderBusy',
   'ProviderUnreachable',
   'KeyRejected',

@@ -52,6 +52,14 @@ export type SubmitOutcome =
   | Unreachable
   | { kind: 'unknown'; cause: string };
 
+/** What `threadsinfo` says of an account. */
+export interface ThreadCounts {
+  /** 0: the account has none. */
+  threads: number;
+  /** Those at work, for whomever; not every provider says it. */
+  working?: number;
+}
+
 /** `res.php?action=get`. A poll may be repeated, so every transport fault is `unreachable`. */
 export type PollOutcome = { kind: 'pending' } | SolvedAnswer | UnreadableAnswer | Refusal | Unreachable;
 

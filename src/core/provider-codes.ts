@@ -34,6 +34,9 @@ export const PENDING_WORDS: ReadonlySet<string> = new Set(['CAPCHA_NOT_READY', '
 /** The code that stands for a refusal whose own word is not fit to be shown. */
 export const UNREADABLE_CODE = 'UNLISTED';
 
+/** A full pool, or an account that can buy nothing: only the account's threads tell which (`core/task/pool`). */
+export const ZERO_BALANCE = 'ERROR_ZERO_BALANCE';
+
 /** Our own code for an attempt whose answers had not the shape of the task's type. */
 export const UNREADABLE_ANSWER = 'UNREADABLE_ANSWER';
 
@@ -62,7 +65,11 @@ export const PROVIDER_CODES: readonly ProviderCode[] = [
     ],
   ]),
   ...rows('busy', [
-    ['ERROR_ZERO_BALANCE', 'in', 'no free thread right now (elsewhere in the family: no money)'],
+    [
+      ZERO_BALANCE,
+      'in',
+      'no free thread right now; or, where the account has free threads or none at all, its plan has ended: then *accountExhausted*',
+    ],
     ['ERROR_NO_SLOT_AVAILABLE', 'in', 'all threads or workers are busy; the submission was not queued'],
     ['ERROR_TOO_MUCH_REQUESTS', 'in res', 'the request rate of the account is too high'],
   ]),

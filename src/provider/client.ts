@@ -10,7 +10,7 @@
  * whether this provider was proved to take polls by GET only (`provider/poll-verb`).
  */
 import type { Captcha } from '../api/captchatask.ts';
-import type { PollOutcome, SubmitOutcome } from '../core/outcome.ts';
+import type { PollOutcome, SubmitOutcome, ThreadCounts } from '../core/outcome.ts';
 import { encodeForm, encodeSubmission, type SubmitRequest } from './encode.ts';
 import { createHttpClient, type Exchange, type ExchangeOptions, type ForwardProxy } from './http.ts';
 import { requestCode, type RequestOperation } from './labels.ts';
@@ -37,8 +37,8 @@ export interface ProviderHooks {
 export interface ProviderClient {
   submit(request: SubmitRequest, options: ExchangeOptions): Promise<SubmitOutcome>;
   poll(request: PollRequest, options: ExchangeOptions): Promise<PollOutcome>;
-  /** The account's thread count; undefined when the provider does not say a positive number. */
-  threads(request: { apiKey: string }, options: ExchangeOptions): Promise<number | undefined>;
+  /** The account's threads; undefined when the provider does not say how many it has. */
+  threads(request: { apiKey: string }, options: ExchangeOptions): Promise<ThreadCounts | undefined>;
   /** Drops idle connections and cuts open ones. */
   close(): void;
 }

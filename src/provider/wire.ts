@@ -5,7 +5,7 @@
  * code of the provider. Of those statuses only 413 is about the submission itself. Called by `provider/client` alone.
  */
 import type { Captcha } from '../api/captchatask.ts';
-import type { PollOutcome, Refusal, SubmitOutcome, Unreachable } from '../core/outcome.ts';
+import type { PollOutcome, Refusal, SubmitOutcome, ThreadCounts, Unreachable } from '../core/outcome.ts';
 import { classifyCode, HTTP_413, listedCode } from '../core/provider-codes.ts';
 import { solutionOf } from '../core/solution.ts';
 import { parseAnswer, parseFields, recordOf, scalar, type Answer } from './answer.ts';
@@ -79,16 +79,23 @@ export function pollAnswer(exchange: Exchange, outcome: PollOutcome): PollAnswer
 const METHOD_WORDS: ReadonlySet<string> = new Set(['ERROR_METHOD_CALL', 'ERROR_EMPTY_ACTION']);
 
 /**
- * How many threads the account has, from `threadsinfo`; undefined unless it says a positive number. The envelope is
- * not documented: the count is looked for beside `status` and inside `request`.
+ * How many threads the account has and how many are at work, from `threadsinfo`; undefined unless it says the first.
+ * The envelope is not documented: both are looked for beside `status` and inside `request`.
  */
-export function threadsOutcome(exchange: Exchange): number | undefined {
+export function threadsOutcome(exchange: Exchange): ThreadCounts | undefined {
   if (exchange.kind !== 'reply' || exchange.status !== 200) return undefined;
   const fields = parseFields(exchange.text);
   const request = fields['request'];
   const nested = typeof request === 'string' ? parseFields(request) : recordOf(request);
-  const found = scalar(fields['threads'] ?? nested['threads']);
-  return found !== undefined && /^[1-9]\d{0,5}$/.test(found) ? Number(found) : undefined;
+  const threads = countOf(fields['threads'] ?? nested['threads']);
+  const working = countOf(fields['working_threads'] ?? nested['working_threads']);
+  if (threads === undefined) return undefined;
+  return { threads, ...(working === undefined ? {} : { working }) };
+}
+
+function countOf(field: unknown): number | undefined {
+  const found = scalar(field);
+  return found !== undefined && /^\d{1,6}$/.test(found) ? Number(found) : undefined;
 }
 
 /** 4xx and 503: not accepted, by the status alone; a listed code in the body says more than the number. */

@@ -81,14 +81,18 @@ function leaveToSuccessor(context: TaskContext, key: string): void {
 
 /**
  * An accepted task counts as one of the provider's threads from the reply that says so, which status does not show
- * before it is recorded, until its final answer; a dead-lettered one does not.
+ * before it is recorded, nor memory in the very instant of the reply, until its final answer; a dead-lettered one does
+ * not.
  */
 function settlePermit(context: TaskContext, key: string, task: CaptchaTask, memory: TaskMemory): void {
   const { submission, deadLetter } = task.status ?? {};
   const open = submission?.captchaID !== undefined && submission.endTime === undefined;
-  const recording = memory.reply?.outcome.kind === 'accepted';
-  if (deadLetter !== undefined || (!open && !recording)) context.lanes.returnPermit(key);
+  if (deadLetter !== undefined || !(open || mayBeAccepted(memory))) context.lanes.returnPermit(key);
   else if (open) holdPermit(context, key, task);
+}
+
+function mayBeAccepted({ intent, reply }: TaskMemory): boolean {
+  return intent?.call === 'underWay' || reply?.outcome.kind === 'accepted';
 }
 
 function holdPermit(context: TaskContext, key: string, task: CaptchaTask): void {

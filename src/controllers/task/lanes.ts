@@ -10,7 +10,7 @@ import type { ProviderClient } from '../../provider/client.ts';
 import type { BreakerReason } from '../../core/task/breaker.ts';
 import type { Waiting } from '../../core/task/lane.ts';
 import * as admit from '../../core/task/admit.ts';
-import { SECRET_REREAD_MS, THREADS_REREAD_MS } from '../../core/task/policy.ts';
+import { SECRET_REREAD_MS } from '../../core/task/policy.ts';
 import { type Pacer, createPacer } from '../../core/task/schedule.ts';
 
 export interface Lanes {
@@ -131,16 +131,19 @@ function pump({ all, options }: State): void {
   for (const key of admit.pump(all, options.moment().mono)) options.wake(key);
 }
 
+/** What another key in the Secret may end. */
+const NEEDS_ANOTHER_KEY: ReadonlySet<string | undefined> = new Set(['KeyRejected', 'AccountExhausted']);
+
 function tick(state: State): void {
   const { all, options } = state;
   const { mono } = options.moment();
   pump(state);
   const blocked = new Set<string>();
-  for (const { apiKey, accepted } of admit.keysInUse(all)) {
+  for (const { apiKey, lookAgainMs } of admit.keysInUse(all, mono)) {
     const blockage = admit.blockage(all, apiKey, mono);
-    if (blockage?.reason === 'KeyRejected') blocked.add(apiKey);
+    if (NEEDS_ANOTHER_KEY.has(blockage?.reason)) blocked.add(apiKey);
     tell(state, apiKey, blockage);
-    if (accepted) askThreads(state, apiKey, mono);
+    askThreads(state, apiKey, mono, lookAgainMs);
   }
   if (mono - state.rereadMono < SECRET_REREAD_MS) return;
   state.rereadMono = mono;
@@ -162,17 +165,17 @@ function wakeQueued({ all, options }: State, apiKey: string): void {
   for (const key of admit.queuedFor(all, apiKey)) options.wake(key);
 }
 
-/** Asked with an accepted key only, at once and then every minute; no answer leaves what was known. */
-function askThreads(state: State, apiKey: string, mono: number): void {
+/** No answer leaves the number that was known. */
+function askThreads(state: State, apiKey: string, mono: number, lookAgainMs = Infinity): void {
   const askedMono = state.threadsAskedMono.get(apiKey) ?? -Infinity;
-  if (mono - askedMono < THREADS_REREAD_MS || admit.pollPauseMs(state.all, apiKey, mono) > 0) return;
+  if (mono - askedMono < lookAgainMs || admit.pollPauseMs(state.all, apiKey, mono) > 0) return;
   state.threadsAskedMono.set(apiKey, mono);
   void readThreads(state, apiKey);
 }
 
 async function readThreads(state: State, apiKey: string): Promise<void> {
-  const threads = await state.options.provider.threads({ apiKey }, { timeoutMs: THREADS_TIMEOUT_MS });
-  if (threads !== undefined) admit.setThreads(state.all, apiKey, threads);
+  const end = admit.lookAtThreads(state.all, apiKey);
+  end(await state.options.provider.threads({ apiKey }, { timeoutMs: THREADS_TIMEOUT_MS }), state.options.moment());
   requestPump(state);
 }
 

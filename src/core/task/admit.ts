@@ -8,6 +8,7 @@ import type { Blockage, LaneView, Moment } from './facts.ts';
 import type { TaskPolicy } from './policy.ts';
 import { BREAKER_REASONS, type Breaker, type BreakerReason, faultOf, gate, relieved, trip } from './breaker.ts';
 import {
+  type EndOfLook,
   type Lane,
   type Waiting,
   blockageOf,
@@ -17,6 +18,8 @@ import {
   isUsed,
   joinLane,
   leaveLane,
+  lookAgainMs,
+  lookAtPool,
   pollFaulted,
   pollPauseOf,
   ticketIn,
@@ -161,8 +164,9 @@ export function returnPermit(all: Admission, key: string): boolean {
   return all.permits.delete(key);
 }
 
-export function setThreads(all: Admission, apiKey: string, threads: number | undefined): void {
-  laneOf(all, apiKey).threads = threads;
+/** A call of `threadsinfo` with this key begins. */
+export function lookAtThreads(all: Admission, apiKey: string): EndOfLook {
+  return lookAtPool(laneOf(all, apiKey));
 }
 
 export function blockage(all: Admission, apiKey: string, mono: number): Blockage | undefined {
@@ -175,10 +179,10 @@ export function queuedFor(all: Admission, apiKey: string): string[] {
   return [...(all.lanes.get(apiKey)?.tickets.keys() ?? [])];
 }
 
-/** API keys that somebody uses, and whether the provider has accepted a submission with each. */
-export function keysInUse(all: Admission): { apiKey: string; accepted: boolean }[] {
+/** API keys that somebody uses, and how long after the last look at the threads of each the next one is due. */
+export function keysInUse(all: Admission, mono: number): { apiKey: string; lookAgainMs: number | undefined }[] {
   const used = [...all.lanes].filter(([, lane]) => isUsed(lane));
-  return used.map(([apiKey, { accepted }]) => ({ apiKey, accepted }));
+  return used.map(([apiKey, lane]) => ({ apiKey, lookAgainMs: lookAgainMs(lane, mono) }));
 }
 
 /** Forgets keys that nobody has used for a while: a Secret was changed or its tasks are gone. Returns which. */

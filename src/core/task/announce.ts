@@ -53,6 +53,7 @@ export function announce(before: CaptchaTask, after: CaptchaTask): Announcement 
 /** Turns on the way that somebody may want to look into. */
 const TURNS: Partial<Record<SolvedReason, Pick<TaskEvent, 'type' | 'action'>>> = {
   MissingAPIKey: { type: 'Warning', action: 'Submit' },
+  AccountExhausted: { type: 'Warning', action: 'Submit' },
   KeyRejected: { type: 'Warning', action: 'Submit' },
   SubmissionUnknown: { type: 'Warning', action: 'Submit' },
   DeadLettered: { type: 'Warning', action: 'Hold' },

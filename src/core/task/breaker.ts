@@ -3,14 +3,15 @@
  * one probe at a time may pass; an acceptance closes it, a fault of the probe makes the next step longer. Faults of
  * calls that were under way when it shut are stragglers: 32 answers of "busy" are one step, not 32.
  */
-import type { UnknownReason } from '../../api/names.ts';
 import type { PollOutcome, RefusalClass, SubmitOutcome, Unreachable } from '../outcome.ts';
+import type { Blockage } from './facts.ts';
 import { BUSY_BACKOFF, UNREACHABLE_BACKOFF, backoffMs } from './schedule.ts';
 
 export const BREAKER_REASONS = [
   'busy',
   'blocked',
   'unreachable',
+  'accountExhausted',
   'keyRejected',
   'addressNotAllowed',
   'addressBlocked',
@@ -31,15 +32,16 @@ export interface Fault {
   retryAfterMs?: number;
 }
 
-/** How long a rejected key rests unless its Secret changes, and an undocumented block or ban. */
+/** How long a rejected key or an exhausted account rests unless its Secret changes, and an undocumented block or ban. */
 const REJECTED_MS = 5 * 60_000;
 const BLOCKED_MS = 60_000;
 
 /** What waiting tasks say while a breaker of this reason is not closed. */
-export const BREAKER_SAYS: Readonly<Record<BreakerReason, { reason: UnknownReason; message?: string }>> = {
+export const BREAKER_SAYS: Readonly<Record<BreakerReason, Blockage>> = {
   busy: { reason: 'ProviderBusy' },
   blocked: { reason: 'ProviderBusy', message: 'The provider blocks this API key for a while.' },
   unreachable: { reason: 'ProviderUnreachable' },
+  accountExhausted: { reason: 'AccountExhausted', stalled: true },
   keyRejected: { reason: 'KeyRejected', message: 'The provider rejects this API key; correct its Secret.' },
   addressNotAllowed: {
     reason: 'KeyRejected',
@@ -51,7 +53,7 @@ export const BREAKER_SAYS: Readonly<Record<BreakerReason, { reason: UnknownReaso
 const FAULT_OF_CLASS: Partial<Record<RefusalClass, BreakerReason>> = {
   busy: 'busy',
   blocked: 'blocked',
-  accountExhausted: 'blocked',
+  accountExhausted: 'accountExhausted',
   keyRejected: 'keyRejected',
   addressNotAllowed: 'addressNotAllowed',
   addressBlocked: 'addressBlocked',

@@ -22,6 +22,8 @@ export const REASON_MESSAGES: Readonly<Record<SolvedReason, string>> = {
   Pending: 'Waiting for its turn to be submitted.',
   Suspended: 'Suspended: nothing is submitted and nothing is polled.',
   MissingAPIKey: 'No provider API key is available for this task.',
+  AccountExhausted:
+    'The account of this API key can buy nothing: its plan has ended, or it is suspended. Renew it or change the key.',
   ProviderBusy: 'The provider has no free thread or slot; the API key backs off.',
   ProviderUnreachable: 'The provider cannot be reached; submissions back off.',
   KeyRejected: 'The provider refuses this API key or this address for now.',

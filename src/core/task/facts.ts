@@ -19,10 +19,12 @@ export interface Moment {
   random: number;
 }
 
-/** Why nobody gets through just now. `reason` is what the waiting tasks say. */
+/** Why nobody gets through just now, as the waiting tasks say it. */
 export interface Blockage {
   reason: UnknownReason;
   message?: string;
+  /** Only a person can help. */
+  stalled?: true;
 }
 
 export type KeyView =

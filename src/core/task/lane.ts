@@ -5,11 +5,13 @@
  * intent to the end of the call; a permit from acceptance to the provider's final answer.
  * A mutable value and its functions, without I/O, clock or chance; `core/task/admit` owns the lanes.
  */
-import type { SubmitOutcome } from '../outcome.ts';
+import type { SubmitOutcome, ThreadCounts } from '../outcome.ts';
 import type { Blockage, Moment } from './facts.ts';
+import { ZERO_BALANCE } from '../provider-codes.ts';
 import { BREAKER_SAYS, type Breaker, type Fault, gate, relieved, trip } from './breaker.ts';
 import { type Heap, createHeap } from './heap.ts';
-import { PERMIT_MS } from './policy.ts';
+import { CROWDED_REREAD_MS, PERMIT_MS, THREADS_REREAD_MS } from './policy.ts';
+import { type Pool, beginLook, bought, createPool, endLook, outlived } from './pool.ts';
 
 /** A lane that granted nothing for so long while tasks wait says that they wait. */
 const STUCK_MS = 2_000;
@@ -48,7 +50,7 @@ export interface Lane {
   /** Until when each open task counts as one of the provider's threads. */
   readonly permits: Map<string, number>;
   serial: number;
-  threads: number | undefined;
+  readonly pool: Pool;
   accepted: boolean;
   /** Calls allowed at once: one after a fault, doubling with each acceptance, so that a recovery is no stampede. */
   window: number;
@@ -67,7 +69,7 @@ export function createLane(around: Surroundings): Lane {
     granted: new Set(),
     permits: new Map(),
     serial: 0,
-    threads: undefined,
+    pool: createPool(),
     accepted: false,
     window: around.maxCalls,
     breaker: undefined,
@@ -127,12 +129,52 @@ export function turnCalled(
   if (accepted) {
     lane.accepted = true;
     lane.permits.set(key, moment.mono + PERMIT_MS);
+    bought(lane.pool);
   }
-  lane.window = call.fault === undefined ? Math.min(lane.around.maxCalls, accepted ? lane.window * 2 : lane.window) : 1;
+  const fault = isZeroBalance(call.outcome) ? zeroBalance(lane, call.fault) : call.fault;
+  lane.window = fault === undefined ? Math.min(lane.around.maxCalls, accepted ? lane.window * 2 : lane.window) : 1;
   lane.breaker =
-    call.fault === undefined
-      ? relieved(lane.breaker, accepted)
-      : trip(lane.breaker, call.fault, moment.mono, moment.random);
+    fault === undefined ? relieved(lane.breaker, accepted) : trip(lane.breaker, fault, moment.mono, moment.random);
+}
+
+function isZeroBalance(outcome: SubmitOutcome): boolean {
+  return outcome.kind === 'refused' && outcome.code === ZERO_BALANCE;
+}
+
+/** The next look says what it means; of an account that is known to be exhausted it is nothing new. */
+function zeroBalance({ pool, breaker }: Lane, fault: Fault | undefined): Fault | undefined {
+  pool.refused = true;
+  return breaker?.reason === 'accountExhausted' ? { reason: 'accountExhausted' } : fault;
+}
+
+/** Told the answer of `threadsinfo`, when it is there. */
+export type EndOfLook = (counts: ThreadCounts | undefined, moment: Moment) => void;
+
+/** A call of `threadsinfo` begins. */
+export function lookAtPool(lane: Lane): EndOfLook {
+  const look = beginLook(lane.pool, openOf(lane));
+  return (counts, { mono, random }) => {
+    const verdict = endLook(lane.pool, look, counts, { ours: openOf(lane), mono });
+    if (verdict === 'exhausted') lane.breaker = trip(lane.breaker, { reason: 'accountExhausted' }, mono, random);
+    // The plan was renewed, and its threads are in use.
+    const renewed = verdict === 'busy' && lane.breaker?.reason === 'accountExhausted';
+    if (renewed) lane.breaker = trip(undefined, { reason: 'busy' }, mono, random);
+  };
+}
+
+/**
+ * How long after the last look at the threads the next one is due; undefined: never. A key that was never accepted is
+ * asked with only where the provider knows its account. Who waits for what others use wants to know soon.
+ */
+export function lookAgainMs(lane: Lane, mono: number): number | undefined {
+  if (lane.pool.refused) return 0;
+  if (!lane.accepted) return undefined;
+  const crowded = lane.tickets.size > 0 && lane.pool.others > 0 && threadsLeft(lane, mono) <= 0;
+  return crowded ? CROWDED_REREAD_MS : THREADS_REREAD_MS;
+}
+
+function openOf({ permits, granted }: Lane): number {
+  return permits.size + granted.size;
 }
 
 /** `res.php` spoke about the key: polls rest, and submissions too unless it was only about load. */
@@ -206,13 +248,16 @@ function turnsLeft(lane: Lane, mono: number): number {
 }
 
 function threadsLeft(lane: Lane, mono: number): number {
-  const { threads, permits, granted } = lane;
-  if (threads === undefined) return Infinity;
-  if (permits.size + granted.size >= threads) endPermits(lane, mono);
-  return threads - permits.size - granted.size;
+  const { total } = lane.pool;
+  if (total === undefined) return Infinity;
+  const left = (): number => total - lane.pool.others - openOf(lane);
+  if (left() <= 0) endPermits(lane, mono);
+  return left();
 }
 
-/** The provider has forgotten tasks that old. */
-function endPermits({ permits }: Lane, mono: number): void {
+/** The provider has forgotten tasks that old; unless it lets them wait. */
+function endPermits({ permits, pool }: Lane, mono: number): void {
+  const before = permits.size;
   for (const [key, untilMono] of permits) if (untilMono <= mono) permits.delete(key);
+  outlived(pool, before - permits.size);
 }

@@ -55,6 +55,8 @@ export const URL_REFUSED_MS = 60 * MINUTE;
 /** A permit returns by itself after this: the provider has ended a forgotten task by then. */
 export const PERMIT_MS = 300 * SECOND;
 export const THREADS_REREAD_MS = MINUTE;
+/** The same while tasks wait for threads that others use. */
+export const CROWDED_REREAD_MS = 10 * SECOND;
 /** Key rejections are counted over this window. */
 export const REJECTIONS_WINDOW_MS = 5 * MINUTE;
 /** How often a code that is not in the table is tried before it counts as permanent. */

@@ -87,11 +87,8 @@ export const ADMISSION_RULES: readonly Rule[] = [
     choose: (situation) => {
       const { blockage } = situation.facts.lane;
       if (blockage === undefined) return IDLE;
-      return sayWaiting(
-        situation,
-        blockage.reason,
-        blockage.message === undefined ? {} : { message: blockage.message },
-      );
+      const { reason, ...detail } = blockage;
+      return sayWaiting(situation, reason, detail);
     },
     keepsPlace: true,
   },

@@ -5,8 +5,9 @@
  * submission lost. Recording an id is not bound to leadership.
  */
 import type { CaptchaTaskStatus } from '../../api/captchatask.ts';
-import type { UnknownReason } from '../../api/names.ts';
 import type { Refusal, RefusalClass } from '../outcome.ts';
+import { BREAKER_SAYS } from './breaker.ts';
+import type { Blockage } from './facts.ts';
 import { type SubmitReply, type TaskMemory, isOf } from './memory.ts';
 import { REFUSED_MESSAGE, SILENT_MESSAGE } from './callback-mode.ts';
 import { classifyCode } from '../provider-codes.ts';
@@ -133,10 +134,10 @@ function mayBeTheTask(outcome: SubmitReply): boolean {
 }
 
 /** What a task says while a refusal that concerns its key, its address or the provider keeps it waiting. */
-const WAITING_FOR: Partial<Record<RefusalClass, { reason: UnknownReason; message?: string }>> = {
+const WAITING_FOR: Partial<Record<RefusalClass, Blockage>> = {
   busy: { reason: 'ProviderBusy' },
   blocked: { reason: 'ProviderBusy', message: 'The provider blocks this API key for a while.' },
-  accountExhausted: { reason: 'ProviderBusy', message: 'The account of this API key is suspended; the task waits.' },
+  accountExhausted: BREAKER_SAYS.accountExhausted,
   addressBlocked: { reason: 'KeyRejected' },
   addressNotAllowed: { reason: 'KeyRejected' },
   transient: {
@@ -145,9 +146,9 @@ const WAITING_FOR: Partial<Record<RefusalClass, { reason: UnknownReason; message
   },
 };
 
-function recordRefused({ task, memory, moment }: Situation, refusal: Refusal): Choice {
+function recordRefused({ facts, task, memory, moment }: Situation, refusal: Refusal): Choice {
   const { code } = refusal;
-  const { reason, ...detail } = WAITING_FOR[refusal.class] ?? {};
+  const { reason, ...detail } = saidOf(refusal.class, facts.lane.blockage) ?? {};
   if (reason !== undefined) return record(notAccepted(task, reason, moment.now, detail));
   if (refusal.class === 'retriable') return record(attemptEnded(task, code, moment.now));
   if (memory.intent?.pingbackURL !== undefined && memory.urlDoubt?.refused === true) {
@@ -166,6 +167,12 @@ function recordRefused({ task, memory, moment }: Situation, refusal: Refusal): C
 /** Nothing was accepted, so the same attempt is tried at once without what was refused. */
 function triedWithoutURL(code: string): string {
   return `The provider refuses the callback URL (${code}); the task is submitted without one.`;
+}
+
+/** "No balance" of an account that is known to be exhausted says that, and not that the provider is busy. */
+function saidOf(refusalClass: RefusalClass, blockage: Blockage | undefined): Blockage | undefined {
+  const exhausted = refusalClass === 'busy' && blockage?.reason === 'AccountExhausted';
+  return exhausted ? blockage : WAITING_FOR[refusalClass];
 }
 
 /** What a task says that is tried again by itself; undefined where the refusal is its end. */

@@ -9,7 +9,7 @@ import type { TaskEffect } from './effects.ts';
 import type { Moment, TaskFacts } from './facts.ts';
 import type { TaskMemory } from './memory.ts';
 import type { TaskPolicy } from './policy.ts';
-import { summaryOf } from './conditions.ts';
+import { REASON_MESSAGES, summaryOf } from './conditions.ts';
 import { INTENT_FRESH_MS, MAX_WATCHED_MS, WAITING_WRITE_MS } from './policy.ts';
 import { parseTime } from './times.ts';
 import { type WaitingDetail, isUnresolved, waiting } from './transitions.ts';
@@ -122,5 +122,7 @@ export function sayWaiting(
 function saysSo({ status }: Situation, reason: UnknownReason, detail: WaitingDetail): boolean {
   const said = summaryOf(status);
   if (said?.reason !== reason || status?.startTime === undefined) return false;
-  return detail.stalled !== true || (said.stalled === true && said.message === detail.message);
+  return (
+    detail.stalled !== true || (said.stalled === true && said.message === (detail.message ?? REASON_MESSAGES[reason]))
+  );
 }

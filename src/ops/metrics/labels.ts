@@ -152,6 +152,7 @@ export const BREAKER_REASONS = [
   'busy',
   'blocked',
   'unreachable',
+  'account_exhausted',
   'key_rejected',
   'address_not_allowed',
   'address_blocked',

@@ -238,17 +238,28 @@ describe('a poll', () => {
 
 describe('threadsinfo', () => {
   it.each([
-    ['beside status', json({ status: 1, threads: 15, working_threads: 2 }), 15],
-    ['inside request', json({ status: 1, request: { threads: '15' } }), 15],
-    ['inside JSON text', json({ status: 1, request: '{"threads":15}' }), 15],
-    ['as zero', json({ status: 1, threads: 0 }), undefined],
+    ['beside status', json({ status: 1, threads: 15, working_threads: 2 }), { threads: 15, working: 2 }],
+    [
+      'inside request',
+      json({ status: 1, request: { threads: '15', working_threads: '0' } }),
+      { threads: 15, working: 0 },
+    ],
+    [
+      'inside JSON text',
+      json({ status: 1, request: '{"threads":15,"working_threads":15}' }),
+      { threads: 15, working: 15 },
+    ],
+    ['as zero', json({ status: 1, threads: 0, working_threads: 0 }), { threads: 0, working: 0 }],
+    ['without those at work', json({ status: 1, threads: 15 }), { threads: 15 }],
+    ['with nonsense for those at work', json({ threads: 15, working_threads: -1 }), { threads: 15 }],
+    ['without a count', json({ status: 1, working_threads: 2 }), undefined],
     ['negative', json({ threads: -1 }), undefined],
     ['fractional', json({ threads: 1.5 }), undefined],
     ['as something else', json({ threads: { toString: 1 } }), undefined],
     ['nowhere', reply('ERROR_WRONG_USER_KEY'), undefined],
     ['in an error page', reply('{"threads":15}', 500), undefined],
   ])('is read %s', (_where, exchange, threads) => {
-    expect(threadsOutcome(exchange)).toBe(threads);
+    expect(threadsOutcome(exchange)).toEqual(threads);
   });
 });
 

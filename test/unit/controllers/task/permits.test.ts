@@ -45,7 +45,7 @@ async function start(account: Account): Promise<void> {
       poll: () => Promise.resolve({ kind: 'pending' }),
       threads({ apiKey }) {
         account.asked.push(apiKey);
-        return Promise.resolve(account.threads);
+        return Promise.resolve(account.threads === undefined ? undefined : { threads: account.threads });
       },
     },
   });

@@ -17,6 +17,9 @@ const joinMany = (all: admit.Admission, count: number, apiKey = 'k', mono = 0) =
   for (let n = 0; n < count; n += 1)
     admit.join(all, { key: `${apiKey}${n}`, namespace: 'default', age: n }, apiKey, mono);
 };
+/** One answer of `threadsinfo`. */
+const look = (all: admit.Admission, threads: number, working?: number, mono = 0) =>
+  admit.lookAtThreads(all, 'k')({ threads, ...(working === undefined ? {} : { working }) }, moment(mono));
 /** Grants, begins and ends one call after the other. */
 const callOnce = (all: admit.Admission, outcome: SubmitOutcome, mono: number) => {
   const [key] = admit.pump(all, mono);
@@ -177,13 +180,14 @@ describe('rejected keys and addresses', () => {
     expect(admit.pollPauseMs(all, 'k', 1_000)).toBe(299_000);
     expect(admit.pump(all, 300_000)).toHaveLength(1);
   });
-  test('a suspended account makes its key rest for a minute, and no other', () => {
+  test('a suspended account makes its key rest for five minutes, and no other', () => {
     const all = admission();
     joinMany(all, 3);
     callOnce(all, { kind: 'refused', class: 'accountExhausted', code: 'ERROR_ACCOUNT_SUSPENDED' }, 0);
     joinMany(all, 1, 'other');
-    expect(admit.pump(all, 59_999)).toEqual(['other0']);
-    expect(admit.pump(all, 60_000)).toEqual(['k1']);
+    expect(admit.pump(all, 299_999)).toEqual(['other0']);
+    expect(admit.pump(all, 300_000)).toEqual(['k1']);
+    expect(admit.pump(all, 300_001)).toEqual([]);
   });
   test('a callback address that is refused says nothing about the key', () => {
     const all = admission();
@@ -263,7 +267,7 @@ describe('threads of the account', () => {
     const all = admission();
     joinMany(all, 10);
     callOnce(all, ACCEPTED, 0);
-    admit.setThreads(all, 'k', 2);
+    look(all, 2);
     expect(admit.pump(all, 0)).toEqual(['k1']);
     admit.called(all, 'k1', ACCEPTED, moment(0));
     expect(admit.pump(all, 0)).toEqual([]);
@@ -275,7 +279,7 @@ describe('threads of the account', () => {
     const all = admission();
     joinMany(all, 3);
     callOnce(all, ACCEPTED, 0);
-    admit.setThreads(all, 'k', 1);
+    look(all, 1);
     expect(admit.pump(all, PERMIT_MS - 1)).toEqual([]);
     expect(admit.pump(all, PERMIT_MS)).toEqual(['k1']);
   });
@@ -284,14 +288,14 @@ describe('threads of the account', () => {
     joinMany(all, 1);
     callOnce(all, ACCEPTED, 0);
     admit.forgetUnused(all, PERMIT_MS);
-    expect(admit.keysInUse(all)).toEqual([]);
+    expect(admit.keysInUse(all, PERMIT_MS)).toEqual([]);
     expect(admit.forgetUnused(all, PERMIT_MS + 10 * 60_000)).toEqual(['k']);
     expect(all.permits.size).toBe(0);
   });
   test('count tasks that were accepted before this process looked', () => {
     const all = admission();
     admit.holdPermit(all, 'earlier', 'k', 100_000);
-    admit.setThreads(all, 'k', 1);
+    look(all, 1);
     joinMany(all, 1);
     expect(admit.pump(all, 0)).toEqual([]);
   });
@@ -301,7 +305,7 @@ type Step =
   | { do: 'join' | 'leave' | 'start' | 'return'; n: number }
   | { do: 'call'; n: number; outcome: SubmitOutcome }
   | { do: 'wait'; ms: number }
-  | { do: 'threads'; threads: number };
+  | { do: 'look'; threads: number; working: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('join' as const), n: fc.nat(20) }) },
@@ -317,7 +321,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 400_000 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('threads' as const), threads: fc.integer({ min: 1, max: 4 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('look' as const), threads: fc.nat(4), working: fc.nat(4) }),
+  },
 );
 
 test('whatever happens, the limits hold and nobody waits for ever', () => {
@@ -343,7 +350,7 @@ test('whatever happens, the limits hold and nobody waits for ever', () => {
           accepted ||= outcome.kind === 'accepted';
         },
         wait: ({ ms }: { ms: number }) => void (mono += ms),
-        threads: ({ threads }: { threads: number }) => admit.setThreads(all, 'k', threads),
+        look: ({ threads, working }: { threads: number; working: number }) => look(all, threads, working, mono),
       };
       for (const one of steps) {
         apply[one.do](one as never);
@@ -360,6 +367,7 @@ test('whatever happens, the limits hold and nobody waits for ever', () => {
         }
         turns.clear();
         mono += 310_000;
+        look(all, 4, 0, mono);
         for (const key of admit.pump(all, mono)) turns.add(key);
       }
       expect(admit.queuedFor(all, 'k')).toEqual([]);

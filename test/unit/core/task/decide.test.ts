@@ -153,7 +153,7 @@ describe('the reply of in.php', () => {
       'a suspended account',
       { kind: 'refused', class: 'accountExhausted', code: 'ERROR_ACCOUNT_SUSPENDED' },
       'Pending',
-      'ProviderBusy',
+      'AccountExhausted',
     ],
     [
       'a callback address that is refused',
@@ -166,6 +166,14 @@ describe('the reply of in.php', () => {
     expect(kinds(decision)).toEqual(['recordReply']);
     expect(statusOf(decision)).toMatchObject({ phase, attempts: 1 });
     expect(reasonOf(decision)).toBe(reason);
+  });
+  test('no balance, of an account that is known to be exhausted: it says so, and that only a person can help', () => {
+    const outcome = { kind: 'refused', class: 'busy', code: 'ERROR_ZERO_BALANCE' } as const;
+    const blockage = { reason: 'AccountExhausted', stalled: true } as const;
+    const lane = { ticket: 'none', blockage, pollPauseMs: 0 } as const;
+    const decision = decideAt(aTask().intended(), 0, { lane, memory: reply(outcome) });
+    expect(reasonOf(decision)).toBe('AccountExhausted');
+    expect(statusOf(decision)?.conditions).toContainEqual(expect.objectContaining({ type: 'Stalled', status: 'True' }));
   });
   test('an unknown code counts as permanent at its fifth try', () => {
     const outcome: SubmitOutcome = { kind: 'refused', class: 'unlisted', code: 'ERROR_NEW' };
