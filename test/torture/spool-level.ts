@@ -79,14 +79,21 @@ interface Told {
   faults: Set<string>;
 }
 
-const LONGEST_LIFE_MS = 1_000;
+/** How long a life may last when kills and answers are as far as each other, and between which bounds otherwise. */
+const LONGEST_LIFE_MS = { balanced: 700, least: 400, most: 4_000 };
+/** As if so much of a run had been done at its start, so that its first lives decide nothing. */
+const HEAD_START = 0.1;
 /** On a disk of its own, one life in so many ends by itself. */
 const LIVES_PER_STOP = 4;
 /**
  * No more is delivered while this many records wait. Lives are too short and outages too many to drain as fast as the
- * client delivers; without this the run would end up testing a spool at its bound, started again and again.
+ * client delivers; without this every life would be spent on reading what the last ones left, and the run would end up
+ * testing a spool at its bound, started again and again.
  */
-const MOST_WAITING = 100_000;
+const MOST_WAITING = 8_000;
+/** The stand-in is there for two thirds of the time. */
+const LONGEST_OUTAGE_MS = 400;
+const LONGEST_PRESENCE_MS = 900;
 const STALLED_MS = 60_000;
 /** A port where nobody listens. */
 const NOBODY = 1;
@@ -162,7 +169,7 @@ async function kill(arena: Arena): Promise<void> {
       // Out of time, or out of callbacks: too many were refused.
       if (over || performance.now() > untilMs) break;
       const life = await begin(arena);
-      await delay(20 + random() * LONGEST_LIFE_MS);
+      await delay(20 + random() * longestLifeMs(arena));
       if (options.disk !== undefined && lives % LIVES_PER_STOP === 0) {
         await life.stop();
         continue;
@@ -177,6 +184,17 @@ async function kill(arena: Arena): Promise<void> {
   }
 }
 
+/**
+ * Lives grow while answers lag behind kills, as on a busy machine, and shrink while kills do: both sizes of a run are
+ * reached together, and no time goes into more of one of them.
+ */
+function longestLifeMs({ options, count, ledger }: Arena): number {
+  const killed = HEAD_START + count.kills / options.kills;
+  const answered = HEAD_START + ledger.answered() / options.answered;
+  const { balanced, least, most } = LONGEST_LIFE_MS;
+  return Math.min(most, Math.max(least, (balanced * killed) / answered));
+}
+
 async function begin({ lives, told, count, full }: Arena): Promise<Life> {
   if (full) count.bornFull++;
   return lives.begin(told.port === NOBODY ? 0 : told.port);
@@ -184,7 +202,8 @@ async function begin({ lives, told, count, full }: Arena): Promise<Life> {
 
 async function comeAndGo({ standIn, random, count }: Arena, over: AbortSignal): Promise<void> {
   while (!over.aborted) {
-    await delay(50 + random() * 700, undefined, { signal: over }).catch(() => undefined);
+    const longestMs = standIn.up() ? LONGEST_PRESENCE_MS : LONGEST_OUTAGE_MS;
+    await delay(50 + random() * longestMs, undefined, { signal: over }).catch(() => undefined);
     if (standIn.up()) {
       await standIn.stop();
       count.outages++;
