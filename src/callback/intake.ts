@@ -8,7 +8,8 @@
  * Whichever is done first answers; what is done too late for the answer is still reported for what came of it.
  *
  * A result that the API refuses for good has to become a dead letter, and before that it goes to the spool: the drainer
- * makes the letter, and a sidecar that dies on the way goes on with it in its next life.
+ * makes the letter, and a sidecar that dies on the way goes on with it in its next life. Where the spool refuses, the
+ * letter is made at once: better without that safety than not kept at all.
  *
  * While the API is known to be down nothing waits for it: the drainer, which has something to try then, finds out when
  * it is back. It has nothing when the spool refuses; then one callback a second asks. Called by `middleware/receive.ts`.

@@ -34,8 +34,9 @@ export interface ReceiveOptions {
   /** As for a delivery; `put` suits what waited in the spool, because nobody writes its task just now. */
   write?: 'patch' | 'put';
   /**
-   * What becomes of a result that cannot be applied. `letter`: a dead letter; only for a callback that is in the spool,
-   * because who dies between the mark and the letter would leave a task that waits for a result that nobody has.
+   * What becomes of a result that cannot be applied. `letter`: a dead letter; for a callback that is in the spool (or that
+   * the spool refused), because who dies between the mark and the letter would leave a task that waits for a result
+   * that nobody has.
    * `report`: nothing yet, the verdict is `retry`.
    */
   onFailure: DeliveryOptions['onFailure'];

@@ -10,7 +10,6 @@ import type { DeadLetter } from '../../src/api/deadletter.ts';
 import { CAPTCHA_TASK, DEAD_LETTER, SECRET } from '../../src/api/names.ts';
 import type { ApiReply, ApiRequest } from '../../src/core/protocol.ts';
 import { CAPTCHA_ID, T0, aTask } from '../support/builders.ts';
-import { failingFiles } from '../support/failing-files.ts';
 import { createModelApi } from '../support/model-api.ts';
 import type { ModelApi } from '../support/model-api.ts';
 import { startSidecar, temporaryDirectory } from '../support/sidecar.ts';
@@ -67,16 +66,6 @@ test('it is in the spool before the task is marked, and leaves it when the lette
   expect(letters()).toHaveLength(1);
   await waitUntil('the verdict', () => sidecar.results.length === 2);
   expect(sidecar.results).toEqual(['spooled', 'dead_lettered']);
-});
-
-test('where the spool does not take it, no mark is made: it is answered 503 and polling finds it', async () => {
-  const files = failingFiles();
-  files.faults.sync = 'EIO';
-  const sidecar = await start({ spoolDir: await directory(), files });
-  expect(await deliver(sidecar)).toBe(503);
-  expect(sidecar.results).toEqual(['lost']);
-  expect(read().status?.deadLetter).toBeUndefined();
-  expect(letters()).toEqual([]);
 });
 
 /** A mark, a letter or a confirmation; creating the Secret that is there already changes nothing. */
