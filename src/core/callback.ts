@@ -24,7 +24,7 @@ import type { Protocol } from './protocol.ts';
 import { classifyCode } from './provider-codes.ts';
 import { isHint, plusIsSpace, solutionOf } from './solution.ts';
 import { parseTime } from './task/times.ts';
-import { attemptEnded, isFinished, pollDue, submitted } from './task/transitions.ts';
+import { adopted, attemptEnded, isFinished, pollDue } from './task/transitions.ts';
 import type { TokenClaims } from './token.ts';
 
 /** Epoch milliseconds. `receivedTime` is earlier than `now` when the callback waited in the spool. */
@@ -160,10 +160,10 @@ function judgeWord(task: CaptchaTask, { claims, callback, now }: Received, word:
     return known ? { verdict: { kind: 'conflict' } } : judgeHint(task, { claims, callback, now });
   }
   // The word also proves the id, which is lost when the submit call was never answered.
-  const adopted = { ...task, status: submitted(task, callback.id, now, now) };
+  const identified = { ...task, status: adopted(task, callback.id, now) };
   return {
     verdict: { kind: 'accepted', effect: 'ended' },
-    write: attemptEnded(known ? task : adopted, word.code, now),
+    write: attemptEnded(known ? task : identified, word.code, now),
   };
 }
 
@@ -182,7 +182,7 @@ function judgeHint(task: CaptchaTask, { callback, now }: Received): Judgement {
   const submission = task.status?.submission;
   if (submission?.endTime !== undefined) return { verdict: { kind: 'late', why: 'ended' } };
   if (submission?.captchaID === undefined) {
-    return { verdict: { kind: 'accepted', effect: 'due' }, write: submitted(task, callback.id, now, now) };
+    return { verdict: { kind: 'accepted', effect: 'due' }, write: adopted(task, callback.id, now) };
   }
   const due = isDue(task, now) ? {} : { write: pollDue(task, now) };
   if (contradicts(task, callback)) return { verdict: { kind: 'conflict' }, ...due };

@@ -14,11 +14,11 @@ import type { Judgement } from './delivery/judge.ts';
 import type { Step, TaskCopy, Written } from './delivery/task-status.ts';
 import type { Delivery, DeliveryOptions, Failure, ReceivedResult } from './delivery/types.ts';
 import { MAX_SOLUTION_BYTES } from '../api/names.ts';
+import { lifeOf } from './delivery/freshness.ts';
 import { judge } from './delivery/judge.ts';
 import { keepAsLetter } from './delivery/letter.ts';
 import { keepInSecret, valueInSecret } from './delivery/solution-secret.ts';
 import { readTask, writeTaskStatus } from './delivery/task-status.ts';
-import { lifetimeSeconds } from './solution.ts';
 import { formatTime, parseTime } from './task/times.ts';
 import { pollDue, solved } from './task/transitions.ts';
 
@@ -79,7 +79,6 @@ function* keepContent(task: CaptchaTask, result: ReceivedResult): Protocol<Conte
     return { kind: 'failed', failure: { stage: stageOf(result), error } };
   }
   const { value, userAgent, source, attempt, captchaID, receivedTime } = result;
-  const lifetime = lifetimeSeconds(task.spec.captcha.type);
   const solution: Solution = {
     value,
     ...(userAgent === undefined ? {} : { userAgent }),
@@ -87,7 +86,7 @@ function* keepContent(task: CaptchaTask, result: ReceivedResult): Protocol<Conte
     attempt,
     captchaID,
     receivedTime: formatTime(receivedTime),
-    ...(lifetime === undefined ? {} : { expiresTime: formatTime(receivedTime + lifetime * 1_000) }),
+    ...lifeOf(task, result),
   };
   return { kind: 'kept', solution, value };
 }

@@ -60,9 +60,9 @@ describe('kubectl get', () => {
     ]);
   });
 
-  it('shows reason, id and expiry of a task with -o wide', async () => {
+  it('shows reason, id and until when the solution is good with -o wide', async () => {
     const [header, row] = await tableOf('captchatask', 'login', '-o', 'wide');
-    expect(header?.slice(-4)).toEqual(['AGE', 'REASON', 'CAPTCHA-ID', 'EXPIRES']);
+    expect(header?.slice(-4)).toEqual(['AGE', 'REASON', 'CAPTCHA-ID', 'FRESH-UNTIL']);
     expect(row?.slice(-3)).toEqual(['Solved', '7383820914', time]);
   });
 

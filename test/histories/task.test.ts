@@ -114,6 +114,30 @@ describe('a lost callback', () => {
     );
     expect(decideAt(polling, 131 * SECOND, { memory: solved }).effects).toEqual([{ kind: 'deliver' }]);
   });
+  test('leaves the time at which the last poll found it unsolved, also where the clock was set meanwhile', () => {
+    const polled = (memory: memories.TaskMemory, seconds: number, outcome: PollOutcome, setBackMs = 0) => {
+      const sent = memories.pollSent(memory, task.build().status?.submission, false);
+      const answered = at((seconds + 1) * SECOND);
+      const moment = { ...answered, now: answered.now - setBackMs };
+      const poll = { task: task.build(), outcome, final: false, sentMono: MONO0 + seconds * SECOND };
+      return pollAnswered(sent, poll, moment, DEFAULT_POLICY);
+    };
+    const unsolved = polled(memories.freshMemory(uid), 120, { kind: 'pending' });
+    const unknown = polled(unsolved, 130, { kind: 'unreachable', cause: 'timeout' });
+    const solved: PollOutcome = { kind: 'solved', value: 'v' };
+    expect(polled(unknown, 140, solved).held).toMatchObject({ unsolvedTime: T0 + 120 * SECOND });
+    expect(polled(unknown, 140, solved, 5_000).held).toMatchObject({ unsolvedTime: T0 + 115 * SECOND });
+    expect(polled(memories.freshMemory(uid), 140, solved).held).not.toHaveProperty('unsolvedTime');
+  });
+  test('does not take what a poll said of one attempt for what it says of the next', () => {
+    const first = task.build();
+    const next = task.attemptEnded().intended(T0).submitted(T0, { captchaID: '2' }).build();
+    const sent = memories.pollSent(memories.freshMemory(uid), first.status?.submission, false);
+    const poll = { task: first, outcome: { kind: 'pending' }, final: false, sentMono: MONO0 + SECOND } as const;
+    const pending = pollAnswered(sent, poll, at(2 * SECOND), DEFAULT_POLICY);
+    const found = { task: next, outcome: { kind: 'solved', value: 'v' }, final: false } as const;
+    expect(pollAnswered(pending, found, at(9 * SECOND), DEFAULT_POLICY).held).not.toHaveProperty('unsolvedTime');
+  });
   test('of a key that res.php refuses is waited out: the task does not fail', () => {
     const refused = pollAnswered(
       memories.pollSent(memories.freshMemory(uid), task.build().status?.submission, false),

@@ -158,6 +158,7 @@ export const FULL_TASK_STATUS: Json = {
     attempt: 1,
     captchaID: '7383820914',
     receivedTime: time,
+    freshUntilTime: time,
     expiresTime: time,
   },
   failure: { class: 'Permanent', code: 'ERROR_PAGEURL', message: 'the provider refused the page address' },

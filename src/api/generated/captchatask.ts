@@ -588,7 +588,11 @@ export interface CaptchaTaskStatus {
      */
     receivedTime: string;
     /**
-     * When the site stops accepting it at the latest. Absent where the type has no known lifetime.
+     * Until when the site certainly accepts it (once): its lifetime, counted from the last time it was known not to be solved yet. Use it before this time; get a new task when this time is over. Absent where the type has no known lifetime.
+     */
+    freshUntilTime?: string;
+    /**
+     * When the site stops accepting it at the latest: its lifetime, counted from receivedTime. For clean-up. Absent where the type has no known lifetime.
      */
     expiresTime?: string;
   };

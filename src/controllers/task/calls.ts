@@ -121,6 +121,7 @@ export function startPoll(context: TaskContext, task: CaptchaTask, final: boolea
     return;
   }
   remember(context, task, (memory) => pollSent(memory, submission, final));
+  const sentMono = context.moment().mono;
   track(context, async () => {
     const outcome = await poll(context, task, { apiKey, captchaID, captcha: task.spec.captcha });
     context.lanes.polled(apiKey, outcome);
@@ -129,6 +130,7 @@ export function startPoll(context: TaskContext, task: CaptchaTask, final: boolea
       outcome,
       final,
       silent: context.callbacks.view(task).silent,
+      sentMono,
     });
   });
 }

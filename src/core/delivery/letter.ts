@@ -16,9 +16,9 @@ import type { Delivery, Failure, ReceivedResult } from './types.ts';
 import type { Judgement } from './judge.ts';
 import { API_VERSION, DEAD_LETTER, GROUP, MAX_LETTER_CODE_LENGTH } from '../../api/names.ts';
 import { letterName } from '../deadletter/names.ts';
-import { lifetimeSeconds } from '../solution.ts';
 import { formatTime } from '../task/times.ts';
-import { marked, submitted } from '../task/transitions.ts';
+import { adopted, marked } from '../task/transitions.ts';
+import { lifeOf } from './freshness.ts';
 import { judge } from './judge.ts';
 import { heldStatus } from './mark.ts';
 import { writeTaskStatus } from './task-status.ts';
@@ -99,7 +99,7 @@ function markedWithId(task: CaptchaTask, result: ReceivedResult, name: string, n
   const submission = task.status?.submission;
   const current = result.attempt === task.status?.attempts;
   const adopts = current && submission?.captchaID === undefined && submission?.endTime === undefined;
-  const known = adopts ? { ...task, status: submitted(task, result.captchaID, now, now) } : task;
+  const known = adopts ? { ...task, status: adopted(task, result.captchaID, now) } : task;
   return marked(known, name, now);
 }
 
@@ -141,7 +141,7 @@ function letterFor(task: CaptchaTask, result: ReceivedResult, failure: Failure):
   const { name, uid, namespace } = result.task;
   const { attempt, captchaID, value: code, userAgent, receivedTime } = result;
   const { stage, error } = failure;
-  const lifetime = lifetimeSeconds(task.spec.captcha.type);
+  const { expiresTime } = lifeOf(task, result);
   const identity = { task: { name, uid }, attempt, stage, code, userAgent };
   return {
     apiVersion: API_VERSION,
@@ -160,7 +160,7 @@ function letterFor(task: CaptchaTask, result: ReceivedResult, failure: Failure):
       payload: { code, ...(userAgent === undefined ? {} : { userAgent }) },
       error,
       receivedTime: formatTime(receivedTime),
-      ...(lifetime === undefined ? {} : { contentExpiresTime: formatTime(receivedTime + lifetime * 1_000) }),
+      ...(expiresTime === undefined ? {} : { contentExpiresTime: expiresTime }),
     },
   };
 }

@@ -22,8 +22,8 @@ import {
   SOLUTION_SECRET_USER_AGENT,
   SOLUTION_SECRET_VALUE,
 } from '../../api/names.ts';
-import { lifetimeSeconds } from '../solution.ts';
 import { formatTime, parseTime } from '../task/times.ts';
+import { lifeOf } from './freshness.ts';
 import { troubleOf } from './trouble.ts';
 
 /** Where the content came from: `attempt`, `captcha-id`, `source`, `received-time`. */
@@ -31,6 +31,9 @@ const ATTEMPT = `${GROUP}/attempt`;
 const CAPTCHA_ID = `${GROUP}/captcha-id`;
 const SOURCE = `${GROUP}/source`;
 const RECEIVED_TIME = `${GROUP}/received-time`;
+/** For its readers, who need not know the task: the times of `status.solution`. */
+const FRESH_UNTIL = `${GROUP}/fresh-until`;
+const EXPIRES = `${GROUP}/expires`;
 
 /** A Secret that vanishes each time it is looked at is someone else's game. */
 const MAX_ROUNDS = 3;
@@ -131,8 +134,8 @@ function owned(secret: Secret, uid: string): boolean {
 
 /** `solution` as status shall show it. */
 function contentOf(task: CaptchaTask, name: string, secret: Secret): SecretContent {
-  const { source, attempt, captchaID, receivedTime } = originOf(task, secret);
-  const lifetime = lifetimeSeconds(task.spec.captcha.type);
+  const origin = originOf(task, secret);
+  const { source, attempt, captchaID, receivedTime } = origin;
   return {
     value: decoded(secret.data?.[SOLUTION_SECRET_VALUE]) ?? '',
     solution: {
@@ -141,9 +144,16 @@ function contentOf(task: CaptchaTask, name: string, secret: Secret): SecretConte
       attempt,
       ...(captchaID === undefined ? {} : { captchaID }),
       receivedTime: formatTime(receivedTime),
-      ...(lifetime === undefined ? {} : { expiresTime: formatTime(receivedTime + lifetime * 1_000) }),
+      ...lifeOf(task, origin),
+      ...freshnessIn(secret),
     },
   };
+}
+
+/** As the Secret tells it, whose creator may have known of later polls than the task does. */
+function freshnessIn({ metadata }: Secret): Pick<Solution, 'freshUntilTime'> {
+  const noted = parseTime(metadata.annotations?.[FRESH_UNTIL]);
+  return noted === undefined ? {} : { freshUntilTime: formatTime(noted) };
 }
 
 /** As the Secret's annotations tell it; what they do not tell (somebody took them away) as the task does. */
@@ -180,6 +190,7 @@ function originByNotes(notes: Record<string, string>): Partial<Origin> {
 function secretFor(task: CaptchaTask, name: string, result: ReceivedResult): object {
   const { namespace, uid } = task.metadata;
   const agent = result.userAgent === undefined ? {} : { [SOLUTION_SECRET_USER_AGENT]: encoded(result.userAgent) };
+  const { freshUntilTime, expiresTime } = lifeOf(task, result);
   return {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -193,6 +204,8 @@ function secretFor(task: CaptchaTask, name: string, result: ReceivedResult): obj
         [CAPTCHA_ID]: result.captchaID,
         [SOURCE]: result.source,
         [RECEIVED_TIME]: formatTime(result.receivedTime),
+        ...(freshUntilTime === undefined ? {} : { [FRESH_UNTIL]: freshUntilTime }),
+        ...(expiresTime === undefined ? {} : { [EXPIRES]: expiresTime }),
       },
       ownerReferences: [
         { apiVersion: API_VERSION, kind: CAPTCHA_TASK.kind, name: task.metadata.name, uid, controller: true },

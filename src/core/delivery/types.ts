@@ -16,6 +16,8 @@ export interface ReceivedResult {
   userAgent?: string;
   source: ResultSource;
   receivedTime: number;
+  /** When it was last known not to be solved yet, where its receiver knows of a later time than status tells. */
+  unsolvedTime?: number;
 }
 
 export interface DeliveryOptions {

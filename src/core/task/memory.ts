@@ -42,6 +42,8 @@ export interface PollMemory {
   failures: number;
   /** The provider has said "not ready" to a poll of this submission. */
   pending: boolean;
+  /** When the last poll was sent that it said so to. */
+  unsolvedMono?: number;
   /** Answers about this submission that had not the shape of its type. */
   unreadable?: number;
   /** Polls made because the deadline passed. */
@@ -254,7 +256,12 @@ export function isAwaited({ poll }: TaskMemory, submission: Submission | undefin
 export function pollPostponed(
   memory: TaskMemory,
   submission: Submission | undefined,
-  next: { nextMono: number; answer: 'pending' | 'unreadable' | 'refused' | 'unreachable'; final: boolean },
+  next: {
+    nextMono: number;
+    answer: 'pending' | 'unreadable' | 'refused' | 'unreachable';
+    final: boolean;
+    sentMono?: number | undefined;
+  },
 ): TaskMemory {
   const { after: _before, ...poll } = pollOf(memory, submission);
   const pending = next.answer === 'pending';
@@ -268,6 +275,7 @@ export function pollPostponed(
       underWay: false,
       failures: pending ? 0 : poll.failures + 1,
       pending: poll.pending || pending,
+      ...(pending && next.sentMono !== undefined ? { unsolvedMono: next.sentMono } : {}),
       unreadable: (poll.unreadable ?? 0) + (next.answer === 'unreadable' ? 1 : 0),
       // A refusal about load, the key or this address says nothing about the task: it has not been asked about yet.
       finalDone: poll.finalDone || (next.final && (pending || next.answer === 'unreadable')),

@@ -4,12 +4,12 @@
  * asked for again, and the third one is final. What is no result and comes after its attempt has ended or been replaced
  * is forgotten. Key, address and block codes never fail a task here; the lane pauses polling for them.
  */
-import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { CaptchaTask, Submission } from '../../api/captchatask.ts';
 import type { PollOutcome, Refusal, RefusalClass } from '../outcome.ts';
 import type { Moment } from './facts.ts';
 import { UNREADABLE_ANSWERS, type TaskPolicy } from './policy.ts';
 import { UNREADABLE_ANSWER } from '../provider-codes.ts';
-import { type TaskMemory, isAwaited, pollPostponed, pollRefused, resultHeld } from './memory.ts';
+import { type TaskMemory, isAwaited, isOf, pollPostponed, pollRefused, resultHeld } from './memory.ts';
 import { POLL_BACKOFF, backoffMs, pollIntervalMs } from './schedule.ts';
 
 /** Refusals that are the provider's last word on this submission. */
@@ -28,6 +28,8 @@ export interface AnsweredPoll {
   final: boolean;
   /** Callbacks of its API key are silent: it is polled like a submission without. */
   silent?: boolean;
+  /** When it was sent: a captcha that its answer calls not ready was not solved by then. */
+  sentMono?: number;
 }
 
 /** Whether the answer came after its attempt had ended or been replaced, and says nothing any more. */
@@ -38,7 +40,7 @@ export function cameLate(memory: TaskMemory | undefined, { task, outcome }: Answ
 
 /** The memory after a poll of this submission was answered (or was not). */
 export function pollAnswered(memory: TaskMemory, poll: AnsweredPoll, moment: Moment, policy: TaskPolicy): TaskMemory {
-  const { task, outcome, final, silent = false } = poll;
+  const { task, outcome, final, silent = false, sentMono } = poll;
   const submission = task.status?.submission;
   if (outcome.kind === 'solved') return held(memory, task, outcome, moment);
   if (cameLate(memory, poll)) return memory;
@@ -49,7 +51,8 @@ export function pollAnswered(memory: TaskMemory, poll: AnsweredPoll, moment: Mom
     outcome.kind === 'pending'
       ? pollIntervalMs(submission?.pingback === true && !silent, policy, moment.random)
       : backoffMs(backoff, memory.poll.failures + 1, moment.random);
-  return pollPostponed(memory, submission, { nextMono: moment.mono + waitMs, answer: outcome.kind, final });
+  const nextMono = moment.mono + waitMs;
+  return pollPostponed(memory, submission, { nextMono, answer: outcome.kind, final, sentMono });
 }
 
 function finalRefusal({ poll }: TaskMemory, outcome: PollOutcome): Refusal | undefined {
@@ -74,5 +77,15 @@ function held(
     ...(answer.userAgent === undefined ? {} : { userAgent: answer.userAgent }),
     source: 'Poll',
     receivedTime: moment.now,
+    ...unsolvedTime(memory, submission, moment),
   });
+}
+
+function unsolvedTime(
+  { poll }: TaskMemory,
+  submission: Submission | undefined,
+  { now, mono }: Moment,
+): { unsolvedTime?: number } {
+  if (poll.unsolvedMono === undefined || !isOf(poll.of, submission)) return {};
+  return { unsolvedTime: now - (mono - poll.unsolvedMono) };
 }

@@ -7,7 +7,8 @@
 import type { CaptchaTaskStatus } from '../../api/captchatask.ts';
 import type { Refusal, RefusalClass } from '../outcome.ts';
 import { BREAKER_SAYS } from './breaker.ts';
-import type { Blockage } from './facts.ts';
+import type { Blockage, Moment } from './facts.ts';
+import type { Millis } from './times.ts';
 import { type SubmitReply, type TaskMemory, isOf } from './memory.ts';
 import { REFUSED_MESSAGE, SILENT_MESSAGE } from './callback-mode.ts';
 import { classifyCode } from '../provider-codes.ts';
@@ -98,13 +99,18 @@ function recordAccepted(situation: Situation): Choice {
   const outcome = memory.reply?.outcome;
   if (outcome?.kind !== 'accepted') return IDLE;
   const pollAfter = firstPollAt(task, open?.pingback ?? false, moment.now);
-  const status = submitted(task, outcome.captchaID, pollAfter, moment.now);
+  const status = submitted(task, outcome.captchaID, pollAfter, repliedAt(memory, moment));
   const message = polledBecause(situation);
   if (message === undefined) return order({ kind: 'recordReply', status });
   return order({
     kind: 'recordReply',
     status: waiting({ ...task, status }, 'Polling', moment.now, { message }),
   });
+}
+
+/** When the reply came. It may have had to wait to be recorded, and its captcha be solved by now. */
+function repliedAt({ intent }: TaskMemory, { now, mono }: Moment): Millis {
+  return now - (mono - (intent?.endedMono ?? mono));
 }
 
 /** Why a task that wanted a callback is polled from the start, where its API key is the cause and nothing holds it. */

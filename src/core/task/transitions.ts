@@ -61,12 +61,30 @@ export function intended(
   return restate(task, { attempts: attempt, submission, ...unknown }, unknownBecause('Submitting'), now);
 }
 
-/** The provider accepted the current attempt under this id (from its reply, or adopted from a callback's hint). */
-export function submitted(task: CaptchaTask, captchaID: string, pollAfter: Millis, now: Millis): CaptchaTaskStatus {
-  const before = task.status?.submission ?? adoptedSubmission(task, now);
+/** The provider accepted the current attempt under this id; `at`: when it told us. */
+export function submitted(task: CaptchaTask, captchaID: string, pollAfter: Millis, at: Millis): CaptchaTaskStatus {
+  const submission = task.status?.submission ?? adoptedSubmission(task);
+  return accepted(task, { submittedTime: formatTime(at), ...submission }, { captchaID, pollAfter }, at);
+}
+
+/**
+ * The id of the current attempt came with what the provider says of its captcha, which is due for a poll now. It was
+ * accepted, and perhaps solved, at some time since its intent: nothing may be counted from when we heard of it.
+ */
+export function adopted(task: CaptchaTask, captchaID: string, now: Millis): CaptchaTaskStatus {
+  const submission = task.status?.submission ?? adoptedSubmission(task);
+  const submittedTime = submission.intentTime;
+  return accepted(task, { submittedTime, ...submission }, { captchaID, pollAfter: now }, now);
+}
+
+function accepted(
+  task: CaptchaTask,
+  before: Submission,
+  { captchaID, pollAfter }: { captchaID: string; pollAfter: Millis },
+  now: Millis,
+): CaptchaTaskStatus {
   const submission: Submission = {
     ...before,
-    submittedTime: before.submittedTime ?? formatTime(now),
     captchaID,
     pollAfterTime: formatTime(pollAfter),
   };
@@ -100,7 +118,7 @@ export function pollDue(task: CaptchaTask, now: Millis): CaptchaTaskStatus {
 
 /** The current attempt ended without a result: `submission.endTime` and `code`, written once. */
 export function attemptEnded(task: CaptchaTask, code: string, now: Millis): CaptchaTaskStatus {
-  const before = task.status?.submission ?? adoptedSubmission(task, now);
+  const before = task.status?.submission ?? adoptedSubmission(task);
   const submission = { endTime: formatTime(now), code, ...before };
   return restate(task, { attempts: before.attempt, submission }, unknownBecause(openReason(task, submission)), now);
 }
@@ -188,10 +206,11 @@ function unknownBecause(reason: UnknownReason): Summary {
 }
 
 /** What stands for a submission that status no longer shows, when the provider speaks about it after all. */
-function adoptedSubmission(task: CaptchaTask, now: Millis): Submission {
+function adoptedSubmission(task: CaptchaTask): Submission {
   return {
     attempt: Math.max(1, task.status?.attempts ?? 0),
-    intentTime: formatTime(now),
+    // When its intent was is not known any more.
+    intentTime: task.metadata.creationTimestamp,
     intentBy: 'adopted',
     pingback: true,
   };

@@ -256,6 +256,12 @@ describe('a hint: a callback whose code cannot carry the whole result', () => {
     expect(stored().status?.submission).toMatchObject({ captchaID: CAPTCHA_ID, pollAfterTime: formatTime(NOW) });
   });
 
+  test('dates a submission that it adopts by its intent: the captcha was solved before the hint came', () => {
+    const task = seed(challenge().intended(T0 + 7_000));
+    receive(task);
+    expect(stored().status?.submission).toMatchObject({ submittedTime: formatTime(T0 + 7_000) });
+  });
+
   test('judged by an overtaken copy is judged again by a fresh one', () => {
     seed(challenge().intended(T0));
     const task = seed(challenge().intended(T0).submitted(T0, { captchaID: '42' }));

@@ -65,6 +65,7 @@ describe('applying a result', () => {
       attempt: 1,
       captchaID: CAPTCHA_ID,
       receivedTime: '2026-01-01T00:01:00Z',
+      freshUntilTime: '2026-01-01T00:02:00Z',
       expiresTime: '2026-01-01T00:03:00Z',
     });
   });

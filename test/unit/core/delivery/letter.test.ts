@@ -108,7 +108,8 @@ describe('a result that cannot be applied', () => {
     for (const start of [blocked.intended().build(), blocked.intended().notAccepted('ProviderBusy').build()]) {
       const api = world(start);
       deliver(api);
-      expect(task(api).status).toMatchObject({ phase: 'Submitted', submission: { captchaID: CAPTCHA_ID, attempt: 1 } });
+      const submission = { captchaID: CAPTCHA_ID, attempt: 1, submittedTime: '2026-01-01T00:00:00Z' };
+      expect(task(api).status).toMatchObject({ phase: 'Submitted', submission });
     }
   });
   it('names a polled result’s stage after the poll', () => {

@@ -5,6 +5,7 @@ import type { OwnIntent, TaskMemory } from '../../../../src/core/task/memory.ts'
 import type { Decision } from '../../../../src/core/task/decide.ts';
 import { TASK_RULES } from '../../../../src/core/task/decide.ts';
 import { markKey } from '../../../../src/core/task/memory.ts';
+import { formatTime } from '../../../../src/core/task/times.ts';
 import { CAPTCHA_ID, T0, aTask } from '../../../support/builders.ts';
 import { MONO0, decideAt } from '../../../support/facts.ts';
 
@@ -113,6 +114,12 @@ describe('the reply of in.php', () => {
     const decision = decideAt(aTask().intended(), 1_000, { memory, mayAct: false });
     expect(kinds(decision)).toEqual(['recordReply']);
     expect(statusOf(decision)).toMatchObject({ phase: 'Submitted', submission: { captchaID: CAPTCHA_ID } });
+  });
+  test('that had to wait to be recorded is dated by when it came: its captcha may be solved by now', () => {
+    const memory = { ...reply({ kind: 'accepted', captchaID: CAPTCHA_ID }), intent: ended(3_000) };
+    const submission = { submittedTime: formatTime(T0 + 3_000), pollAfterTime: formatTime(T0 + 65_000) };
+    const task = aTask().spec({ callbackTimeoutSeconds: 20 }).intended();
+    expect(statusOf(decideAt(task, 45_000, { memory }))).toMatchObject({ submission });
   });
   test('an accepted id is recorded even while a letter holds the task', () => {
     const memory = reply({ kind: 'accepted', captchaID: CAPTCHA_ID });
