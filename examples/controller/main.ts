@@ -34,6 +34,7 @@ async function logIn(context: Context, wish: V1ConfigMap): Promise<void> {
   const waited = await tasks.waitForSolved(ref, { signal, timeoutMs: SOLVE_TIMEOUT_MS });
   switch (waited.kind) {
     case 'solved': {
+      // Tried also where `freshForMs` is 0: a refusal costs nothing here. Where it does, create a new task instead.
       const isIn = await submitForm(wish, waited.solution.value, signal);
       // A token works once: whatever came of it, the next try needs a new task.
       await tasks.delete(ref, { signal });

@@ -65,6 +65,12 @@ export const WORK_ROWS: readonly (readonly [title: string, panels: readonly Pane
         'From start to end, by source; None are tasks that failed.',
       ),
       series(
+        'Stale results',
+        'ops',
+        [['{{type}}', rate('type', `${P}stale_results_total`)]],
+        'Received after their freshUntilTime: the site may not take them any more.',
+      ),
+      series(
         'Failures by class',
         'ops',
         [['{{class}}', rate('class', `${P}failures_total`)]],

@@ -36,6 +36,7 @@ export interface TaskClient {
   /**
    * Waits for the end of exactly this task (a recreated one of the same name counts as `gone`). Rides out lost
    * connections and a restarting API server until `timeoutMs` is over or `signal` aborts; neither touches the task.
+   * A solution comes with the time for which it is certainly good (`freshForMs`).
    */
   waitForSolved(task: ObjectRef, limits: CallLimits): Promise<Waited>;
   /** Deletes exactly this task. A submission that was paid for is not refunded by it. */

@@ -2,7 +2,7 @@
  * Waits for the end of one CaptchaTask: list it, watch it from there, and again when the watch ends, until it is solved
  * or failed, gone, or the caller's time is over. It never changes the task. Called through `client/index.ts`.
  */
-import type { CaptchaTask } from '../api/captchatask.ts';
+import type { CaptchaTask, Solution } from '../api/captchatask.ts';
 import type { ObjectRef } from '../api/conditions.ts';
 import type { FailedReason } from '../api/names.ts';
 import { CAPTCHA_TASK, SECRET, SOLUTION_SECRET_USER_AGENT, SOLUTION_SECRET_VALUE } from '../api/names.ts';
@@ -14,7 +14,14 @@ export interface SolvedValue {
   value: string;
   /** The agent that a challenge cookie is bound to. */
   userAgent?: string;
-  /** RFC 3339; absent where the type has no known lifetime. It may be over already. */
+  /** RFC 3339: until then the site certainly takes it. Absent where the type has no known lifetime; may be over. */
+  freshUntilTime?: string;
+  /**
+   * For how many milliseconds from now on, by this machine's clock, the site certainly takes it; 0: perhaps it does no
+   * more, so create a new task. Absent with `freshUntilTime`.
+   */
+  freshForMs?: number;
+  /** RFC 3339: after it the site certainly does not take it any more. Absent where the type has no known lifetime. */
   expiresTime?: string;
 }
 
@@ -96,13 +103,21 @@ function isFinished(task: CaptchaTask): boolean {
 async function concluded(wait: Wait, task: CaptchaTask): Promise<Waited | 'trouble'> {
   const { solution } = task.status ?? {};
   if (solution === undefined) return failedWith(task);
-  const expiry = solution.expiresTime === undefined ? {} : { expiresTime: solution.expiresTime };
   if (solution.secretRef !== undefined) {
     const read = await readSecret(wait, solution.secretRef.name);
-    return 'value' in read ? { kind: 'solved', task, solution: { ...read, ...expiry } } : read.result;
+    return 'value' in read ? { kind: 'solved', task, solution: { ...read, ...lifeOf(solution) } } : read.result;
   }
   const agent = solution.userAgent === undefined ? {} : { userAgent: solution.userAgent };
-  return { kind: 'solved', task, solution: { value: solution.value ?? '', ...agent, ...expiry } };
+  return { kind: 'solved', task, solution: { value: solution.value ?? '', ...agent, ...lifeOf(solution) } };
+}
+
+function lifeOf({ freshUntilTime, expiresTime }: Solution): Omit<SolvedValue, 'value' | 'userAgent'> {
+  const freshForMs = freshUntilTime === undefined ? undefined : Date.parse(freshUntilTime) - Date.now();
+  return {
+    ...(freshUntilTime === undefined ? {} : { freshUntilTime }),
+    ...(freshForMs === undefined ? {} : { freshForMs: Math.max(0, freshForMs) }),
+    ...(expiresTime === undefined ? {} : { expiresTime }),
+  };
 }
 
 function failedWith(task: CaptchaTask): Waited {

@@ -101,6 +101,7 @@ test('the table of metrics has the names of the contract', () => {
     'callback_late_answers_total',
     'poll_fallbacks_total',
     'results_total',
+    'stale_results_total',
     'failures_total',
     'dead_letters',
     'dead_letters_created_total',

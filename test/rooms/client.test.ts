@@ -151,6 +151,28 @@ describe('waitForSolved', () => {
     expect(await client.waitForSolved(REF, { timeoutMs: 5_000 })).toMatchObject({ kind: 'solved' });
   });
 
+  test('tells for how long the solution is certainly good, counted from its answer', async () => {
+    const until = new Date(Date.now() + 90_000).toISOString();
+    const fresh = aTask().intended().submitted().solved(undefined, { freshUntilTime: until, expiresTime: until });
+    script = [listOf(fresh.build())];
+    const waited = await client.waitForSolved(REF, { timeoutMs: 5_000 });
+    if (waited.kind !== 'solved') throw new Error(waited.kind);
+    expect(waited.solution).toMatchObject({ freshUntilTime: until, expiresTime: until });
+    expect(waited.solution.freshForMs).toBeGreaterThan(80_000);
+    expect(waited.solution.freshForMs).toBeLessThanOrEqual(90_000);
+  });
+
+  test('promises no time for a solution that may be dead, and says nothing where no lifetime is known', async () => {
+    const over = aTask().intended().submitted().solved(undefined, { freshUntilTime: '2026-01-01T00:02:00Z' });
+    script = [listOf(over.build())];
+    const stale = await client.waitForSolved(REF, { timeoutMs: 5_000 });
+    expect(stale).toMatchObject({ solution: { freshUntilTime: '2026-01-01T00:02:00Z', freshForMs: 0 } });
+    script = [listOf(SOLVED)];
+    const unknown = await client.waitForSolved(REF, { timeoutMs: 5_000 });
+    expect(unknown).toMatchObject({ kind: 'solved', solution: { value: 'the-solution' } });
+    expect(unknown).not.toHaveProperty('solution.freshForMs');
+  });
+
   test('says why a task failed', async () => {
     script = [listOf(RUNNING), watchOf([['MODIFIED', FAILED]])];
     const waited = await client.waitForSolved(REF, { timeoutMs: 5_000 });
@@ -187,7 +209,10 @@ describe('waitForSolved', () => {
     };
     const secret = {
       ...SOLVED,
-      status: { ...SOLVED.status, solution: { ...solution, secretRef: { name: 'login-solution' } } },
+      status: {
+        ...SOLVED.status,
+        solution: { ...solution, freshUntilTime: '2026-01-01T00:02:00Z', secretRef: { name: 'login-solution' } },
+      },
     };
     const data = {
       value: Buffer.from('from the secret').toString('base64'),
@@ -195,7 +220,10 @@ describe('waitForSolved', () => {
     };
     script = [listOf(secret), answer(200, { kind: 'Secret', metadata: { name: 'login-solution' }, data })];
     const waited = await client.waitForSolved(REF, { timeoutMs: 5_000 });
-    expect(waited).toMatchObject({ kind: 'solved', solution: { value: 'from the secret', userAgent: 'UA' } });
+    expect(waited).toMatchObject({
+      kind: 'solved',
+      solution: { value: 'from the secret', userAgent: 'UA', freshForMs: 0 },
+    });
     expect(seen.at(-1)).toBe('GET /api/v1/namespaces/default/secrets/login-solution');
   });
 

@@ -57,5 +57,6 @@ export function countFinished(metrics: LetterMetrics, task: CaptchaTask): void {
     if (step.metric === 'captcha_operator_task_duration_seconds')
       metrics.observe(step.metric, step.labels, step.seconds);
     if (step.metric === 'captcha_operator_results_total') metrics.inc(step.metric, step.labels);
+    if (step.metric === 'captcha_operator_stale_results_total') metrics.inc(step.metric, step.labels);
   }
 }

@@ -24,6 +24,7 @@ export type AmbiguityResolution = (typeof AMBIGUITY_RESOLUTIONS)[number];
 export type TaskMetricStep =
   | { metric: 'captcha_operator_tasks_started_total'; labels: Readonly<Record<string, never>> }
   | { metric: 'captcha_operator_results_total'; labels: { source: ResultSource } }
+  | { metric: 'captcha_operator_stale_results_total'; labels: { type: CaptchaType } }
   | { metric: 'captcha_operator_failures_total'; labels: { class: FailureClass } }
   | { metric: 'captcha_operator_ambiguous_submissions_total'; labels: { resolution: AmbiguityResolution } }
   | {
@@ -108,6 +109,7 @@ export function finishMetrics(after: CaptchaTask): TaskMetricStep[] {
   if (source !== undefined) {
     return [
       { metric: 'captcha_operator_results_total', labels: { source } },
+      ...(cameStale(after) ? [{ metric: 'captcha_operator_stale_results_total' as const, labels: { type } }] : []),
       { ...duration, labels: { type, outcome: 'Solved', source } },
     ];
   }
@@ -115,6 +117,13 @@ export function finishMetrics(after: CaptchaTask): TaskMetricStep[] {
     { metric: 'captcha_operator_failures_total', labels: { class: after.status?.failure?.class ?? 'Permanent' } },
     { ...duration, labels: { type, outcome: 'Failed', source: 'None' } },
   ];
+}
+
+/** It was perhaps dead when it came: no longer certain to work. */
+function cameStale({ status }: CaptchaTask): boolean {
+  const freshUntil = parseTime(status?.solution?.freshUntilTime);
+  const received = parseTime(status?.solution?.receivedTime);
+  return freshUntil !== undefined && received !== undefined && received > freshUntil;
 }
 
 function secondsTaken({ status }: CaptchaTask): number {

@@ -43,6 +43,12 @@ export const TASKS = {
     labels: { source: labels.RESULT_SOURCES },
     in: 'both',
   },
+  captcha_operator_stale_results_total: {
+    ...counter,
+    help: 'Results that were received after their `freshUntilTime`: the site may not have taken them any more.',
+    labels: { type: labels.CAPTCHA_TYPES },
+    in: 'both',
+  },
   captcha_operator_failures_total: {
     ...counter,
     help: 'Tasks that became Failed, by `status.failure.class`.',

@@ -98,6 +98,22 @@ const CASES: Record<string, Case[]> = {
       'ambiguous_submissions_total{resolution="resubmitted"}': '0x20 2x60',
     }),
   ],
+  CaptchaResultsStale: [
+    fires('a third of the results come too late', '50m', {
+      'stale_results_total{type="RecaptchaV3"}': '0+0.5x60',
+      'stale_results_total{type="Turnstile"}': '0x60',
+      'results_total{source="Poll"}': '0+1x60',
+      'results_total{source="Callback"}': '0+0.5x60',
+    }),
+    silent('one in a hundred does', '50m', {
+      'stale_results_total{type="RecaptchaV2"}': '0+0.2x60',
+      'results_total{source="Callback"}': '0+20x60',
+    }),
+    silent('a single one did', '50m', {
+      'stale_results_total{type="RecaptchaV2"}': '0x30 1x30',
+      'results_total{source="Poll"}': '0x30 1x30',
+    }),
+  ],
   CaptchaStatusChurn: [
     fires('status is written and no task moves', '40m', {
       'status_writes_total{controller="captchatask",result="written"}': '0+60x60',

@@ -52,6 +52,14 @@ test('a solved task counts as a result by callback, with its duration, and is na
   ]);
 });
 
+test('a result that came when it was perhaps dead already is counted by its type', async () => {
+  const before = aTask().intended(T0).submitted(T0);
+  const after = before.solved(T0 + 130_000, { freshUntilTime: '2026-01-01T00:02:00Z' }).build();
+  expect(await sample('stale_results_total{type="RecaptchaV2"}')).toBe(0);
+  hooks.onVerdict({ kind: 'accepted', effect: 'solved', before: before.build(), after }, claims);
+  expect(await sample('stale_results_total{type="RecaptchaV2"}')).toBe(1);
+});
+
 test('a result that a Secret held already is counted, whatever the callback brought', async () => {
   const before = aTask().intended(T0).submitted(T0);
   const after = before.solved(T0 + 3_000).build();

@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, it, test, vi } from 'vitest';
 import type { DeadLetter } from '../../../../src/api/deadletter.ts';
 import type { DeadLetterController } from '../../../../src/controllers/deadletter/index.ts';
+import type { Metrics } from '../../../../src/ops/metrics.ts';
 import type { ApiRequest, KubeObject } from '../../../../src/kube/types.ts';
 import { createLetterStore, startDeadLetterController } from '../../../../src/controllers/deadletter/index.ts';
+import { formatTime } from '../../../../src/core/task/times.ts';
 import { DEFAULT_LETTER_POLICY } from '../../../../src/core/deadletter/schedule.ts';
 import { T0, aTask } from '../../../support/builders.ts';
 import { aLetter } from '../../../support/letters.ts';
@@ -22,10 +24,11 @@ interface Setting {
   nowMs?: number;
   /** How far the wall clock is off by now. */
   stepMs?: () => number;
+  inc?: Metrics['inc'];
   letters: DeadLetter[];
 }
 
-function start({ mayAct = () => true, nowMs = T0 + 60_000, stepMs = () => 0, letters }: Setting) {
+function start({ mayAct = () => true, nowMs = T0 + 60_000, stepMs = () => 0, inc = () => {}, letters }: Setting) {
   const now = (): number => nowMs + performance.now() + stepMs();
   const api = createModelApi(now);
   const client = createModelClient(api);
@@ -41,7 +44,7 @@ function start({ mayAct = () => true, nowMs = T0 + 60_000, stepMs = () => 0, let
     policy: DEFAULT_LETTER_POLICY,
     mayAct,
     clock: { now, monotonicMs: () => performance.now(), random: () => 0.5 },
-    metrics: { inc: () => {}, observe: () => {}, gauge: () => {} },
+    metrics: { inc, observe: () => {}, gauge: () => {} },
     log: {
       info: () => {},
       warn: () => {},
@@ -98,6 +101,21 @@ describe('the dead-letter controller', () => {
     leader = true;
     controller.actingChanged();
     await waitUntil('the letter to end', () => phaseOf('a') === 'Superseded');
+  });
+
+  it('counts what a letter solves, and as stale what came too late already when it was received', async () => {
+    const counted: unknown[] = [];
+    const inc: Metrics['inc'] = (name, labels) => {
+      if (name.endsWith('results_total')) counted.push([name, labels]);
+    };
+    const letter = named('a', { receivedTime: formatTime(T0 + 130_000) });
+    const { api, phaseOf } = start({ inc, nowMs: T0 + 400_000, letters: [letter] });
+    api.seed('captchatasks', aTask().intended().submitted().build());
+    await waitUntil('the letter to end', () => phaseOf('a') === 'Resolved');
+    expect(counted).toEqual([
+      ['captcha_operator_results_total', { source: 'DeadLetter' }],
+      ['captcha_operator_stale_results_total', { type: 'RecaptchaV2' }],
+    ]);
   });
 
   it('comes back to a letter that could not be read or written', async () => {

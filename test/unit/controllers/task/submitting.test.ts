@@ -266,6 +266,30 @@ describe('polls', () => {
     await stage.until('failed', () => stage.reason() === 'Unsolvable');
     expect(stage.submissions).toHaveLength(2);
   });
+  test('what the last of them found unsolved is certainly good from then on', async () => {
+    let offsetMs = 0;
+    const now = (): number => Date.now() + offsetMs;
+    const clock = { now, random: () => 0.5, monotonicMs: () => performance.now() + offsetMs };
+    stage = await startStage({ clock });
+    const polled: number[] = [];
+    const answer = Promise.withResolvers<PollOutcome>();
+    stage.pollAnswer = () => (polled.push(now()) === 1 ? answer.promise : { kind: 'solved', value: 'v' });
+    stage.apply(fresh().spec({ callbackTimeoutSeconds: 30 }));
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+    offsetMs = 40_000;
+    stage.controller.wake('default', 'login');
+    await waitUntil('the first poll', () => polled.length === 1);
+    // It may have been solved while this answer was on its way.
+    offsetMs = 45_000;
+    answer.resolve({ kind: 'pending' });
+    await stage.until('being polled', () => stage.reason() === 'Polling');
+    offsetMs = 60_000;
+    stage.controller.wake('default', 'login');
+    const { status } = await stage.until('solved', (task) => task.status?.phase === 'Solved');
+    const unsolved = Date.parse(status?.solution?.freshUntilTime ?? '') - 120_000;
+    expect(unsolved).toBeLessThanOrEqual(polled[0]!);
+    expect(unsolved).toBeGreaterThan(polled[0]! - 5_000);
+  });
   test('a last word that comes when its attempt was replaced already is forgotten, and counted as late', async () => {
     const polls: string[] = [];
     const inc: Metrics['inc'] = (name, labels) => {

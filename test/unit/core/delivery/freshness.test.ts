@@ -81,7 +81,7 @@ describe('a result in a Secret', () => {
     .submitted(T0 + 12_000);
   const bounds = { freshUntilTime: '2026-01-01T00:02:50Z', expiresTime: '2026-01-01T00:03:30Z' };
   const notes = (api: ModelApi): Record<string, string> =>
-    (api.read('secrets', SECRET_NAME)?.metadata as { annotations: Record<string, string> }).annotations;
+    (api.read('secrets', SECRET_NAME)!.metadata as { annotations: Record<string, string> }).annotations;
 
   it('carries both times as annotations, and status repeats them', () => {
     const api = delivered(withSecret, { unsolvedTime: T0 + 50_000 });

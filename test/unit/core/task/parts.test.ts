@@ -172,6 +172,16 @@ describe('announcing', () => {
     expect(metrics(submitted, submitted.failed()).map(([name]) => name)).toContain('captcha_operator_failures_total');
     expect(metrics(submitted.solved(), submitted.solved())).toEqual([]);
   });
+  test.each([
+    ['a second after it', '2026-01-01T00:02:00Z', '2026-01-01T00:02:01Z', 1],
+    ['in its last second', '2026-01-01T00:02:00Z', '2026-01-01T00:02:00Z', 0],
+    ['and nobody knows for how long it works', undefined, '2026-01-01T00:02:01Z', 0],
+  ])('counts a result as stale by when it was certainly good: received %s', (_when, freshUntil, received, count) => {
+    const times = { receivedTime: received, ...(freshUntil === undefined ? {} : { freshUntilTime: freshUntil }) };
+    const counted = metrics(submitted, submitted.solved(T0, times));
+    const stale = counted.filter(([name]) => name === 'captcha_operator_stale_results_total');
+    expect(stale).toEqual(count === 0 ? [] : [['captcha_operator_stale_results_total', 'RecaptchaV2']]);
+  });
   test('says nothing of a poll that is the normal way to the result', () => {
     const challenge = aTask().spec({
       captcha: { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL: 'https://a.example' } },
