@@ -18,6 +18,7 @@ import {
   LATE_KEY_SECRET,
   manifestOf,
   matchOf,
+  OTHER_ACCOUNT_SECRET,
   PROXY_SECRET,
   SAMPLES,
   type Sample,
@@ -102,7 +103,7 @@ async function prepareNamespace({ admin }: DemoWorld): Promise<void> {
   const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: DEMO_NAMESPACE } };
   objectOf(await admin.create('/api/v1/namespaces', namespace));
   await applyManifests(admin, ['deploy/tenant/rbac.yaml'], DEMO_NAMESPACE);
-  for (const secret of [PROXY_SECRET, FOREIGN_SECRET]) await createSecret(admin, secret);
+  for (const secret of [PROXY_SECRET, FOREIGN_SECRET, OTHER_ACCOUNT_SECRET]) await createSecret(admin, secret);
 }
 
 async function createSecret(admin: Admin, secret: { name: string; data: Record<string, string> }): Promise<void> {

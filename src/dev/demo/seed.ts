@@ -43,7 +43,11 @@ function recaptchaV2(name: string): CaptchaTaskSpec['captcha'] {
   return { type: 'RecaptchaV2', recaptchaV2: { siteKey: SITE_KEY, pageURL: pageOf(name) } };
 }
 
-/** Secrets that samples refer to. `own-key` comes late on purpose; `basket-solution` belongs to somebody else. */
+/**
+ * Secrets that samples refer to. `own-key` comes late on purpose; `basket-solution` belongs to somebody else. The host
+ * of the callbacks is not registered with the account of `other-account`.
+ */
+export const OTHER_ACCOUNT_SECRET = { name: 'other-account', data: { 'api-key': 'other0key0other0key0other0key000' } };
 export const PROXY_SECRET = { name: 'proxy', data: { address: 'user:password@192.0.2.10:3128' } };
 export const LATE_KEY_SECRET = { name: 'own-key', data: { 'api-key': DEMO_API_KEY } };
 export const FOREIGN_SECRET = { name: 'basket-solution', data: { value: 'somebody else wrote this' } };
@@ -128,6 +132,20 @@ export const SAMPLES: readonly Sample[] = [
       apiKeySecretRef: { name: LATE_KEY_SECRET.name, key: 'api-key' },
     },
     expect: { phase: 'Solved', source: 'Callback', attempts: 1, reason: 'Solved' },
+    paid: 1,
+  },
+  {
+    name: 'unregistered',
+    shows: 'callback host refused: sent without, polled',
+    spec: {
+      captcha: {
+        type: 'RecaptchaV3',
+        recaptchaV3: { siteKey: SITE_KEY, pageURL: pageOf('unregistered'), action: 'login' },
+      },
+      apiKeySecretRef: { name: OTHER_ACCOUNT_SECRET.name, key: 'api-key' },
+    },
+    script: { submit: [{ code: 'ERROR_IP_ADDRES' }, { accept: true }] },
+    expect: { phase: 'Solved', source: 'Poll', attempts: 1, reason: 'Solved' },
     paid: 1,
   },
   {
