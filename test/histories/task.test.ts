@@ -4,6 +4,9 @@
  */
 import { describe, expect, test } from 'vitest';
 import type { PollOutcome } from '../../src/core/outcome.ts';
+import type { TaskBuilder } from '../support/builders.ts';
+import { REFUSED_MESSAGE, SILENT_MESSAGE } from '../../src/core/task/callback-mode.ts';
+import { REASON_MESSAGES } from '../../src/core/task/conditions.ts';
 import * as memories from '../../src/core/task/memory.ts';
 import { cameLate, pollAnswered } from '../../src/core/task/polling.ts';
 import { pollDue } from '../../src/core/task/transitions.ts';
@@ -153,6 +156,43 @@ describe('a lost callback', () => {
   });
 });
 
+describe('a task whose API key gets no callbacks', () => {
+  const task = aTask()
+    .intended(T0)
+    .submitted(T0, { pollAfter: T0 + 120 * SECOND });
+  const silent = { callbacks: { silent: true, refused: false } };
+  const first = memories.pollSent(memories.freshMemory(uid), task.build().status?.submission, false);
+  const asked = (silence: boolean) =>
+    pollAnswered(
+      first,
+      { task: task.build(), outcome: { kind: 'pending' }, final: false, silent: silence },
+      at(15 * SECOND),
+      DEFAULT_POLICY,
+    );
+  const polling = task.waiting('Polling', T0 + 15 * SECOND);
+
+  test('is polled like one without: first after the time of its type, then every 5 s', () => {
+    expect(decideAt(task, 14 * SECOND, silent)).toMatchObject({ effects: [], wakeInMs: SECOND });
+    expect(decideAt(task, 15 * SECOND, silent).effects).toMatchObject([{ kind: 'poll', final: false }]);
+    expect(decideAt(polling, 15 * SECOND, { ...silent, memory: asked(true) })).toMatchObject({
+      effects: [],
+      wakeInMs: 5 * SECOND,
+    });
+  });
+  test('says so after its first poll, where it was submitted before that was known', () => {
+    expect(decideAt(task, 15 * SECOND, { ...silent, memory: asked(true) }).effects).toMatchObject([
+      { kind: 'writeStatus', status: { conditions: [{ reason: 'Polling', message: SILENT_MESSAGE }, {}, {}] } },
+    ]);
+  });
+  test('is due later again when callbacks are back before its first poll', () => {
+    expect(decideAt(task, 15 * SECOND)).toMatchObject({ effects: [], wakeInMs: 105 * SECOND });
+  });
+  test('is polled at once where a hint asks for it', () => {
+    const hinted = task.status(pollDue(task.build(), T0 + 3 * SECOND));
+    expect(decideAt(hinted, 3 * SECOND, silent).effects).toMatchObject([{ kind: 'poll' }]);
+  });
+});
+
 describe('a callback address that the provider refuses', () => {
   const outcome = { kind: 'refused', class: 'callbackRefused', code: 'ERROR_IP_ADDRES' } as const;
   const refused = (memory: memories.TaskMemory): memories.TaskMemory => {
@@ -163,6 +203,17 @@ describe('a callback address that the provider refuses', () => {
       MONO0,
     );
   };
+  test('costs the task no rest while it is refused with the URL: the next try goes without, at once', () => {
+    const intent = { by: 'operator-a/1', attempt: 1, sentMono: MONO0, pingbackURL: 'https://callback.example' };
+    const sent = memories.callSent(memories.intentWritten(memories.intentSent(memories.freshMemory(uid), intent)));
+    const memory = memories.callEnded(sent, { by: 'operator-a/1', outcome }, MONO0);
+    const [first] = decideAt(aTask().intended(T0), 0, { memory }).effects;
+    expect(first).toMatchObject({ kind: 'recordReply', status: { phase: 'Pending', attempts: 1 } });
+    expect(first).not.toHaveProperty('restMs');
+    expect(decideAt(aTask().intended(T0), 0, { memory: refused(memory) }).effects).toMatchObject([
+      { kind: 'recordReply', restMs: 5 * SECOND },
+    ]);
+  });
   test.each([
     [1, 5],
     [2, 10],
@@ -173,6 +224,29 @@ describe('a callback address that the provider refuses', () => {
     expect(decideAt(aTask().intended(T0), 0, { memory }).effects).toMatchObject([
       { kind: 'recordReply', restMs: seconds * SECOND, status: { phase: 'Pending', attempts: 1 } },
     ]);
+  });
+});
+
+describe('a submission that is accepted while its API key gets no callbacks, or may name no URL for them', () => {
+  const callbacks = { silent: true, refused: true };
+  const recorded = (builder: TaskBuilder) =>
+    decideAt(builder, SECOND, { callbacks, memory: answered(CAPTCHA_ID) }).effects.at(0);
+  test.each<[string, TaskBuilder, string, string]>([
+    ['says which of the two', aTask().intended(T0), 'Polling', SILENT_MESSAGE],
+    ['says which of the two', aTask().intended(T0, { pingback: false }), 'Polling', REFUSED_MESSAGE],
+    [
+      'says nothing of it where none was wanted',
+      aTask().spec({ delivery: 'Poll' }).intended(T0, { pingback: false }),
+      'Polling',
+      REASON_MESSAGES.Polling,
+    ],
+    ['says what holds it', aTask().intended(T0).marked(), 'DeadLettered', REASON_MESSAGES.DeadLettered],
+    ['says what holds it', aTask().intended(T0).spec({ suspend: true }), 'Suspended', REASON_MESSAGES.Suspended],
+  ])('%s', (_rule, task, reason, message) => {
+    expect(recorded(task)).toMatchObject({
+      kind: 'recordReply',
+      status: { conditions: [{ reason, message }, {}, {}] },
+    });
   });
 });
 

@@ -150,7 +150,8 @@ function callProvider(world: World, task: CaptchaTask, effect: Extract<TaskEffec
   if (effect.kind === 'submit') {
     const { attempts: attempt = 1, submission } = task.status ?? {};
     remember(world, uid, memories.callSent);
-    send(world, { kind: 'submit', boot, uid, attempt, by: submission?.intentBy ?? '' });
+    const carried = submission?.pingback === true;
+    send(world, { kind: 'submit', boot, uid, attempt, by: submission?.intentBy ?? '', carried });
     return;
   }
   remember(world, uid, (memory) => memories.pollSent(memory, task.status?.submission, effect.final));
@@ -241,7 +242,7 @@ export function answerCall(world: World, call: Call): void {
   const reached = asker !== undefined;
   world.operator = asker ?? world.operator;
   if (call.kind === 'submit') {
-    const outcome = submitOutcome(world, call.order?.id);
+    const outcome = submitOutcome(world, call);
     note(world, `the provider answers a submission: ${outcome.kind}${reached ? '' : ', to nobody'}`);
     if (reached)
       remember(world, call.uid, (memory) => memories.callEnded(memory, { by: call.by, outcome }, world.mono));
@@ -257,9 +258,12 @@ export function answerCall(world: World, call: Call): void {
   );
 }
 
-function submitOutcome(world: World, id: string | undefined): SubmitOutcome {
-  const lost = id === undefined || chance(world, world.outage);
-  return lost ? { kind: 'unknown', cause: 'reset' } : { kind: 'accepted', captchaID: id };
+function submitOutcome(world: World, { order, refused }: Extract<Call, { kind: 'submit' }>): SubmitOutcome {
+  const lost: SubmitOutcome = { kind: 'unknown', cause: 'reset' };
+  if (chance(world, world.outage)) return lost;
+  const word = refused === undefined ? undefined : classifyCode(refused, 'in');
+  if (word?.kind === 'refused') return word;
+  return order === undefined ? lost : { kind: 'accepted', captchaID: order.id };
 }
 
 function pollOutcome(world: World, id: string | undefined): PollOutcome {

@@ -6,7 +6,7 @@ import type { CaptchaTask } from '../../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../../src/api/deadletter.ts';
 import type { Protocol } from '../../../src/core/protocol.ts';
 import type { StoredObject } from '../model-api.ts';
-import type { SpoolRecord, World } from './world.ts';
+import type { Call, SpoolRecord, World } from './world.ts';
 import { CAPTCHA_TASK, DEAD_LETTER, RETRY_ANNOTATION, SECRET } from '../../../src/api/names.ts';
 import { receiveCallback } from '../../../src/core/callback.ts';
 import { isFinished } from '../../../src/core/task/transitions.ts';
@@ -16,19 +16,38 @@ import { PERMANENT_WORD, RETRIABLE_WORD, SOLUTION_SECRET, TASK, chance, createTa
 /** No status and no letter can hold this; only a Secret can. */
 export const HUGE = 'x'.repeat(12_289);
 
-/** The provider takes a submission that was sent (and is paid for it), or answers a call. */
+/** One that is listed, and one that nobody knows. */
+const URL_REFUSALS = ['ERROR_IP_ADDRES', 'ERROR_PINGBACK'] as const;
+/** An order without a callback URL has had all of them. */
+const MAX_CALLBACKS = 2;
+
+/** The provider takes a submission that was sent (and is paid for it), refuses its URL, or answers a call. */
 export function serveCall(world: World): void {
   const call = pick(world, world.calls);
   if (call === undefined) return;
-  if (call.kind === 'submit' && call.order === undefined && !chance(world, 0.02)) {
-    const id = String(1_000 + world.orders.length);
-    call.order = { id, uid: call.uid, attempt: call.attempt, callbacks: 0 };
-    world.orders.push(call.order);
-    note(world, `the provider accepts attempt ${call.attempt} of ${call.uid} as ${id}`);
+  if (call.kind === 'submit' && isUnserved(call) && !chance(world, 0.02)) {
+    serveSubmission(world, call);
     return;
   }
   world.calls.splice(world.calls.indexOf(call), 1);
   answerCall(world, call);
+}
+
+function serveSubmission(world: World, call: Extract<Call, { kind: 'submit' }>): void {
+  const { uid, attempt, carried } = call;
+  if (carried && chance(world, 0.15)) {
+    call.refused = pick(world, URL_REFUSALS) ?? URL_REFUSALS[0];
+    note(world, `the provider refuses the callback URL of attempt ${attempt}: ${call.refused}`);
+    return;
+  }
+  const id = String(1_000 + world.orders.length);
+  call.order = { id, uid, attempt, callbacks: carried ? 0 : MAX_CALLBACKS };
+  world.orders.push(call.order);
+  note(world, `the provider accepts attempt ${attempt} of ${uid} as ${id}`);
+}
+
+function isUnserved({ order, refused }: Extract<Call, { kind: 'submit' }>): boolean {
+  return order === undefined && refused === undefined;
 }
 
 export function solveOrder(world: World): void {
@@ -58,7 +77,7 @@ export function forgetOrder(world: World): void {
 export function callBack(world: World): void {
   const order = pick(
     world,
-    world.orders.filter(({ answer, callbacks }) => answer !== undefined && callbacks < 2),
+    world.orders.filter(({ answer, callbacks }) => answer !== undefined && callbacks < MAX_CALLBACKS),
   );
   if (order?.answer === undefined) return;
   order.callbacks += 1;

@@ -70,7 +70,18 @@ export interface Operator {
 
 /** A call of the provider that was sent; its answer finds the process that sent it, or nobody. */
 export type Call =
-  | { kind: 'submit'; boot: number; uid: string; attempt: number; by: string; order?: Order }
+  | {
+      kind: 'submit';
+      boot: number;
+      uid: string;
+      attempt: number;
+      by: string;
+      /** Whether it names a callback URL. */
+      carried: boolean;
+      order?: Order;
+      /** The word by which that URL was refused. */
+      refused?: string;
+    }
   | { kind: 'poll'; boot: number; task: CaptchaTask; final: boolean };
 
 export interface World {
