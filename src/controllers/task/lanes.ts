@@ -165,8 +165,9 @@ function wakeQueued({ all, options }: State, apiKey: string): void {
   for (const key of admit.queuedFor(all, apiKey)) options.wake(key);
 }
 
-/** No answer leaves the number that was known. */
-function askThreads(state: State, apiKey: string, mono: number, lookAgainMs = Infinity): void {
+/** No answer leaves the number that was known. @param lookAgainMs undefined: never */
+function askThreads(state: State, apiKey: string, mono: number, lookAgainMs: number | undefined): void {
+  if (lookAgainMs === undefined) return;
   const askedMono = state.threadsAskedMono.get(apiKey) ?? -Infinity;
   if (mono - askedMono < lookAgainMs || admit.pollPauseMs(state.all, apiKey, mono) > 0) return;
   state.threadsAskedMono.set(apiKey, mono);

@@ -127,7 +127,8 @@ function tick(state: State): void {
   const now = state.options.now();
   // A sweep further away than they ever are was planned before the wall clock was set back.
   const sweeps = now >= state.nextSweepAt || state.nextSweepAt - now > MAX_SWEEP_GAP_MS;
-  const work = sweeps ? sweep(state) : deleteDue(state);
+  // What a sweep found goes before the next sweep, however soon that is due: only deleting makes room.
+  const work = sweeps ? sweep(state).then(() => deleteDue(state)) : deleteDue(state);
   state.working = work
     .catch((error: unknown) => state.options.log.error('Deleting finished tasks failed', { error }))
     .finally(() => (state.working = undefined));

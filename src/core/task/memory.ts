@@ -205,9 +205,10 @@ export function callEnded(memory: TaskMemory, call: { by: string; outcome: Submi
   return memory.intent?.by === call.by ? replied(memory, memory.intent, call.outcome, mono) : memory;
 }
 
-/** The right to the call was given up: it will never be made. */
+/** The right to the call was given up, and the turn with it: it will never be made. */
 export function callForgone(memory: TaskMemory, mono: number): TaskMemory {
-  return memory.intent === undefined ? memory : replied(memory, memory.intent, { kind: 'notSent' }, mono);
+  if (memory.intent === undefined) return memory;
+  return replied(turnGivenUp(memory), memory.intent, { kind: 'notSent' }, mono);
 }
 
 function replied(memory: TaskMemory, intent: OwnIntent, outcome: SubmitReply, mono: number): TaskMemory {

@@ -158,3 +158,22 @@ describe('a task that was recreated under the same name', () => {
     expect(stage.task('login')?.status?.submission?.captchaID).toBe('1002');
   });
 });
+
+test('the threads of a key that the provider never accepted are not asked for: it bans addresses that try wrong keys', async () => {
+  const asked: string[] = [];
+  const starting = startStage({
+    provider: {
+      submit: () => Promise.resolve({ kind: 'refused', class: 'keyRejected', code: 'ERROR_KEY_DOES_NOT_EXIST' }),
+      poll: () => Promise.resolve({ kind: 'pending' }),
+      threads({ apiKey }) {
+        asked.push(apiKey);
+        return Promise.resolve(undefined);
+      },
+    },
+  });
+  await pass(10);
+  stage = await starting;
+  for (const name of ['a', 'b', 'c']) stage.apply(named(name));
+  await pass(20 * 60_000);
+  expect(asked).toEqual([]);
+});

@@ -93,6 +93,25 @@ describe('a finished task', () => {
     expect(lists).toBeGreaterThan(before);
     expect(api.all(CAPTCHA_TASK.plural)).toEqual([]);
   });
+  test('is deleted also while there are too many to hold and others finish all the time', async () => {
+    await ttl.stop();
+    ttl = createTimeToLive({ ...options(createModelClient(api)), maxHeld: 2 });
+    ttl.start();
+    for (const name of ['a', 'b', 'c'])
+      store(
+        finished(T0 - 3_700 * SECOND)
+          .named(name)
+          .uid(`uid-of-${name}`),
+      );
+    const left = () => api.all<CaptchaTask>(CAPTCHA_TASK.plural).map(({ metadata }) => metadata.name);
+    await vi.advanceTimersByTimeAsync(9_500);
+    for (let second = 0; second < 20; second += 1) {
+      const next = finished(Date.now()).named(`n${second}`).uid(`uid-of-n${second}`);
+      ttl.finished(store(next.spec({ ttlSecondsAfterFinished: 0 })));
+      await vi.advanceTimersByTimeAsync(SECOND);
+    }
+    expect(left()).not.toContain('a');
+  });
   test('is found although a namespace before its own may not be listed', async () => {
     await ttl.stop();
     const client = createModelClient(api);

@@ -138,6 +138,12 @@ describe('memory', () => {
     const first = memories.sighted(memories.freshMemory('u'), task, 5);
     expect(memories.sighted(first, task, 9).sighted?.atMono).toBe(5);
   });
+  test('keeps nothing of what was read for a call that is never made: the proxy may be another by the next turn', () => {
+    const read = memories.sourcesRead(memories.freshMemory('u'), { state: 'ready', proxyAddress: '10.0.0.1:8080' });
+    const sent = memories.intentSent(read, { by: 'operator-a/1', attempt: 1, sentMono: 0 });
+    expect(sent.sources).toBeDefined();
+    expect(memories.callForgone(sent, 1).sources).toBeUndefined();
+  });
   test('of a task that only waits for its callback is blank', () => {
     const done = memories.replySettled(
       memories.callEnded(
