@@ -16,6 +16,7 @@ import type { KubeClient } from './client.ts';
 import { DEFAULT_DURATIONS, refuseUnsafe } from './lease-durations.ts';
 import type { LeaseDurations } from './lease-durations.ts';
 import { microTime } from './micro-time.ts';
+import { sleep } from './sleep.ts';
 import type { ApiFailure, ApiReply, KubeObject, Resource } from './types.ts';
 
 const LEASE: Resource = { group: 'coordination.k8s.io', version: 'v1', plural: 'leases' };
@@ -276,17 +277,4 @@ function trouble(state: State, failure: ApiFailure): void {
   if (state.troubled || state.stopping.signal.aborted) return;
   state.troubled = true;
   state.onTrouble(`${failure.reason} (${failure.status})`);
-}
-
-function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const finish = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', finish);
-      resolve();
-    };
-    const timer = setTimeout(finish, delayMs);
-    return signal.addEventListener('abort', finish, { once: true });
-  });
 }

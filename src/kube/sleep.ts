@@ -1,4 +1,4 @@
-/** Waits, unless there is nothing to wait for any more. For the reflector and for sweeps. */
+/** Waits, unless there is nothing to wait for any more. For the Lease, the reflector and sweeps. */
 
 /** Resolves after the delay, or at once when the signal aborts. */
 export function sleep(delayMs: number, signal: AbortSignal): Promise<void> {

@@ -55,7 +55,7 @@ function refusedSubmission(word: string, explicit: boolean): SubmitOutcome {
 /** What a `res.php?action=get` exchange says. A poll may be repeated, so whatever went wrong is `unreachable`. */
 export function pollOutcome(exchange: Exchange, captcha: Pick<Captcha, 'type' | 'grid'>): PollOutcome {
   if (exchange.kind === 'failed') return unreachable(causeOf(exchange.fault));
-  const refusal = refusedByStatus(exchange);
+  const refusal = refusedByStatus(exchange, 'res');
   if (refusal !== undefined) return refusal;
   if (exchange.status >= 500) return unreachable('http5xx');
   if (exchange.status < 200 || exchange.status >= 300) return unreachable('unreadable');
@@ -99,24 +99,27 @@ function countOf(field: unknown): number | undefined {
 }
 
 /** 4xx and 503: not accepted, by the status alone; a listed code in the body says more than the number. */
-function refusedByStatus(exchange: Exclude<Exchange, { kind: 'failed' }>): Refusal | Unreachable | undefined {
+function refusedByStatus(
+  exchange: Exclude<Exchange, { kind: 'failed' }>,
+  endpoint: 'in' | 'res',
+): Refusal | Unreachable | undefined {
   const { status, retryAfterMs } = exchange;
   if (status !== 503 && (status < 400 || status >= 500)) return undefined;
-  const listed = exchange.kind === 'reply' ? listedIn(exchange.text) : undefined;
+  const listed = exchange.kind === 'reply' ? listedIn(exchange.text, endpoint) : undefined;
   if (listed !== undefined) return { ...(retryAfterMs === undefined ? {} : { retryAfterMs }), ...listed };
   return unreachable(status === 429 ? 'http429' : status === 503 ? 'http503' : 'http4xx', retryAfterMs);
 }
 
 /** 413 will be the answer to this body at every try. */
 function submissionRefusedByStatus(exchange: Exclude<Exchange, { kind: 'failed' }>): Refusal | Unreachable | undefined {
-  const refusal = refusedByStatus(exchange);
+  const refusal = refusedByStatus(exchange, 'in');
   return refusal?.kind === 'unreachable' && exchange.status === 413 ? TOO_LARGE : refusal;
 }
 
-function listedIn(text: string): Refusal | undefined {
+function listedIn(text: string, endpoint: 'in' | 'res'): Refusal | undefined {
   const answer = parseAnswer(text);
   if (answer.kind !== 'word' || listedCode(answer.word) === undefined) return undefined;
-  const meaning = classifyCode(answer.word, 'in');
+  const meaning = classifyCode(answer.word, endpoint);
   return meaning.kind === 'refused' ? meaning : undefined;
 }
 

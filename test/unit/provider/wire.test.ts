@@ -218,6 +218,10 @@ describe('a poll', () => {
       expect(pollOutcome(reply('<html>', status), 'Image').kind, String(status)).toBe('unreachable');
     }
   });
+  it.each(PROVIDER_CODES)('that says $code means the same whatever the status it comes with', ({ code }) => {
+    const outcome = pollOutcome(reply(code), 'Turnstile');
+    for (const status of [400, 405, 503]) expect(pollOutcome(reply(code, status), 'Turnstile')).toEqual(outcome);
+  });
   it.each(PROVIDER_CODES)('that says $code means the same in JSON and in plain text', ({ code }) => {
     const plain = pollOutcome(reply(code), 'Turnstile');
     expect(pollOutcome(json({ status: 0, request: code }), 'Turnstile')).toEqual(plain);
