@@ -14,13 +14,16 @@ import { readBody } from './middleware/read-body.ts';
 import { receive } from './middleware/receive.ts';
 import { refusePipelined } from './middleware/refuse-pipelined.ts';
 import { route } from './middleware/route.ts';
+import { serveRootFiles } from './middleware/serve-root-files.ts';
 import { shield } from './middleware/shield.ts';
 import type { PollRequests } from './poll-requests.ts';
+import type { RootFiles } from './root-files.ts';
 import type { CallbackState } from './state.ts';
 
 export interface AppParts {
   keys: TokenVerifier;
   namespaces?: readonly string[] | undefined;
+  rootFiles?: RootFiles | undefined;
   intake: Intake;
   pollRequests: PollRequests;
   hooks: CallbackHooks;
@@ -33,6 +36,7 @@ export function createApp(parts: AppParts): Koa<CallbackState> {
   app.silent = true;
   app.use(observe(parts.hooks));
   app.use(shield(parts.hooks));
+  if (parts.rootFiles !== undefined) app.use(serveRootFiles(parts.rootFiles));
   app.use(route);
   app.use(limitInFlight(parts.limits));
   app.use(authenticate(parts.keys, parts.namespaces));

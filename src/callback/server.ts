@@ -22,6 +22,7 @@ import { claimsOf } from './middleware/authenticate.ts';
 import type { TokenVerifier } from './middleware/authenticate.ts';
 import { createPollRequests } from './poll-requests.ts';
 import type { PollRequests } from './poll-requests.ts';
+import type { RootFiles } from './root-files.ts';
 import type { SpoolFiles } from './spool/files.ts';
 import { createSpool } from './spool/spool.ts';
 import type { Spool, SpoolEntry, SpoolOptions, SpoolStats } from './spool/types.ts';
@@ -33,6 +34,8 @@ export interface CallbackServerOptions {
   keys: TokenVerifier;
   /** Callbacks for other namespaces are refused; undefined: there are no others. */
   namespaces?: readonly string[] | undefined;
+  /** Served at the root of the host; undefined: nothing but callbacks is. */
+  rootFiles?: RootFiles | undefined;
   client: Pick<KubeClient, 'execute'>;
   hooks: CallbackHooks;
   limits?: Partial<Limits>;
@@ -58,7 +61,7 @@ const STOP_GRACE_MS = 2_000;
 
 export async function startCallbackServer(options: CallbackServerOptions): Promise<CallbackServer> {
   const limits: Limits = { ...LIMITS, ...options.limits };
-  const { keys, namespaces, client, hooks } = options;
+  const { keys, namespaces, rootFiles, client, hooks } = options;
   const health = createApiHealth();
   const run = runnerOf(options);
   const spool = createSpool({
@@ -74,7 +77,7 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
   const clocks = { now: Date.now, monotonicMs: () => performance.now() };
   const pollRequests = createPollRequests({ run, spool, intervalMs: limits.pollRequestIntervalMs, ...clocks });
   await spool.open();
-  const handle = createApp({ keys, namespaces, intake, pollRequests, hooks, limits }).callback();
+  const handle = createApp({ keys, namespaces, rootFiles, intake, pollRequests, hooks, limits }).callback();
   let stopping = false;
   const handleUntilStopped: RequestListener = (req, res) => {
     // A kept-alive connection would otherwise bring new requests to a listener that has stopped.

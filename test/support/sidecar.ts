@@ -12,6 +12,7 @@ import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import type { CallbackResult, Deferral, SpoolFault } from '../../src/callback/hooks.ts';
 import type { Limits } from '../../src/callback/limits.ts';
 import type { TokenVerifier } from '../../src/callback/middleware/authenticate.ts';
+import type { RootFiles } from '../../src/callback/root-files.ts';
 import { startCallbackServer } from '../../src/callback/server.ts';
 import type { CallbackServer } from '../../src/callback/server.ts';
 import type { SpoolFiles } from '../../src/callback/spool/files.ts';
@@ -28,6 +29,7 @@ export interface SidecarOptions {
   limits?: Partial<Limits>;
   /** Default: all. */
   namespaces?: readonly string[];
+  rootFiles?: RootFiles;
   warmUpNamespace?: string;
   files?: SpoolFiles;
   /** Answers in place of the model, for calls that hang. */
@@ -104,6 +106,7 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
       onCrash: (place, name) => crashes.push(`${place}: ${name}`),
     },
     namespaces: options.namespaces,
+    rootFiles: options.rootFiles,
     ...(options.warmUpNamespace === undefined ? {} : { warmUpNamespace: options.warmUpNamespace }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.files === undefined ? {} : { files: options.files }),

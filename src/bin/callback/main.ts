@@ -4,6 +4,7 @@
  */
 import { LIMITS } from '../../callback/limits.ts';
 import { reportTo } from '../../callback/report.ts';
+import { loadRootFiles, type RootFiles } from '../../callback/root-files.ts';
 import { startCallbackServer, type CallbackServer } from '../../callback/server.ts';
 import { loadAccess } from '../../kube/access.ts';
 import { createKubeClient, type KubeClient } from '../../kube/client.ts';
@@ -50,7 +51,8 @@ async function startCallback(config: CallbackConfig, log: Logger, lifecycle: Lif
   const scrapes = await startMetricsServer({ bind: config.metricsBind, metrics });
   lifecycle.onStop('metrics listener', 2_000, () => scrapes.close());
   announceListener(log, 'metrics', scrapes.port);
-  const server = await openServer(config, { metrics, log, keys, client });
+  const rootFiles = await openRootFiles(config, log, lifecycle);
+  const server = await openServer(config, { metrics, log, keys, client, rootFiles });
   running.server = server;
   lifecycle.onStop('callbacks', LIMITS.drainOnStopMs + 10_000, () => server.stop());
   announceListener(log, 'callback', server.port);
@@ -67,6 +69,21 @@ async function openKeys(
   metrics.gauge('captcha_operator_callback_keys', (set) => set({}, keys.kids().length));
   metrics.gauge('captcha_operator_callback_keys_reload_failed', (set) => set({}, keys.fault() === undefined ? 0 : 1));
   return keys;
+}
+
+async function openRootFiles(
+  { callbackRootFiles: directory }: CallbackConfig,
+  log: Logger,
+  lifecycle: Lifecycle,
+): Promise<RootFiles | undefined> {
+  if (directory === undefined) return undefined;
+  const files = await loadRootFiles({
+    directory,
+    onLoaded: (names) => log.info('root files loaded', { names }),
+    onFault: (fault) => log.warn('root files that are not served', { fault }),
+  });
+  lifecycle.onStop('root files', 1_000, () => files.stop());
+  return files;
 }
 
 async function openClient(
@@ -90,14 +107,19 @@ interface Parts {
   log: Logger;
   keys: CallbackKeys;
   client: KubeClient;
+  rootFiles: RootFiles | undefined;
 }
 
-async function openServer(config: CallbackConfig, { metrics, log, keys, client }: Parts): Promise<CallbackServer> {
+async function openServer(
+  config: CallbackConfig,
+  { metrics, log, keys, client, rootFiles }: Parts,
+): Promise<CallbackServer> {
   const server = await startCallbackServer({
     address: config.callbackBind,
     spoolDir: config.spoolDir,
     keys,
     namespaces: config.watchNamespaces,
+    rootFiles,
     warmUpNamespace: config.watchNamespaces?.[0] ?? 'default',
     client,
     hooks: reportTo(metrics, log),

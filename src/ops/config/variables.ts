@@ -134,6 +134,14 @@ export const VARIABLES = {
     default: ':8080',
     meaning: 'Where callbacks are received.',
   },
+  callbackRootFiles: {
+    name: 'CALLBACK_ROOT_FILES',
+    readBy: 'callback',
+    kind: filePath,
+    unset: 'only callbacks are answered',
+    meaning:
+      'A directory (a mounted ConfigMap) whose files are served at the root of the callback host, for providers that look for an ownership file. At most 16 files of 8 KiB; read again when they change.',
+  },
   spoolDir: {
     name: 'SPOOL_DIR',
     readBy: 'callback',
