@@ -41,7 +41,12 @@ async function apply(...args: string[]): Promise<{ stdout: string; stderr: strin
 }
 
 interface PodSpec {
-  containers: { name: string; resources?: unknown; securityContext: Record<string, unknown> }[];
+  containers: {
+    name: string;
+    resources?: unknown;
+    securityContext: Record<string, unknown>;
+    volumeMounts: { name: string }[];
+  }[];
   volumes: { name: string }[];
 }
 
@@ -200,6 +205,34 @@ describe('the examples', () => {
     expect(text).toContain('CALLBACK_URL: https://captcha.example.com');
     expect(text).toContain('image: registry.example.com/captcha-operator:0.1.0');
   });
+
+  test.each(['moved-deployment', 'statefulset'])(
+    'the component with root files gives them to the sidecar alone, and applies (%s)',
+    async (name) => {
+      const folder = `test/fixtures/root-files/${name}`;
+      const rendered = await render(folder);
+      const workload = rendered.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
+      const { containers, volumes } = workload!.spec.template.spec;
+      const mount = { name: 'root-files', mountPath: '/etc/captcha-operator/root-files', readOnly: true };
+      expect(
+        containers.map((container) => [container.name, container.volumeMounts.some((it) => it.name === mount.name)]),
+      ).toEqual([
+        ['operator', false],
+        ['callback', true],
+      ]);
+      expect(containers[1]?.volumeMounts).toContainEqual(mount);
+      expect(volumes.filter(({ name: volume }) => volume === mount.name)).toEqual([
+        { name: mount.name, configMap: { name: 'captcha-operator-root-files', optional: true, defaultMode: 0o444 } },
+      ]);
+      const text = await outputOf(kubectl(['kustomize', folder]));
+      expect(text).toContain(`CALLBACK_ROOT_FILES: ${mount.mountPath}\n`);
+      expect(text).toContain('LOG_LEVEL: info\n');
+      const { namespace } = workload!.metadata;
+      const files = rendered.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.endsWith('root-files'));
+      expect(files?.metadata.namespace).toBe(namespace);
+      if (name === 'statefulset') expect((await apply('-k', folder)).stderr).toBe('');
+    },
+  );
 
   test('the admission policy demands an own key outside the listed namespaces', async () => {
     expect((await apply('-f', 'deploy/examples/admission-policy.yaml')).stderr).toBe('');

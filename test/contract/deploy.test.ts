@@ -145,6 +145,28 @@ describe('the pods', () => {
   });
 });
 
+describe('the routes of the examples', () => {
+  test('lead to callbacks by their prefix, and to each file of callback-root-files by exactly its name', () => {
+    const component = parse(read('deploy/examples/callback-root-files/kustomization.yaml')) as {
+      configMapGenerator: { literals: string[] }[];
+    };
+    const names = component.configMapGenerator[0]!.literals.map((literal) => `/${literal.split('=', 1)[0]}`);
+    expect(names).toEqual(['/2captcha.txt']);
+    const exact = names.map((name) => ['Exact', name]);
+    const ingress = parse(read('deploy/examples/ingress.yaml')) as {
+      spec: { rules: { http: { paths: { path: string; pathType: string; backend: object }[] } }[] };
+    };
+    const paths = ingress.spec.rules.flatMap(({ http }) => http.paths);
+    expect(paths.map(({ pathType, path }) => [pathType, path])).toEqual([['Prefix', '/v1/callback/'], ...exact]);
+    expect(paths.map(({ backend }) => backend)).toEqual(paths.map(() => paths[0]?.backend));
+    const route = parseAllDocuments(read('deploy/examples/gateway.yaml'))[1]?.toJS() as {
+      spec: { rules: { matches: { path: { type: string; value: string } }[] }[] };
+    };
+    const matches = route.spec.rules.flatMap((rule) => rule.matches.map(({ path }) => [path.type, path.value]));
+    expect(matches).toEqual([['PathPrefix', '/v1/callback'], ...exact]);
+  });
+});
+
 describe('the version', () => {
   test('of the package is the one in the manifests', () => {
     const { version } = JSON.parse(read('package.json')) as { version: string };

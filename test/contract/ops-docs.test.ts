@@ -49,6 +49,7 @@ describe('the table of variables', () => {
         'CALLBACK_KEYS_FILE',
         'CALLBACK_ALLOW_HTTP',
         'CALLBACK_BIND_ADDRESS',
+        'CALLBACK_ROOT_FILES',
         'SPOOL_DIR',
         'METRICS_BIND_ADDRESS',
         'HEALTH_BIND_ADDRESS',
