@@ -40,10 +40,20 @@ interface Container {
   livenessProbe: object;
   resources: { requests: object; limits: Record<string, string> };
 }
+interface WeightedTerm {
+  podAffinityTerm: { topologyKey: string; labelSelector: { matchLabels: object } };
+}
 const deployment = parse(read('deploy/base/deployment.yaml')) as {
   spec: {
     strategy: { rollingUpdate: object };
-    template: { spec: { terminationGracePeriodSeconds: number; containers: Container[] } };
+    template: {
+      spec: {
+        terminationGracePeriodSeconds: number;
+        containers: Container[];
+        topologySpreadConstraints?: unknown;
+        affinity: { podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: WeightedTerm[] } };
+      };
+    };
   };
 };
 const pod = deployment.spec.template.spec;
@@ -133,6 +143,19 @@ describe('the pods', () => {
     const budget = parse(read('deploy/base/poddisruptionbudget.yaml')) as { spec: object };
     expect(budget.spec).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' });
     expect(budget.spec).not.toHaveProperty('minAvailable');
+  });
+
+  test('prefer other nodes and other zones, each for itself: a node without a zone label costs nothing but the zone', () => {
+    const { topologySpreadConstraints, affinity } = pod;
+    expect(topologySpreadConstraints).toBeUndefined();
+    const terms = affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution;
+    expect(terms.map(({ podAffinityTerm }) => podAffinityTerm.topologyKey)).toEqual([
+      'kubernetes.io/hostname',
+      'topology.kubernetes.io/zone',
+    ]);
+    for (const { podAffinityTerm } of terms) {
+      expect(podAffinityTerm.labelSelector.matchLabels).toEqual({ 'app.kubernetes.io/name': 'captcha-operator' });
+    }
   });
 
   test('may reach DNS, the API server and the provider wherever they are: an address range leaves out nodes with Cilium', () => {
