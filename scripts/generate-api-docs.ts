@@ -66,7 +66,7 @@ const REASONS: Record<SolvedReason, string> = {
   SubmissionUnknown:
     'While `Unknown`: a submission left and nobody knows whether it was accepted; its callback is awaited. As `False`: it happened twice.',
   AwaitingCallback: 'The provider works on it and will call back.',
-  Polling: 'No callback came in time (or none was asked for), so the operator polls.',
+  Polling: 'No callback came in time, none was asked for, or none come for its API key, so the operator polls.',
   DeadLettered: 'A result is there but cannot be applied; a DeadLetter holds it and is retried.',
   Solved: 'The solution is in `status.solution`, or in the Secret it names.',
   ProviderRejected: 'The provider refused the task for good; `status.failure.code` is its word for it.',

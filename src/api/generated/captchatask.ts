@@ -417,7 +417,7 @@ export interface CaptchaTaskSpec {
    */
   delivery: 'Callback' | 'Poll';
   /**
-   * Seconds after submission without a callback until the operator starts polling; 0 to 86400. Default 120. Without meaning where delivery is Poll.
+   * Seconds after submission without a callback until the operator starts polling; 0 to 86400. Default 120. It polls earlier while no callbacks come for the API key. Without meaning where delivery is Poll.
    */
   callbackTimeoutSeconds: number;
   /**
