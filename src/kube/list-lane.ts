@@ -1,6 +1,7 @@
 /**
- * The lane of lists: at most two at a time, pages and streamed lists alike, so that a hundred reflectors that list at
- * once cost the memory and the server of two, and no status write ever waits behind them. It also remembers that
+ * The lane of lists: at most two pages and eight streamed lists at a time, so that a hundred reflectors that list at once
+ * cost the memory of those, and no status write ever waits behind them. A stream holds one object at a time and spends
+ * most of its time waiting for the server to be up to date (up to 0.1 s), hence the more of them. It also remembers that
  * streamed lists do not work here (an old server, a proxy that holds events back), so that not every reflector has to
  * find out by waiting. Made and used by `client.ts`.
  */
@@ -20,29 +21,31 @@ export interface ListLane {
   streams(): boolean;
 }
 
-const WIDTH = 2;
+const PAGES = 2;
+const STREAMS = 8;
 /** Pages work everywhere; what does not stream is asked again only now and then. */
 const NO_STREAMS_MS = 10 * 60_000;
 /** The longest time a timer takes: lists wait for their turn as long as their callers do. */
 const FOREVER_MS = 2 ** 31 - 1;
 
 export function createListLane(): ListLane {
-  const gate = createGate(WIDTH);
+  const pages = createGate(PAGES);
+  const streamed = createGate(STREAMS);
   let noStreamsUntilMs = -Infinity;
   const streams = () => performance.now() >= noStreamsUntilMs;
   return {
     streams,
     async page(wait, read) {
-      if (!(await turn(gate, wait))) return undefined;
+      if (!(await turn(pages, wait))) return undefined;
       try {
         return await read();
       } finally {
-        gate.leave();
+        pages.leave();
       }
     },
     async stream(options, open) {
-      if (!(await turn(gate, options))) return { kind: 'stopped' };
-      const place = placeIn(gate);
+      if (!(await turn(streamed, options))) return { kind: 'stopped' };
+      const place = placeIn(streamed);
       // Those who were here before may have found out.
       if (!streams()) {
         place.leave();
