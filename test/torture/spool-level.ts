@@ -90,10 +90,13 @@ const LIVES_PER_STOP = 4;
  * client delivers; without this every life would be spent on reading what the last ones left, and the run would end up
  * testing a spool at its bound, started again and again.
  */
-const MOST_WAITING = 8_000;
-/** The stand-in is there for two thirds of the time. */
+const MOST_WAITING = 20_000;
+/**
+ * The sidecar learns half a second late, or more, that an outage is over; until then it applies nothing. Presences that
+ * are no longer than that would leave it nothing but a spool that fills.
+ */
 const LONGEST_OUTAGE_MS = 400;
-const LONGEST_PRESENCE_MS = 900;
+const LONGEST_PRESENCE_MS = 2_000;
 const STALLED_MS = 60_000;
 /** A port where nobody listens. */
 const NOBODY = 1;
