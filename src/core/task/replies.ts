@@ -98,8 +98,9 @@ function recordAccepted(situation: Situation): Choice {
   const { memory, task, open, moment } = situation;
   const outcome = memory.reply?.outcome;
   if (outcome?.kind !== 'accepted') return IDLE;
-  const pollAfter = firstPollAt(task, open?.pingback ?? false, moment.now);
-  const status = submitted(task, outcome.captchaID, pollAfter, repliedAt(memory, moment));
+  const at = repliedAt(memory, moment);
+  // From the same instant: `core/task/callback-mode` tells a hint by it.
+  const status = submitted(task, outcome.captchaID, firstPollAt(task, open?.pingback ?? false, at), at);
   const message = polledBecause(situation);
   if (message === undefined) return order({ kind: 'recordReply', status });
   return order({

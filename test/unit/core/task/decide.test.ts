@@ -3,6 +3,7 @@ import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { SubmitOutcome } from '../../../../src/core/outcome.ts';
 import type { OwnIntent, TaskMemory } from '../../../../src/core/task/memory.ts';
 import type { Decision } from '../../../../src/core/task/decide.ts';
+import { signOf } from '../../../../src/core/task/callback-mode.ts';
 import { TASK_RULES } from '../../../../src/core/task/decide.ts';
 import { markKey } from '../../../../src/core/task/memory.ts';
 import { formatTime } from '../../../../src/core/task/times.ts';
@@ -47,6 +48,15 @@ describe('what is over', () => {
 });
 
 describe('a submission', () => {
+  test('that took its time to be recorded is polled as long after its acceptance as one that did not', () => {
+    const memory = reply({ kind: 'accepted', captchaID: CAPTCHA_ID });
+    const { submission } = statusOf(decideAt(aTask().intended(), 2_500, { memory })) ?? {};
+    const { callbackTimeoutSeconds } = aTask().build().spec;
+    expect(submission?.pollAfterTime).toBe(formatTime(T0 + callbackTimeoutSeconds * 1_000));
+    // Else silence would never be found out: whatever moved that time is taken for a callback.
+    const polled = aTask().status({ ...aTask().intended().build().status, submission } as never);
+    expect(signOf(polled.solved(T0, { source: 'Poll' }).build())).toBe('unheard');
+  });
   test('needs the key first, then a place, then a turn, then the intent', () => {
     expect(kinds(decideAt(aTask(), 0, { key: { state: 'unread' } }))).toEqual(['readKey']);
     expect(kinds(decideAt(aTask(), 0))).toEqual(['joinLane']);
@@ -117,7 +127,7 @@ describe('the reply of in.php', () => {
   });
   test('that had to wait to be recorded is dated by when it came: its captcha may be solved by now', () => {
     const memory = { ...reply({ kind: 'accepted', captchaID: CAPTCHA_ID }), intent: ended(3_000) };
-    const submission = { submittedTime: formatTime(T0 + 3_000), pollAfterTime: formatTime(T0 + 65_000) };
+    const submission = { submittedTime: formatTime(T0 + 3_000), pollAfterTime: formatTime(T0 + 23_000) };
     const task = aTask().spec({ callbackTimeoutSeconds: 20 }).intended();
     expect(statusOf(decideAt(task, 45_000, { memory }))).toMatchObject({ submission });
   });
