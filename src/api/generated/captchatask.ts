@@ -530,7 +530,7 @@ export interface CaptchaTaskStatus {
      */
     pingback: boolean;
     /**
-     * When the provider's acceptance was recorded.
+     * When the provider's reply that accepted it came; the time of the intent where a callback brought the id.
      */
     submittedTime?: string;
     /**
