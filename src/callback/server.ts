@@ -1,7 +1,7 @@
 /**
  * The callback sidecar as one value: listener, intake, spool and drainer, started and stopped in the right order.
  * It starts and answers while the Kubernetes API is down, and without keys (then it is not ready and refuses all).
- * Called by `bin/callback.ts`, tests and benchmarks.
+ * Called by `bin/callback/main.ts`, tests and benchmarks.
  */
 import type { RequestListener } from 'node:http';
 import type { KubeClient } from '../kube/client.ts';
