@@ -1,6 +1,6 @@
 /**
  * What the sidecar tells the outside about its work: one narrow interface, so that no middleware knows a metrics
- * library or a logger. `bin/callback.ts` connects it to `ops/metrics` and `ops/log` through `reportTo`.
+ * library or a logger. `bin/callback/main.ts` connects it to `ops/metrics` and `ops/log` through `reportTo`.
  *
  * Nothing that passes here holds a token, a code or free text from a request, except the tasks in a verdict: of those
  * only namespace, name, uid and attempt may be shown, and only in the log.
