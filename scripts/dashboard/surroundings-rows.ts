@@ -46,6 +46,12 @@ export const SURROUNDINGS_ROWS: readonly (readonly [title: string, panels: reado
         'Keys (or the address) whose submissions rest.',
       ),
       series(
+        'Threads',
+        'short',
+        [['key {{key}}, {{state}}', largest('key, state', `${P}provider_threads`)]],
+        'Of each account: all, at work for whomever, and held by our tasks. Keys are numbered in order of first use.',
+      ),
+      series(
         'Keys without callbacks',
         'short',
         [

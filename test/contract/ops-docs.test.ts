@@ -115,6 +115,7 @@ test('the table of metrics has the names of the contract', () => {
     'provider_requests_total',
     'provider_request_duration_seconds',
     'provider_breaker_open',
+    'provider_threads',
     'callback_silent_keys',
     'callback_refused_keys',
     'status_writes_total',

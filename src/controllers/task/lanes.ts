@@ -28,7 +28,10 @@ export interface Lanes {
   returnPermit(key: string): void;
   /** Those who wait for this key look again. */
   wakeQueued(apiKey: string): void;
-  openBreakers(): Record<BreakerReason, number>;
+  /** Undefined while this process does not act: nobody would end what it knew then. */
+  openBreakers(): Record<BreakerReason, number> | undefined;
+  /** Of the keys in use; none while this process does not act. */
+  threadUse(): admit.ThreadUse[];
   start(): void;
   /** Gives up every place and unused turn; breakers and permits stay. */
   stop(): void;
@@ -96,7 +99,8 @@ export function createLanes(options: LanesOptions): Lanes {
       if (admit.returnPermit(all, key)) requestPump(state);
     },
     wakeQueued: (apiKey) => wakeQueued(state, apiKey),
-    openBreakers: () => admit.openBreakers(all),
+    openBreakers: () => (state.ticker === undefined ? undefined : admit.openBreakers(all)),
+    threadUse: () => (state.ticker === undefined ? [] : admit.threadUse(all)),
     start() {
       state.ticker ??= setInterval(() => tick(state), TICK_MS).unref();
     },

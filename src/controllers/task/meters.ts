@@ -39,7 +39,14 @@ export function registerGauges(
   metrics.gauge('captcha_operator_callback_refused_keys', (set) => set({}, callbacks().refused));
   metrics.gauge('captcha_operator_provider_breaker_open', (set) => {
     const open = lanes.openBreakers();
-    for (const reason of BREAKER_REASONS) set({ reason: snakeCase(reason) as 'busy' }, open[reason]);
+    for (const reason of BREAKER_REASONS) set({ reason: snakeCase(reason) as 'busy' }, open?.[reason] ?? 0);
+  });
+  metrics.gauge('captcha_operator_provider_threads', (set) => {
+    for (const use of lanes.threadUse()) {
+      for (const state of ['total', 'working', 'ours'] as const) {
+        if (use[state] !== undefined) set({ key: String(use.key), state }, use[state]);
+      }
+    }
   });
 }
 

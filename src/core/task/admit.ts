@@ -202,16 +202,42 @@ export function openBreakers(all: Admission): Record<BreakerReason, number> {
   return counts;
 }
 
+/** Threads of one key's account. What the provider does not say is absent. */
+export interface ThreadUse {
+  /** In order of first use; the number of a key that was forgotten is given again. */
+  key: number;
+  total: number | undefined;
+  working: number | undefined;
+  ours: number;
+}
+
+export function threadUse(all: Admission): ThreadUse[] {
+  const used = [...all.lanes.values()].filter(isUsed);
+  return used.map(({ number: key, pool: { total, working }, permits }) => ({
+    key,
+    total,
+    working,
+    ours: permits.size,
+  }));
+}
+
 function laneOf(all: Admission, apiKey: string): Lane {
   const known = all.lanes.get(apiKey);
   if (known !== undefined) return known;
-  const lane = createLane({
+  const lane = createLane(freeNumber(all), {
     maxCalls: all.policy.maxConcurrentSubmissions,
     distrusted: (mono) => distrusted(all, mono),
     address: (mono) => gate(all.address, mono),
   });
   all.lanes.set(apiKey, lane);
   return lane;
+}
+
+function freeNumber({ lanes }: Admission): number {
+  const taken = new Set(Array.from(lanes.values(), ({ number }) => number));
+  let number = 1;
+  while (taken.has(number)) number += 1;
+  return number;
 }
 
 function distrusted(all: Admission, mono: number): boolean {

@@ -41,6 +41,8 @@ export interface Surroundings {
 }
 
 export interface Lane {
+  /** What its key is called where the key may not be. */
+  readonly number: number;
   readonly around: Surroundings;
   /** By namespace, in the order of the round: the first is served next. */
   readonly waiting: Map<string, Heap<Ticket>>;
@@ -61,8 +63,9 @@ export interface Lane {
   unusedSinceMono: number | undefined;
 }
 
-export function createLane(around: Surroundings): Lane {
+export function createLane(number: number, around: Surroundings): Lane {
   return {
+    number,
     around,
     waiting: new Map(),
     tickets: new Map(),

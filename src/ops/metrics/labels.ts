@@ -158,6 +158,10 @@ export const BREAKER_REASONS = [
   'address_blocked',
 ] as const;
 
+/** API keys, in order of their first use. Those beyond are not reported. */
+export const KEY_NUMBERS: readonly string[] = Array.from({ length: 32 }, (_, index) => String(index + 1));
+export const THREAD_STATES = ['total', 'working', 'ours'] as const;
+
 type SnakeCase<S extends string> = S extends `${infer Head}${infer Tail}`
   ? `${Head extends Lowercase<Head> ? Head : `_${Lowercase<Head>}`}${SnakeCase<Tail>}`
   : '';

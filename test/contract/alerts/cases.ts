@@ -37,6 +37,8 @@ const SIDECAR = 'build_info{process="callback"}';
 const SOLVED_BY_POLL = 'poll_fallbacks_total{result="solved"}';
 const BUSY = 'provider_breaker_open{reason="busy",instance="a"}';
 
+const threads = (key: number, state: string): string => `provider_threads{key="${key}",state="${state}",instance="a"}`;
+
 const CASES: Record<string, Case[]> = {
   CaptchaOperatorAbsent: [
     fires('no operator was scraped for 5 minutes', '20m', { [OPERATOR]: '1x10 stale _x30' }),
@@ -298,6 +300,35 @@ const CASES: Record<string, Case[]> = {
   CaptchaProviderBusy: [
     fires('a key backs off for a quarter of an hour', '30m', { [BUSY]: '0x5 1x2 0 1x2 0 1x3 0x2 1x40' }),
     silent('it backs off for a moment', '30m', { [BUSY]: '0x5 1x5 0x40' }),
+  ],
+  CaptchaProviderThreadsSaturated: [
+    fires('the threads of one of two accounts are all at work, for whomever', '40m', {
+      [threads(1, 'total')]: '10x60',
+      [threads(1, 'working')]: '9 10 10 9 10x60',
+      [threads(1, 'ours')]: '2x60',
+      [threads(2, 'total')]: '50x60',
+      [threads(2, 'working')]: '10x60',
+      [threads(2, 'ours')]: '10x60',
+    }),
+    fires('our tasks wait for threads, and nobody says who works', '40m', {
+      [threads(1, 'total')]: '10x60',
+      [threads(1, 'ours')]: '10x60',
+    }),
+    silent('they are all at work for some minutes', '40m', {
+      [threads(1, 'total')]: '10x60',
+      [threads(1, 'working')]: '2x20 10x8 3x60',
+      [threads(1, 'ours')]: '2x20 10x8 3x60',
+    }),
+    silent('nobody knows how many there are', '40m', { [threads(1, 'ours')]: '100x60' }),
+  ],
+  CaptchaProviderAccountExhausted: [
+    fires('the plan of an account has ended', '5m', {
+      'provider_breaker_open{reason="account_exhausted",instance="a"}': '0 1x20',
+    }),
+    silent('the provider is only busy', '20m', {
+      [BUSY]: '1x30',
+      'provider_breaker_open{reason="account_exhausted",instance="a"}': '0x30',
+    }),
   ],
   CaptchaProviderKeyRejected: [
     fires('a key is rejected', '5m', {

@@ -4,13 +4,16 @@ import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { Stage } from '../../../support/task-controller.ts';
 import { aTask } from '../../../support/builders.ts';
 import { startStage } from '../../../support/task-controller.ts';
+import { type Metrics, createMetrics } from '../../../../src/ops/metrics.ts';
 
 let stage: Stage;
+let metrics: Metrics;
 beforeEach(() => vi.useFakeTimers({ now: Date.parse('2026-01-01T12:00:00Z') }));
 afterEach(async () => {
   const stopped = stage.controller.stop({ drainMs: 0 });
   await pass(5_000);
   await stopped;
+  metrics.stop();
   vi.useRealTimers();
 });
 
@@ -34,7 +37,9 @@ const REFUSALS: Record<'expired' | 'suspended', SubmitOutcome> = {
 
 async function start(change: Partial<Account>): Promise<Account> {
   const account: Account = { state: 'paid', threads: 5, workingElsewhere: 0, working: [], queued: [], ...change };
+  metrics = createMetrics({ process: 'operator', version: '1' });
   const starting = startStage({
+    metrics,
     provider: {
       submit(request): Promise<SubmitOutcome> {
         stage.submissions.push(request);
@@ -145,5 +150,39 @@ describe('a provider that queues without a word', () => {
     await pass(12_000);
     expect(account.working).toHaveLength(3);
     expect(account.queued).toEqual([]);
+  });
+});
+
+/** What a scrape says, by the rest of the line. */
+async function scraped(series: string): Promise<string[]> {
+  const lines = (await metrics.text()).split('\n').filter((line) => line.startsWith(`captcha_operator_${series}`));
+  return lines.map((line) => line.slice(`captcha_operator_${series}`.length));
+}
+
+describe('the use of threads, and what is known of accounts', () => {
+  test('is told of each key in use by a number, not by the key', async () => {
+    const account = await start({ threads: 4, workingElsewhere: 2 });
+    expect(await scraped('provider_threads{')).toEqual([]);
+    await applyAll();
+    await pass(12_000);
+    expect(account.working).toHaveLength(2);
+    expect(await scraped('provider_threads{')).toEqual([
+      'key="1",state="total"} 4',
+      'key="1",state="working"} 4',
+      'key="1",state="ours"} 2',
+    ]);
+  });
+
+  test('is told by the leader alone: nobody else would see its end', async () => {
+    await start({ state: 'suspended' });
+    stage.apply(named('login'));
+    await pass(MINUTE);
+    expect(await scraped('provider_breaker_open{reason="account_exhausted"}')).toEqual([' 1']);
+    // A key that was never accepted is not asked with.
+    expect(await scraped('provider_threads{')).toEqual(['key="1",state="ours"} 0']);
+    stage.lead(false);
+    await pass(1_000);
+    expect(await scraped('provider_breaker_open{reason="account_exhausted"}')).toEqual([' 0']);
+    expect(await scraped('provider_threads{')).toEqual([]);
   });
 });

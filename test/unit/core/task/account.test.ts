@@ -232,3 +232,20 @@ test('a suspended account is no busier for having free threads or none', () => {
   look({ threads: 5, working: 5 }, 1_000);
   expect(reason(1_000)).toBe('AccountExhausted');
 });
+
+test('keys have numbers in the order of their first use; that of a forgotten key is given again', () => {
+  const all = admit.createAdmission({ maxConcurrentSubmissions: 32, rejectedKeysLimit: 4 });
+  const join = (key: string) => admit.join(all, { key, namespace: 'default', age: 0 }, `of-${key}`, 0);
+  const numbers = () => new Set(admit.threadUse(all).map(({ key }) => key));
+  for (const key of ['a', 'b', 'c']) join(key);
+  // Served lanes change their order, and keep their numbers.
+  admit.pump(all, 0);
+  admit.leave(all, 'a');
+  admit.forgetUnused(all, 0);
+  expect(numbers()).toEqual(new Set([2, 3]));
+  join('d');
+  expect(numbers()).toEqual(new Set([2, 3, 4]));
+  admit.forgetUnused(all, 10 * MINUTE);
+  join('e');
+  expect(numbers()).toEqual(new Set([1, 2, 3, 4]));
+});
