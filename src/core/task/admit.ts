@@ -211,13 +211,13 @@ export interface ThreadUse {
   ours: number;
 }
 
+/** Of a key that nobody uses just now the account is not looked at: until it is forgotten, it shows `ours` alone. */
 export function threadUse(all: Admission): ThreadUse[] {
-  const used = [...all.lanes.values()].filter(isUsed);
-  return used.map(({ number: key, pool: { total, working }, permits }) => ({
-    key,
-    total,
-    working,
-    ours: permits.size,
+  return Array.from(all.lanes.values(), (lane) => ({
+    key: lane.number,
+    total: isUsed(lane) ? lane.pool.total : undefined,
+    working: isUsed(lane) ? lane.pool.working : undefined,
+    ours: lane.permits.size,
   }));
 }
 

@@ -242,10 +242,19 @@ test('keys have numbers in the order of their first use; that of a forgotten key
   admit.pump(all, 0);
   admit.leave(all, 'a');
   admit.forgetUnused(all, 0);
-  expect(numbers()).toEqual(new Set([2, 3]));
   join('d');
-  expect(numbers()).toEqual(new Set([2, 3, 4]));
+  expect(numbers()).toEqual(new Set([1, 2, 3, 4]));
   admit.forgetUnused(all, 10 * MINUTE);
+  expect(numbers()).toEqual(new Set([2, 3, 4]));
   join('e');
   expect(numbers()).toEqual(new Set([1, 2, 3, 4]));
+});
+
+test('a key that nobody uses just now shows no threads but ours: its account is not looked at', () => {
+  const all = admit.createAdmission({ maxConcurrentSubmissions: 32, rejectedKeysLimit: 4 });
+  admit.join(all, { key: 'login', namespace: 'default', age: 0 }, 'of-login', 0);
+  admit.lookAtThreads(all, 'of-login')({ threads: 4, working: 4 }, moment(0));
+  expect(admit.threadUse(all)).toEqual([{ key: 1, total: 4, working: 4, ours: 0 }]);
+  admit.leave(all, 'login');
+  expect(admit.threadUse(all)).toEqual([{ key: 1, total: undefined, working: undefined, ours: 0 }]);
 });
