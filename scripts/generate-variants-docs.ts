@@ -19,8 +19,10 @@ export function variantsPage(): string {
 
 Sources about the provider disagree, so the [simulator](simulator.md) has a switch for every such point. Here is what our
 client makes of each captcha type under each of them. \`test/rooms/provider-variants.test.ts\` checks every cell: the right
-value, the user agent it is bound to, one payment. \`test/cluster/types.test.ts\` has each type solved by real operator
-and sidecar processes in both dialects, by callback and by poll.
+value, the user agent it is bound to, one payment. \`test/rooms/operator-variants.test.ts\` has the running task controller
+solve them all, and compares what a task says at its end where there is no result to be had.
+\`test/cluster/types.test.ts\` has each type solved by real operator and sidecar processes in both dialects, by callback
+and by poll.
 
 ## The two dialects
 
