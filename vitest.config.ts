@@ -1,8 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
 // One project a tier: `npx vitest --project unit` runs one of them. The cluster tier shares one control plane and a
-// small machine, so its files run one after another.
-const quick = { pool: 'forks' as const, testTimeout: 30_000, hookTimeout: 60_000 };
+// small machine, so its files run one after another, and after all others. Those hardly use a core each, so a few of
+// them run at once; so do the two files of the cluster tier that do little but wait (`--project 'cluster*'` runs both).
+const besideOthers = { pool: 'forks' as const, maxWorkers: 4, sequence: { groupOrder: 0 } };
+const quick = { ...besideOthers, testTimeout: 30_000, hookTimeout: 60_000 };
+const cluster = {
+  pool: 'forks' as const,
+  testTimeout: 180_000,
+  hookTimeout: 600_000,
+  globalSetup: ['test/support/cluster-setup.ts'],
+};
+const WAITING = ['test/cluster/deaf-watches.test.ts', 'test/cluster/leaders.test.ts'];
 export default defineConfig({
   test: {
     projects: [
@@ -17,15 +26,15 @@ export default defineConfig({
           globalSetup: ['test/clients/setup.ts'],
         },
       },
+      { test: { ...cluster, ...besideOthers, name: 'cluster-waiting', include: WAITING } },
       {
         test: {
+          ...cluster,
           name: 'cluster',
           include: ['test/cluster/**/*.test.ts'],
-          pool: 'forks',
+          exclude: WAITING,
           fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 600_000,
-          globalSetup: ['test/support/cluster-setup.ts'],
+          sequence: { groupOrder: 1 },
         },
       },
     ],
