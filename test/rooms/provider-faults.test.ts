@@ -4,7 +4,7 @@
  */
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer as createTcpServer, type Server } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Captcha } from '../../src/api/captchatask.ts';
@@ -13,6 +13,7 @@ import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts
 import { createProviderClient, type ProviderClient } from '../../src/provider/client.ts';
 import { REQUEST_CODES } from '../../src/provider/labels.ts';
 import { LOOPBACK_CERTIFICATE, LOOPBACK_KEY } from '../support/loopback-certificate.ts';
+import { listenOnLoopback } from '../support/loopback-server.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const KEY = 'fedcba9876543210fedcba9876543210';
@@ -47,16 +48,7 @@ function nextPage(): { page: string; spec: Captcha } {
   return { page, spec: { type: 'Turnstile', turnstile: { siteKey: '0x4AAA', pageURL: page } } };
 }
 
-async function listenOn(server: Server | HttpServer): Promise<number> {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => sockets.add(socket.once('close', () => sockets.delete(socket))));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closers.push(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return (server.address() as AddressInfo).port;
-}
+const listenOn = (server: Server | HttpServer): Promise<number> => listenOnLoopback(server, closers);
 
 interface Proof {
   submit: { kind: string; cause?: string };

@@ -4,11 +4,12 @@
  */
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { connect, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, type Server, type Socket } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createProviderClient, type ProviderClient } from '../../src/provider/client.ts';
 import { LOOPBACK_CERTIFICATE, LOOPBACK_KEY } from '../support/loopback-certificate.ts';
+import { listenOnLoopback } from '../support/loopback-server.ts';
 
 const KEY = 'fedcba9876543210fedcba9876543210';
 const spec = { type: 'Turnstile', turnstile: { siteKey: '0x4AAA', pageURL: 'https://example.com' } } as const;
@@ -34,16 +35,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-async function listenOn(server: Server | HttpServer): Promise<number> {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => sockets.add(socket.once('close', () => sockets.delete(socket))));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closers.push(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return (server.address() as AddressInfo).port;
-}
+const listenOn = (server: Server | HttpServer): Promise<number> => listenOnLoopback(server, closers);
 
 interface Proxy {
   url: string;

@@ -110,7 +110,8 @@ export function freshMemory(uid: string): TaskMemory {
 
 /**
  * Sees the task as it stands now: since when it waits to be submitted, and the first sight of an unresolved intent
- * that this process did not write, and of an unconfirmed mark. What polls said of a submission that has ended or was replaced is forgotten.
+ * that this process did not write, and of an unconfirmed mark. What polls said of a submission that has ended or was
+ * replaced is forgotten.
  */
 export function sighted(memory: TaskMemory, task: CaptchaTask, mono: number): TaskMemory {
   const waits = memory.waitingSinceMono === undefined && isWaiting(task);
