@@ -59,15 +59,13 @@ async function afterFailure(
     const { reason, status: code } = result.failure;
     context.options.log.warn('A status write failed; it is repeated', { ...about(task), reason, code });
     if (!result.maybeWritten) return 'failed';
+    const made = (copy: CaptchaTask): CaptchaTask | undefined =>
+      provesWrite(copy, task, status) ? { ...copy, status } : undefined;
+    context.doubts.set(keyOfTask(task), { before: task, made });
   } else {
     context.options.log.error('The API server refuses a status', { ...about(task), reason: result.message });
   }
   const before = task.metadata.resourceVersion;
-  if (result.kind === 'transient') {
-    const made = (copy: CaptchaTask): CaptchaTask | undefined =>
-      provesWrite(copy, task, status) ? { ...copy, status } : undefined;
-    context.doubts.set(keyOfTask(task), { before: task, made });
-  }
   if (!(await readAgain(context, task, signal))) {
     lookIfLeft(context, task);
     return 'failed';
