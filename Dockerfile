@@ -10,8 +10,8 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npx --no-install tsc -p tsconfig.build.json
-# Demo, simulator, local control plane and the client package are not for clusters; declarations are for compilers.
-RUN rm -rf dist/dev dist/client dist/bin/demo.* dist/bin/live.* dist/bin/simulator.* && find dist -name '*.d.ts' -delete
+# The client package is not for clusters; declarations are for compilers.
+RUN rm -rf dist/client && find dist -name '*.d.ts' -delete
 
 FROM --platform=$BUILDPLATFORM node:24.21.0-trixie-slim AS dependencies
 WORKDIR /app

@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { isHint } from '../src/core/solution.ts';
-import type { SWITCHES } from '../src/dev/simulator/switches.ts';
+import type { SWITCHES } from '../dev/simulator/switches.ts';
 import { KINDS, type Kind } from '../test/support/captcha-kinds.ts';
 import { BESIDE_THE_POINT, EXCEPTIONS, SLOWLY, VARIANTS, expectedOutcomes } from '../test/support/provider-variants.ts';
 

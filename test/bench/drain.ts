@@ -6,10 +6,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
-import { objectOf, type Admin, type ControlPlane } from '../../src/dev/control-plane/index.ts';
-import type { Child } from '../../src/dev/child.ts';
-import type { Fleet } from '../../src/dev/fleet.ts';
-import type { SimulatorControl } from '../../src/dev/simulator/control.ts';
+import { objectOf, type Admin, type ControlPlane } from '../../dev/control-plane/index.ts';
+import type { Child } from '../../dev/child.ts';
+import type { Fleet } from '../../dev/fleet.ts';
+import type { SimulatorControl } from '../../dev/simulator/control.ts';
 import { residentBytes, startUsage, type Usage } from './cpu.ts';
 import { scrape, total } from './scrape.ts';
 import { createRawWriter } from './raw.ts';

@@ -8,10 +8,10 @@ import { Pool } from 'undici';
 
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { CAPTCHA_TASK } from '../../src/api/names.ts';
-import { OPERATOR } from '../../src/dev/control-plane/index.ts';
-import type { ControlPlane } from '../../src/dev/control-plane/index.ts';
-import { startInstallation } from '../../src/dev/installation.ts';
-import type { Installation } from '../../src/dev/installation.ts';
+import { OPERATOR } from '../../dev/control-plane/index.ts';
+import type { ControlPlane } from '../../dev/control-plane/index.ts';
+import { startInstallation } from '../../dev/installation.ts';
+import type { Installation } from '../../dev/installation.ts';
 import { loadAccess } from '../../src/kube/access.ts';
 import { createKubeClient } from '../../src/kube/client.ts';
 import { createStatusWriter } from '../../src/kube/status-writer.ts';

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { CAPTCHA_TASK } from '../../src/api/names.ts';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
-import { objectOf, type Admin } from '../../src/dev/control-plane/index.ts';
+import { objectOf, type Admin } from '../../dev/control-plane/index.ts';
 import { loadAccess } from '../../src/kube/access.ts';
 import { createKubeClient } from '../../src/kube/client.ts';
 import { startReflector } from '../../src/kube/reflector.ts';

@@ -7,8 +7,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { startChild } from '../../src/dev/child.ts';
-import { DEMO_API_KEY } from '../../src/dev/fleet.ts';
+import { startChild } from '../../dev/child.ts';
+import { DEMO_API_KEY } from '../../dev/fleet.ts';
 import { peakBytes } from './cpu.ts';
 import { startLargeApi } from './large-api.ts';
 import type { LargeTasks } from './large-api.ts';

@@ -7,7 +7,7 @@ import { Agent } from 'undici';
 
 import { submitted, intended, solved } from '../../src/core/task/transitions.ts';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
-import { OPERATOR, type ControlPlane } from '../../src/dev/control-plane/index.ts';
+import { OPERATOR, type ControlPlane } from '../../dev/control-plane/index.ts';
 import { CAPTCHA_ID } from '../support/builders.ts';
 
 export interface RawWriter {

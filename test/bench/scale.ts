@@ -5,8 +5,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { objectOf, type Admin } from '../../src/dev/control-plane/index.ts';
-import type { Fleet } from '../../src/dev/fleet.ts';
+import { objectOf, type Admin } from '../../dev/control-plane/index.ts';
+import type { Fleet } from '../../dev/fleet.ts';
 import { cpuMs, residentBytes } from './cpu.ts';
 import { scrape, total } from './scrape.ts';
 import { createBenchNamespace, createTasks } from './seed-tasks.ts';

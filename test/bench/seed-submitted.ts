@@ -2,7 +2,7 @@
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { API_VERSION } from '../../src/api/names.ts';
 import { intended, submitted } from '../../src/core/task/transitions.ts';
-import { objectOf, type Admin } from '../../src/dev/control-plane/index.ts';
+import { objectOf, type Admin } from '../../dev/control-plane/index.ts';
 import { CAPTCHA_ID } from '../support/builders.ts';
 import { createTasks, tasksPath } from './seed-tasks.ts';
 

@@ -1,7 +1,7 @@
 /** Creates many tasks for a benchmark, as an administrator, a few at a time. */
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { API_VERSION } from '../../src/api/names.ts';
-import { objectOf, type Admin } from '../../src/dev/control-plane/index.ts';
+import { objectOf, type Admin } from '../../dev/control-plane/index.ts';
 
 export async function createBenchNamespace(admin: Admin, name: string): Promise<void> {
   objectOf(await admin.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));

@@ -2,11 +2,11 @@
  * What every benchmark of the whole stands on: a control plane, the installed operator manifests and a simulator in a
  * process of its own, so that what they cost can be told apart from what the operator costs.
  */
-import { OPERATOR, type Admin, type ControlPlane } from '../../src/dev/control-plane/index.ts';
-import { startChild, type Child } from '../../src/dev/child.ts';
-import { startFleet, type Fleet } from '../../src/dev/fleet.ts';
-import { startInstallation } from '../../src/dev/installation.ts';
-import { createSimulatorControl, type SimulatorControl } from '../../src/dev/simulator/control.ts';
+import { OPERATOR, type Admin, type ControlPlane } from '../../dev/control-plane/index.ts';
+import { startChild, type Child } from '../../dev/child.ts';
+import { startFleet, type Fleet } from '../../dev/fleet.ts';
+import { startInstallation } from '../../dev/installation.ts';
+import { createSimulatorControl, type SimulatorControl } from '../../dev/simulator/control.ts';
 
 export interface BenchWorld {
   controlPlane: ControlPlane;
@@ -25,7 +25,7 @@ export function say(line: string): void {
 export async function inWorld<T>(solvingMs: number, bench: (world: BenchWorld) => Promise<T>): Promise<T> {
   const installation = await startInstallation({ log: say, env: process.env });
   const { controlPlane, admin } = installation;
-  const simulator = startChild({ entry: 'simulator', built: true, env: { ANSWER_AFTER_MS: String(solvingMs) } });
+  const simulator = startChild({ entry: 'simulator', env: { ANSWER_AFTER_MS: String(solvingMs) } });
   try {
     const line = await simulator.waitForLine('its URL', (each) => each.msg === 'simulator listening');
     const providerURL = String(line['url']);

@@ -3,8 +3,8 @@
  * refusals what it would see in the provider's.
  */
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
-import type { SimulatorOptions } from '../../src/dev/simulator/script.ts';
+import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
+import type { SimulatorOptions } from '../../dev/simulator/script.ts';
 import { OFFICIAL } from './calls.ts';
 import { bodiesOf, recordedBodies } from './record.ts';
 import { drive, officialSettings, runClient, type Outcome } from './run.ts';

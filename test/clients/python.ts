@@ -8,9 +8,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { access, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { withCacheLock } from '../../src/dev/control-plane/cache.ts';
-import type { Log } from '../../src/dev/control-plane/progress.ts';
-import { cacheDirectory } from '../../src/dev/control-plane/versions.ts';
+import { withCacheLock } from '../../dev/control-plane/cache.ts';
+import type { Log } from '../../dev/control-plane/progress.ts';
+import { cacheDirectory } from '../../dev/control-plane/versions.ts';
 
 const REQUIREMENTS = join(import.meta.dirname, 'requirements.txt');
 const OLDEST = [3, 10] as const;

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CaptchaTask, CaptchaTaskSpec } from '../../src/api/captchatask.ts';
 import { admin } from '../support/cluster.ts';
-import { objectOf } from '../../src/dev/control-plane/index.ts';
+import { objectOf } from '../../dev/control-plane/index.ts';
 import { startWorld, type World } from '../support/processes.ts';
 import { waitUntil } from '../support/wait-until.ts';
 

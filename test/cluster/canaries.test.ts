@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../src/api/deadletter.ts';
-import { objectOf } from '../../src/dev/control-plane/index.ts';
+import { objectOf } from '../../dev/control-plane/index.ts';
 import { admin, pathOf } from '../support/cluster.ts';
 import { pageOf, reasonOf, startWorld, type World } from '../support/processes.ts';
 

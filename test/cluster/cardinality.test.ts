@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { CAPTCHA_TYPES } from '../../src/api/names.ts';
-import { objectOf } from '../../src/dev/control-plane/index.ts';
-import { startFleet, type Fleet } from '../../src/dev/fleet.ts';
+import { objectOf } from '../../dev/control-plane/index.ts';
+import { startFleet, type Fleet } from '../../dev/fleet.ts';
 import { access, admin, createNamespace, pathOf } from '../support/cluster.ts';
 import { taskManifest } from '../support/manifests.ts';
 import { waitUntil } from '../support/wait-until.ts';

@@ -16,7 +16,7 @@ import {
   type Admin,
   type ControlPlane,
   type Identity,
-} from '../../src/dev/control-plane/index.ts';
+} from '../../dev/control-plane/index.ts';
 import { taskManifest } from '../support/manifests.ts';
 import { pathOf } from '../support/cluster.ts';
 import { waitUntil } from '../support/wait-until.ts';

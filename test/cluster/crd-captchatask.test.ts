@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { CAPTCHA_TYPES, type CaptchaType } from '../../src/api/names.ts';
-import { messageOf, objectOf, type AdminReply } from '../../src/dev/control-plane/index.ts';
+import { messageOf, objectOf, type AdminReply } from '../../dev/control-plane/index.ts';
 import { admin, createNamespace, pathOf } from '../support/cluster.ts';
 import { readDefinition, walkSchema } from '../support/crd-schema.ts';
 import { CAPTCHAS, FULL_SPEC, taskManifest, type Json } from '../support/manifests.ts';

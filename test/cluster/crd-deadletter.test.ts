@@ -4,7 +4,7 @@
  */
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import { messageOf, objectOf, type AdminReply } from '../../src/dev/control-plane/index.ts';
+import { messageOf, objectOf, type AdminReply } from '../../dev/control-plane/index.ts';
 import { admin, createNamespace, pathOf } from '../support/cluster.ts';
 import { readDefinition, walkSchema } from '../support/crd-schema.ts';
 import { FULL_LETTER_STATUS, letterManifest, type Json } from '../support/manifests.ts';

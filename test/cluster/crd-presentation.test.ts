@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { objectOf } from '../../src/dev/control-plane/index.ts';
+import { objectOf } from '../../dev/control-plane/index.ts';
 import { access, admin, createNamespace, pathOf } from '../support/cluster.ts';
 import { readDefinition, walkSchema } from '../support/crd-schema.ts';
 import { kubectlFor, outputOf } from '../support/kubectl.ts';

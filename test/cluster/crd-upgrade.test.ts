@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { messageOf, objectOf } from '../../src/dev/control-plane/index.ts';
+import { messageOf, objectOf } from '../../dev/control-plane/index.ts';
 import { admin, createNamespace } from '../support/cluster.ts';
 import { readDefinition, type Definition } from '../support/crd-schema.ts';
 import { CAPTCHAS, taskManifest, type Json } from '../support/manifests.ts';

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CaptchaTask, CaptchaTaskSpec } from '../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../src/api/deadletter.ts';
-import { objectOf } from '../../src/dev/control-plane/index.ts';
+import { objectOf } from '../../dev/control-plane/index.ts';
 import { admin, corePathOf, pathOf } from '../support/cluster.ts';
 import { type World, pageOf, reasonOf, startWorld } from '../support/processes.ts';
 import { refuse } from '../support/refusals.ts';

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DeadLetter } from '../../src/api/deadletter.ts';
 import { API_VERSION } from '../../src/api/names.ts';
-import { applyManifests, objectOf } from '../../src/dev/control-plane/index.ts';
+import { applyManifests, objectOf } from '../../dev/control-plane/index.ts';
 import { admin, pathOf } from '../support/cluster.ts';
 import { type World, reasonOf, startWorld } from '../support/processes.ts';
 import { waitUntil } from '../support/wait-until.ts';

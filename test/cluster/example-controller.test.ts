@@ -6,7 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { objectOf } from '../../src/dev/control-plane/index.ts';
+import { objectOf } from '../../dev/control-plane/index.ts';
 import { access, admin, corePathOf, pathOf } from '../support/cluster.ts';
 import { ROOT } from '../support/kubectl.ts';
 import { pageOf, startWorld, type World } from '../support/processes.ts';

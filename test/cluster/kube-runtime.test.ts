@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { CAPTCHA_TASK } from '../../src/api/names.ts';
-import { OPERATOR, objectOf } from '../../src/dev/control-plane/index.ts';
-import { startInstallation } from '../../src/dev/installation.ts';
+import { OPERATOR, objectOf } from '../../dev/control-plane/index.ts';
+import { startInstallation } from '../../dev/installation.ts';
 import { loadAccess } from '../../src/kube/access.ts';
 import { createKubeClient } from '../../src/kube/client.ts';
 import type { KubeClient } from '../../src/kube/client.ts';

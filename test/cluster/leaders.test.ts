@@ -6,8 +6,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
-import { objectOf } from '../../src/dev/control-plane/index.ts';
-import type { Member } from '../../src/dev/fleet.ts';
+import { objectOf } from '../../dev/control-plane/index.ts';
+import type { Member } from '../../dev/fleet.ts';
 import { scrape, total } from '../bench/scrape.ts';
 import { createTasks, tasksPath } from '../bench/seed-tasks.ts';
 import { admin } from '../support/cluster.ts';

@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { CAPTCHA_TYPES } from '../../src/api/names.ts';
-import { messageOf, objectOf, type AdminReply } from '../../src/dev/control-plane/index.ts';
+import { messageOf, objectOf, type AdminReply } from '../../dev/control-plane/index.ts';
 import { admin, createNamespace, pathOf } from '../support/cluster.ts';
 import { readDefinition, rootSchema, walkSchema, type Definition, type FieldSchema } from '../support/crd-schema.ts';
 import * as manifests from '../support/manifests.ts';

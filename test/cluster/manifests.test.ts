@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { ensureAssets, startControlPlane, type ControlPlane } from '../../src/dev/control-plane/index.ts';
+import { ensureAssets, startControlPlane, type ControlPlane } from '../../dev/control-plane/index.ts';
 import { kubectlFor, outputOf, type Kubectl } from '../support/kubectl.ts';
 import { waitUntil } from '../support/wait-until.ts';
 

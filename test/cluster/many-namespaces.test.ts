@@ -16,9 +16,9 @@ import {
   startControlPlane,
   type Admin,
   type ControlPlane,
-} from '../../src/dev/control-plane/index.ts';
-import { startFleet, type Fleet } from '../../src/dev/fleet.ts';
-import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
+} from '../../dev/control-plane/index.ts';
+import { startFleet, type Fleet } from '../../dev/fleet.ts';
+import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
 import { pathOf } from '../support/cluster.ts';
 import { kubectlFor, outputOf } from '../support/kubectl.ts';
 import { waitUntil } from '../support/wait-until.ts';

@@ -11,7 +11,7 @@ import {
   shortenRules,
   startMonitoring,
   type Monitoring,
-} from '../../src/dev/monitoring/index.ts';
+} from '../../dev/monitoring/index.ts';
 import { LEDGER } from '../support/ledger.ts';
 import { startAlertReceiver, type AlertReceiver } from '../support/alert-receiver.ts';
 import { PATH_COUNT, runEveryPath } from '../support/every-path.ts';

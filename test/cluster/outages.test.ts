@@ -1,11 +1,11 @@
 /** The Kubernetes API or the provider is away: everything waits, says so, and goes on by itself. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { objectOf, OPERATOR } from '../../src/dev/control-plane/index.ts';
+import { objectOf, OPERATOR } from '../../dev/control-plane/index.ts';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
-import { startFleet, type Fleet } from '../../src/dev/fleet.ts';
-import { startInstallation, type Installation } from '../../src/dev/installation.ts';
-import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
+import { startFleet, type Fleet } from '../../dev/fleet.ts';
+import { startInstallation, type Installation } from '../../dev/installation.ts';
+import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
 import { createBenchNamespace, createTasks, tasksPath } from '../bench/seed-tasks.ts';
 import { scrape, total } from '../bench/scrape.ts';
 import { waitUntil } from '../support/wait-until.ts';

@@ -10,11 +10,11 @@ import { parseAllDocuments } from 'yaml';
 
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../src/api/deadletter.ts';
-import { OPERATOR, applyManifests, objectOf, type AuditedRequest } from '../../src/dev/control-plane/index.ts';
-import { startFleet, type Fleet } from '../../src/dev/fleet.ts';
-import { startInstallation, type Installation } from '../../src/dev/installation.ts';
-import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
-import type { Script } from '../../src/dev/simulator/script.ts';
+import { OPERATOR, applyManifests, objectOf, type AuditedRequest } from '../../dev/control-plane/index.ts';
+import { startFleet, type Fleet } from '../../dev/fleet.ts';
+import { startInstallation, type Installation } from '../../dev/installation.ts';
+import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
+import type { Script } from '../../dev/simulator/script.ts';
 import { corePathOf, pathOf } from '../support/cluster.ts';
 import { CAPTCHAS, taskManifest, type Json } from '../support/manifests.ts';
 import { waitUntil } from '../support/wait-until.ts';

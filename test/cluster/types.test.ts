@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isHint } from '../../src/core/solution.ts';
-import { DIALECTS, type Dialect } from '../../src/dev/simulator/switches.ts';
+import { DIALECTS, type Dialect } from '../../dev/simulator/switches.ts';
 import { AGENT, KINDS, KIND_PROXY, isResult, type Kind } from '../support/captcha-kinds.ts';
 import { startWorld, type World } from '../support/processes.ts';
 

@@ -6,9 +6,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../src/api/deadletter.ts';
-import { objectOf } from '../../src/dev/control-plane/index.ts';
-import { DEMO_API_KEY, startFleet, type Fleet } from '../../src/dev/fleet.ts';
-import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
+import { objectOf } from '../../dev/control-plane/index.ts';
+import { DEMO_API_KEY, startFleet, type Fleet } from '../../dev/fleet.ts';
+import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
 import { access, admin, corePathOf, createNamespace, pathOf } from '../support/cluster.ts';
 import { RELEASES, readFixture, type ReleaseObjects } from '../support/release-fixture.ts';
 import { waitUntil } from '../support/wait-until.ts';

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 
 import { describe, expect, it } from 'vitest';
 
-import { ETCD_VERSION, GO_VERSION, KUBERNETES_VERSION } from '../../src/dev/control-plane/versions.ts';
+import { ETCD_VERSION, GO_VERSION, KUBERNETES_VERSION } from '../../dev/control-plane/versions.ts';
 
-const modules = new URL('../../src/dev/control-plane/modules/', import.meta.url);
+const modules = new URL('../../dev/control-plane/modules/', import.meta.url);
 const goMod = await readFile(new URL('go.mod', modules), 'utf8');
 const goSum = await readFile(new URL('go.sum', modules), 'utf8');
 

@@ -2,7 +2,7 @@
  * What must agree between deploy/ and the rest, read as YAML without a cluster: copies of the CRDs, ports, versions,
  * and the promises about rights and pods that a careless edit would break. test/cluster/manifests.test.ts applies it all.
  */
-import { IMAGE_FLAGS } from '../../src/dev/child.ts';
+import { IMAGE_FLAGS } from '../../dev/child.ts';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';

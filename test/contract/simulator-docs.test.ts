@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SIMULATOR_PAGE, simulatorPage } from '../../scripts/generate-simulator-docs.ts';
-import { parseSwitches, SWITCH_NAMES, SWITCHES, switchesOf } from '../../src/dev/simulator/switches.ts';
+import { parseSwitches, SWITCH_NAMES, SWITCHES, switchesOf } from '../../dev/simulator/switches.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');

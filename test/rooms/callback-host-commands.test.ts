@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadRootFiles } from '../../src/callback/root-files.ts';
-import { startSimulator } from '../../src/dev/simulator/index.ts';
+import { startSimulator } from '../../dev/simulator/index.ts';
 import { startSidecar } from '../support/sidecar.ts';
 
 const PAGE = readFileSync(join(import.meta.dirname, '../../docs/callback-host.md'), 'utf8');

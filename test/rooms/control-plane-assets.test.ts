@@ -12,8 +12,8 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { ensureAssets, type ControlPlaneAssets } from '../../src/dev/control-plane/index.ts';
-import { cacheKey, platform } from '../../src/dev/control-plane/versions.ts';
+import { ensureAssets, type ControlPlaneAssets } from '../../dev/control-plane/index.ts';
+import { cacheKey, platform } from '../../dev/control-plane/versions.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const PROCESS = new URL('../support/ensure-assets-process.ts', import.meta.url).pathname;

@@ -9,17 +9,17 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Materials, Question } from '../../src/dev/live/question.ts';
-import { QUESTIONS } from '../../src/dev/live/questions/index.ts';
-import { startReceiver } from '../../src/dev/live/receiver.ts';
-import { recordingOf, recordedLikeness } from '../../src/dev/live/recording.ts';
-import { planText, reportText } from '../../src/dev/live/report.ts';
-import { askAll, besideSimulator, compareRuns, likenessOf, type Point, type Run } from '../../src/dev/live/run.ts';
-import { V2 } from '../../src/dev/live/questions/tasks.ts';
-import { submit, type Target } from '../../src/dev/live/session.ts';
-import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
-import type { SimulatorOptions } from '../../src/dev/simulator/script.ts';
-import type { Switches } from '../../src/dev/simulator/switches.ts';
+import type { Materials, Question } from '../../dev/live/question.ts';
+import { QUESTIONS } from '../../dev/live/questions/index.ts';
+import { startReceiver } from '../../dev/live/receiver.ts';
+import { recordingOf, recordedLikeness } from '../../dev/live/recording.ts';
+import { planText, reportText } from '../../dev/live/report.ts';
+import { askAll, besideSimulator, compareRuns, likenessOf, type Point, type Run } from '../../dev/live/run.ts';
+import { V2 } from '../../dev/live/questions/tasks.ts';
+import { submit, type Target } from '../../dev/live/session.ts';
+import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
+import type { SimulatorOptions } from '../../dev/simulator/script.ts';
+import type { Switches } from '../../dev/simulator/switches.ts';
 
 const KEY = 'fedcba9876543210fedcba9876543210';
 const PACE = { timeoutMs: 2_000, pollMs: 10, patienceMs: 3_000, callbackWaitMs: 400 };
@@ -285,7 +285,7 @@ function live(args: string[], env: Record<string, string>): Promise<Ended> {
   const { CI: _, ...inherited } = process.env;
   return new Promise((resolve) => {
     const options = { env: { ...inherited, ...env }, cwd: ROOT };
-    execFile(process.execPath, ['src/bin/live.ts', ...args], options, (error, output, errors) =>
+    execFile(process.execPath, ['dev/bin/live.ts', ...args], options, (error, output, errors) =>
       resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, output, errors }),
     );
   });

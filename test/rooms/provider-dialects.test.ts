@@ -5,9 +5,9 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
-import type { SimulatorOptions } from '../../src/dev/simulator/script.ts';
-import type { Switches } from '../../src/dev/simulator/switches.ts';
+import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
+import type { SimulatorOptions } from '../../dev/simulator/script.ts';
+import type { Switches } from '../../dev/simulator/switches.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const key = 'abcdefabcdefabcdefabcdefabcdefab';

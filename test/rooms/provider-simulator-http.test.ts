@@ -2,8 +2,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
-import type { PingbackStep, TaskScript } from '../../src/dev/simulator/script.ts';
+import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
+import type { PingbackStep, TaskScript } from '../../dev/simulator/script.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const key = 'abcdefabcdefabcdefabcdefabcdefab';

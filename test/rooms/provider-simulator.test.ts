@@ -2,9 +2,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Captcha } from '../../src/api/captchatask.ts';
 import type { PollOutcome } from '../../src/core/outcome.ts';
-import { SIMULATED_USER_AGENT } from '../../src/dev/simulator/answers.ts';
-import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
-import type { SimulatorOptions } from '../../src/dev/simulator/script.ts';
+import { SIMULATED_USER_AGENT } from '../../dev/simulator/answers.ts';
+import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
+import type { SimulatorOptions } from '../../dev/simulator/script.ts';
 import { createProviderClient, type ProviderClient, type SubmitRequest } from '../../src/provider/client.ts';
 import { waitUntil } from '../support/wait-until.ts';
 

@@ -5,8 +5,8 @@
  */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PollOutcome, SubmitOutcome } from '../../src/core/outcome.ts';
-import { startSimulator } from '../../src/dev/simulator/index.ts';
-import { DIALECTS, type Dialect } from '../../src/dev/simulator/switches.ts';
+import { startSimulator } from '../../dev/simulator/index.ts';
+import { DIALECTS, type Dialect } from '../../dev/simulator/switches.ts';
 import { createProviderClient, type ProviderClient } from '../../src/provider/client.ts';
 import { AGENT, KINDS, KIND_PROXY, isResult, type Kind } from '../support/captcha-kinds.ts';
 import { SLOWLY, VARIANTS, expectedOutcomes, type Outcomes } from '../support/provider-variants.ts';

@@ -4,8 +4,8 @@
  */
 import type { TestProject } from 'vitest/node';
 
-import { ADMINISTRATOR, OPERATOR } from '../../src/dev/control-plane/index.ts';
-import { startInstallation, type Installation } from '../../src/dev/installation.ts';
+import { ADMINISTRATOR, OPERATOR } from '../../dev/control-plane/index.ts';
+import { startInstallation, type Installation } from '../../dev/installation.ts';
 
 /** What the tests are told about the control plane. */
 export interface ClusterAccess {

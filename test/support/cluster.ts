@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { inject } from 'vitest';
 
 import { API_VERSION } from '../../src/api/names.ts';
-import { applyManifests, createAdmin, objectOf, type Admin } from '../../src/dev/control-plane/index.ts';
+import { applyManifests, createAdmin, objectOf, type Admin } from '../../dev/control-plane/index.ts';
 
 /** Paths and addresses of the control plane that the whole tier shares. */
 export const access = inject('cluster');

@@ -1,6 +1,6 @@
 /** Applies one task for each path, in one world, and waits until each is at its end. For tests that look at totals. */
 import type { CaptchaTaskSpec } from '../../src/api/captchatask.ts';
-import type { Script } from '../../src/dev/simulator/script.ts';
+import type { Script } from '../../dev/simulator/script.ts';
 import type { World } from './processes.ts';
 import { waitUntil } from './wait-until.ts';
 

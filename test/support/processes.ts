@@ -6,11 +6,11 @@
 import type { CaptchaTask, CaptchaTaskSpec } from '../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../src/api/deadletter.ts';
 import { API_VERSION } from '../../src/api/names.ts';
-import { objectOf } from '../../src/dev/control-plane/index.ts';
-import { startFleet, type Fleet, type FleetOptions } from '../../src/dev/fleet.ts';
-import { startSimulator, type Simulator } from '../../src/dev/simulator/index.ts';
-import type { LedgerSubmission } from '../../src/dev/simulator/ledger.ts';
-import type { Script, SimulatorOptions } from '../../src/dev/simulator/script.ts';
+import { objectOf } from '../../dev/control-plane/index.ts';
+import { startFleet, type Fleet, type FleetOptions } from '../../dev/fleet.ts';
+import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
+import type { LedgerSubmission } from '../../dev/simulator/ledger.ts';
+import type { Script, SimulatorOptions } from '../../dev/simulator/script.ts';
 import { access, admin, corePathOf, createNamespace, pathOf } from './cluster.ts';
 import { waitUntil } from './wait-until.ts';
 

@@ -2,7 +2,7 @@
  * What must come of each captcha type for each provider that the simulator can be: the expectations of
  * test/rooms/provider-variants.test.ts, and the page docs/provider-variants.md that is generated from them.
  */
-import { SWITCHES, type Dialect, type SwitchName } from '../../src/dev/simulator/switches.ts';
+import { SWITCHES, type Dialect, type SwitchName } from '../../dev/simulator/switches.ts';
 import { KINDS } from './captcha-kinds.ts';
 
 /** By kind: `solved`, `solved, no agent`, or how it is not solved. */

@@ -7,10 +7,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { API_VERSION } from '../../src/api/names.ts';
-import { OPERATOR, applyManifests, objectOf, type Admin } from '../../src/dev/control-plane/index.ts';
-import { startInstallation } from '../../src/dev/installation.ts';
-import { startFleet } from '../../src/dev/fleet.ts';
-import { startSimulator } from '../../src/dev/simulator/index.ts';
+import { OPERATOR, applyManifests, objectOf, type Admin } from '../../dev/control-plane/index.ts';
+import { startInstallation } from '../../dev/installation.ts';
+import { startFleet } from '../../dev/fleet.ts';
+import { startSimulator } from '../../dev/simulator/index.ts';
 import { aTask } from './builders.ts';
 import { ROOT } from './kubectl.ts';
 import {

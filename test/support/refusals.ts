@@ -3,7 +3,7 @@
  * thing that a cluster's administrator would have put there. Policies take effect some time after they are written, so
  * both directions are waited for by dry runs.
  */
-import { messageOf, objectOf } from '../../src/dev/control-plane/index.ts';
+import { messageOf, objectOf } from '../../dev/control-plane/index.ts';
 import { admin } from './cluster.ts';
 import { waitUntil } from './wait-until.ts';
 

@@ -6,7 +6,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CaptchaTask, CaptchaTaskSpec } from '../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../src/api/deadletter.ts';
-import type { Script } from '../../src/dev/simulator/script.ts';
+import type { Script } from '../../dev/simulator/script.ts';
 import { ROOT } from './kubectl.ts';
 
 export interface ReleaseObjects {

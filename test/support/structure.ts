@@ -1,6 +1,6 @@
 /**
- * The shape of `src` as rules a machine can check: which room may import which, what `core/` may not touch, who may
- * load the big libraries. Takes file texts, returns sentences; `test/contract/structure.test.ts` runs it over the real
+ * The shape of `src` and `dev` as rules a machine can check: which room may import which, what the pure rooms may not
+ * touch, who may load the big libraries. Takes file texts, returns sentences; `test/contract/structure.test.ts` runs it over the real
  * tree and over planted mistakes. The rank line is explained in ARCHITECTURE.md; change both together.
  */
 import { posix } from 'node:path';
@@ -8,16 +8,23 @@ import { findImports, lineOf, maskSource, type Import } from './source-text.ts';
 
 /** Left may not import right; rooms in one group are siblings and may not import each other. */
 export const RANKS: readonly (readonly string[])[] = [
+  ['waiting'],
   ['api'],
   ['core'],
   ['kube', 'provider', 'ops'],
-  ['controllers', 'callback', 'client'],
-  ['dev'],
+  ['controllers', 'callback', 'gateway', 'client', 'cli'],
   ['bin'],
 ];
+/** Beside `src`, ships nothing: may import all of it but the processes. Nothing of `src` may import it. */
+const DEV = 'dev';
+/** Values in, values out: no I/O, no clock, no chance. */
+const PURE: readonly string[] = ['waiting', 'core'];
 
 /** Rooms that may import less of ours than their rank allows. */
-const MAY_ONLY_IMPORT: Readonly<Record<string, readonly string[]>> = { kube: [], ops: [], client: ['api', 'kube'] };
+const MAY_ONLY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  kube: ['waiting'],
+  client: ['waiting', 'api', 'kube'],
+};
 
 interface LibraryRule {
   pattern: RegExp;
@@ -79,21 +86,27 @@ const VAGUE_NAME = /(?:^|\/)(?:utils?|helpers?|common|lib|misc)(?:\/|\.ts$)/;
 
 /** Keys are paths from the repository root (`src/core/callback.ts`), values their text. One sentence per violation. */
 export function checkStructure(files: ReadonlyMap<string, string>): string[] {
-  const sources = [...files].filter(([file]) => file.startsWith('src/'));
+  const sources = [...files].filter(([file]) => /^(?:src|dev)\//.test(file));
   const imports = new Map(sources.map(([file, text]) => [file, findImports(text)]));
   return [
     ...sources.flatMap(([file, text]) => [
       ...checkText(file, text),
-      ...(roomOf(file) === 'core' ? checkPurity(file, text) : []),
+      ...(PURE.includes(roomOf(file)) ? checkPurity(file, text) : []),
     ]),
     ...[...imports].flatMap(([file, list]) => list.flatMap((one) => checkImport(file, one, files))),
     ...checkCycles(imports),
   ];
 }
 
-/** `src/core/task/decide.ts` -> `core`. A file right under `src` has no room. */
+/** `src/core/task/decide.ts` -> `core`, `dev/bin/demo.ts` -> `dev`. A file right under `src` has no room. */
 function roomOf(file: string): string {
+  if (file.startsWith(`${DEV}/`)) return DEV;
   return file.split('/').length > 2 ? (file.split('/')[1] ?? '') : '';
+}
+
+/** Whether argv, environment and `process.exit` are its business. */
+function isProcess(file: string): boolean {
+  return roomOf(file) === 'bin' || file.startsWith(`${DEV}/bin/`);
 }
 
 function rankOf(file: string): number {
@@ -106,7 +119,7 @@ function checkText(file: string, text: string): string[] {
   const report = (pattern: RegExp, sentence: string): void => {
     for (const match of masked.matchAll(pattern)) found.push(`${file}:${lineOf(text, match.index)} ${sentence}`);
   };
-  if (rankOf(file) === -1) {
+  if (rankOf(file) === -1 && roomOf(file) !== DEV) {
     found.push(`${file}:1 is in no room of the rank line; put it into one of: ${RANKS.flat().join(', ')}.`);
   }
   if (VAGUE_NAME.test(file)) found.push(`${file}:1 has a name that says nothing; name it after what it does.`);
@@ -114,7 +127,7 @@ function checkText(file: string, text: string): string[] {
     found.push(`${file}:1 does not open with a comment; say what it is for, what it refuses to do and who calls it.`);
   }
   report(/\bexport\s+default\b|\bas\s+default\b/g, 'has a default export; export it by name.');
-  if (roomOf(file) !== 'bin') {
+  if (!isProcess(file)) {
     report(
       /\bprocess\s*\.\s*(?:env|argv)\b/g,
       'reads the environment; only bin/ does, pass the value in as an argument.',
@@ -128,7 +141,7 @@ function checkPurity(file: string, text: string): string[] {
   const masked = maskSource(text);
   return IMPURE.flatMap(({ pattern, name, instead }) =>
     [...masked.matchAll(pattern)].map(
-      (match) => `${file}:${lineOf(text, match.index)} uses ${name}, but core/ is pure; ${instead}.`,
+      (match) => `${file}:${lineOf(text, match.index)} uses ${name}, but ${roomOf(file)}/ is pure; ${instead}.`,
     ),
   );
 }
@@ -140,8 +153,8 @@ function checkImport(
 ): string[] {
   const here = `${file}:${line} imports '${specifier}'`;
   const isOurs = specifier.startsWith('.');
-  if (!isOurs && roomOf(file) === 'core') {
-    return [`${here}, but core/ imports nothing but api/ and core/; take what you need from it as an argument.`];
+  if (!isOurs && PURE.includes(roomOf(file))) {
+    return [`${here}, but ${roomOf(file)}/ is pure and imports no library; take what you need from it as an argument.`];
   }
   if (!isOurs) {
     return LIBRARIES.filter(
@@ -149,10 +162,13 @@ function checkImport(
     ).map((rule) => `${here}, which only ${rule.owner} may; move the code there or ask that room for a function.`);
   }
   const target = posix.join(posix.dirname(file), specifier);
-  if (target.startsWith('test/')) return [`${here}: src never imports test; move what both need into src/dev.`];
+  if (target.startsWith('test/')) return [`${here}: src never imports test; move what both need into dev/.`];
   // package.json is data beside src: its version is the build's version.
   if (target === 'package.json') return [];
-  if (!target.startsWith('src/')) return [`${here}, outside src; what src needs lives in src.`];
+  const isDev = roomOf(file) === DEV;
+  if (!target.startsWith('src/') && !(isDev && target.startsWith(`${DEV}/`))) {
+    return [`${here}, outside src; what src needs lives in src.`];
+  }
   if (!files.has(target)) return [`${here}, but there is no ${target}; write the path with its .ts ending.`];
   return checkRank(here, file, target);
 }
@@ -160,6 +176,9 @@ function checkImport(
 function checkRank(here: string, file: string, target: string): string[] {
   const [from, to] = [roomOf(file), roomOf(target)];
   if (from === to) return [];
+  if (from === DEV) {
+    return to === 'bin' ? [`${here}, but bin/ is for processes; start it as one, or move the shared part down.`] : [];
+  }
   const allowed = MAY_ONLY_IMPORT[from];
   if (allowed !== undefined && !allowed.includes(to)) {
     const what = allowed.length === 0 ? 'nothing of ours' : `only ${allowed.map((room) => `${room}/`).join(' and ')}`;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { startMonitoring } from '../../../src/dev/monitoring/index.ts';
+import { startMonitoring } from '../../../dev/monitoring/index.ts';
 
 test('a missing Prometheus is told with what to install', async () => {
   const started = startMonitoring({ targets: [], rules: 'groups: []', path: '/nowhere:/nor/here' });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { shippedRules, shortenRules } from '../../../src/dev/monitoring/rules.ts';
+import { shippedRules, shortenRules } from '../../../dev/monitoring/rules.ts';
 
 test('shortening divides every duration of the rules and nothing else', () => {
   const rules = `

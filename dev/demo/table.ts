@@ -3,8 +3,8 @@
  * terminal it redraws in place; elsewhere it prints one plain line whenever a row changes. Pure text, but for the
  * writer it is given.
  */
-import type { CaptchaTask } from '../../api/captchatask.ts';
-import type { DeadLetter } from '../../api/deadletter.ts';
+import type { CaptchaTask } from '../../src/api/captchatask.ts';
+import type { DeadLetter } from '../../src/api/deadletter.ts';
 
 export interface Row {
   name: string;

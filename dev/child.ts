@@ -1,6 +1,6 @@
 /**
- * One of our processes as a child: starts `src/bin/<name>` (or its built twin), collects its JSON log lines, waits for
- * a line, kills it with any signal and starts it again. The demo, the benchmarks and the cluster tests all start the
+ * One of our processes as a child: starts `src/bin/<name>` (or its built twin) or the simulator, collects its JSON log
+ * lines, waits for a line, kills it with any signal and starts it again. The demo, the benchmarks and the cluster tests all start the
  * operator and the sidecar through this file, so what they show is what a pod would do.
  *
  * It refuses to outlive its parent: children are killed when the parent exits.
@@ -16,9 +16,10 @@ export interface LogLine {
   [field: string]: unknown;
 }
 
+export type Entry = 'operator' | 'callback' | 'simulator';
+
 export interface ChildOptions {
-  /** The entry below `bin/`, without ending: `operator`, `callback`, `simulator`. */
-  entry: string;
+  entry: Entry;
   /** The whole environment: nothing is inherited by accident. */
   env: Record<string, string>;
   /** Runs what `npm run build` made. Default: the source. */
@@ -58,11 +59,10 @@ function guardParentExit(): void {
   });
 }
 
-/** The path of an entry: beside this file's tree, with this file's ending, or in `dist/`, as an image runs it. */
-export function entryPath(entry: string, built = false): string {
-  if (built) return fileURLToPath(new URL(`../../dist/bin/${entry}.js`, import.meta.url));
-  const ending = fileURLToPath(import.meta.url).endsWith('.ts') ? '.ts' : '.js';
-  return fileURLToPath(new URL(`../bin/${entry}${ending}`, import.meta.url));
+/** The path of an entry: its source, or, as an image runs it, in `dist/`. The simulator ships nothing. */
+export function entryPath(entry: Entry, built = false): string {
+  const shipped = built ? `../dist/bin/${entry}.js` : `../src/bin/${entry}.ts`;
+  return fileURLToPath(new URL(entry === 'simulator' ? './bin/simulator.ts' : shipped, import.meta.url));
 }
 
 export function startChild(options: ChildOptions): Child {

@@ -1,7 +1,7 @@
 /**
  * Asks the questions: first a simulator, which says what is expected and costs nothing, then the provider, then a
  * simulator that was set as the provider seems to be, which says what no switch can express. Stops at once where the
- * key is refused. Knows no argv and writes no files: `src/bin/live.ts` does.
+ * key is refused. Knows no argv and writes no files: `dev/bin/live.ts` does.
  */
 import { startSimulator } from '../simulator/index.ts';
 import { SWITCHES, type SwitchName, type Switches } from '../simulator/switches.ts';

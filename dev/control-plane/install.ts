@@ -10,7 +10,7 @@ import { parseAllDocuments } from 'yaml';
 
 import { objectOf, type Admin } from './admin.ts';
 
-const ROOT = new URL('../../../', import.meta.url);
+const ROOT = new URL('../../', import.meta.url);
 const BASE = ['deploy/base/namespace.yaml', 'deploy/base/serviceaccount.yaml', 'deploy/base/rbac.yaml'];
 const ESTABLISHED_TIMEOUT_MS = 30_000;
 

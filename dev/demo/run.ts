@@ -5,9 +5,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { CaptchaTask } from '../../api/captchatask.ts';
-import type { DeadLetter } from '../../api/deadletter.ts';
-import { CAPTCHA_TASK, DEAD_LETTER } from '../../api/names.ts';
+import type { CaptchaTask } from '../../src/api/captchatask.ts';
+import type { DeadLetter } from '../../src/api/deadletter.ts';
+import { CAPTCHA_TASK, DEAD_LETTER } from '../../src/api/names.ts';
 import { applyManifests, objectOf, OPERATOR, type Admin, type ControlPlane } from '../control-plane/index.ts';
 import { startFleet, type Fleet } from '../fleet.ts';
 import { startInstallation } from '../installation.ts';

@@ -45,7 +45,7 @@ export function reportText({ run, points, left, likeness }: Report): string {
     listed('The simulator says otherwise on', differing),
     set.length === 0
       ? 'No switch has to be turned.'
-      : `A simulator like this provider:\n  SWITCHES=${set.join(',')} node src/bin/simulator.ts`,
+      : `A simulator like this provider:\n  SWITCHES=${set.join(',')} node dev/bin/simulator.ts`,
     ...(others.length === 0 ? [] : [`Other words, which a simulator of the recording uses:\n${others.join('\n')}`]),
     listed(
       'What no switch expresses yet',

@@ -3,9 +3,9 @@
  * 1 with the reasons when one did not. `-- --keep` leaves all of it running until Ctrl-C and prints what to use
  * kubectl with; `-- --monitoring` starts Prometheus and Alertmanager beside it.
  */
-import { scrapeTargets, shippedRules, startMonitoring, type Monitoring } from '../dev/monitoring/index.ts';
-import { startDemoWorld, runSamples, type DemoWorld } from '../dev/demo/run.ts';
-import { DEMO_NAMESPACE } from '../dev/demo/seed.ts';
+import { scrapeTargets, shippedRules, startMonitoring, type Monitoring } from '../monitoring/index.ts';
+import { startDemoWorld, runSamples, type DemoWorld } from '../demo/run.ts';
+import { DEMO_NAMESPACE } from '../demo/seed.ts';
 
 const USAGE = `usage: npm run demo -- [--keep] [--monitoring]\n`;
 const OPTIONS = ['--keep', '--monitoring'];

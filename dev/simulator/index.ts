@@ -14,7 +14,7 @@
  * Without a script every submission by a 32-character key is accepted, solved after `answerAfterMs`, and announced by
  * one GET pingback where it named a URL. Scripts are chosen by a field of the submission, so that tests that share a
  * simulator do not disturb each other. Where sources about the provider disagree it is several providers: a dialect and
- * a switch for each disagreement (`switches.ts`, docs/simulator.md). As a process: `src/bin/simulator.ts`.
+ * a switch for each disagreement (`switches.ts`, docs/simulator.md). As a process: `dev/bin/simulator.ts`.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -8,7 +8,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { startChild, type Child, type LogLine } from './child.ts';
+import { startChild, type Child, type Entry, type LogLine } from './child.ts';
 import { startFront, type Front } from './front.ts';
 
 export interface FleetOptions {
@@ -143,7 +143,7 @@ const BIND_VARIABLE: Record<string, string> = {
 async function startMember(
   setting: Setting,
   name: string,
-  entry: string,
+  entry: Entry,
   env: Record<string, string>,
 ): Promise<Member & { ports: Record<string, number> }> {
   const listeners = LISTENERS[entry] ?? [];

@@ -2,18 +2,18 @@
  * The provider simulator as a process of its own, for the demo, the benchmarks and anyone who wants to try the operator
  * without an account:
  *
- *     PORT=8900 ANSWER_AFTER_MS=2000 node src/bin/simulator.ts
- *     DIALECT=family SWITCHES=pingback=ignored,poolFull=queue node src/bin/simulator.ts
- *     RECORDING=live-results/….json node src/bin/simulator.ts
+ *     PORT=8900 ANSWER_AFTER_MS=2000 node dev/bin/simulator.ts
+ *     DIALECT=family SWITCHES=pingback=ignored,poolFull=queue node dev/bin/simulator.ts
+ *     RECORDING=live-results/….json node dev/bin/simulator.ts
  *
  * Dialects and switches: docs/simulator.md.
  * Writes one JSON line when it listens (`{"msg":"simulator listening","url":…}`), ends with 0 on SIGTERM and SIGINT.
  * Never part of an installation.
  */
-import { recordedLikeness } from '../dev/live/recording.ts';
-import type { Likeness } from '../dev/live/run.ts';
-import { startSimulator } from '../dev/simulator/index.ts';
-import { DIALECTS, parseSwitches, type Dialect } from '../dev/simulator/switches.ts';
+import { recordedLikeness } from '../live/recording.ts';
+import type { Likeness } from '../live/run.ts';
+import { startSimulator } from '../simulator/index.ts';
+import { DIALECTS, parseSwitches, type Dialect } from '../simulator/switches.ts';
 
 function refuse(message: string): never {
   process.stderr.write(`${message}\n`);

@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 
 import { parse, stringify } from 'yaml';
 
-const SHIPPED = new URL('../../../deploy/monitoring/prometheusrule.yaml', import.meta.url);
+const SHIPPED = new URL('../../deploy/monitoring/prometheusrule.yaml', import.meta.url);
 
 interface Rule {
   expr: string;

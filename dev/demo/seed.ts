@@ -2,8 +2,8 @@
  * The demo's samples: one CaptchaTask for each path a task can take, what the provider simulator shall do with it, and
  * the end it must reach. Values only; `run.ts` applies them. To show another path, add a sample here.
  */
-import { API_VERSION } from '../../api/names.ts';
-import type { CaptchaTaskSpec } from '../../api/captchatask.ts';
+import { API_VERSION } from '../../src/api/names.ts';
+import type { CaptchaTaskSpec } from '../../src/api/captchatask.ts';
 import type { Match, Script } from '../simulator/script.ts';
 import { DEMO_API_KEY } from '../fleet.ts';
 

@@ -15,12 +15,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Materials, Site } from '../dev/live/question.ts';
-import { startReceiver } from '../dev/live/receiver.ts';
-import { recordingOf } from '../dev/live/recording.ts';
-import { askedText, planText, reportText } from '../dev/live/report.ts';
-import { askAll, besideSimulator, likenessOf, type Likeness, type Run } from '../dev/live/run.ts';
-import type { Target } from '../dev/live/session.ts';
+import type { Materials, Site } from '../live/question.ts';
+import { startReceiver } from '../live/receiver.ts';
+import { recordingOf } from '../live/recording.ts';
+import { askedText, planText, reportText } from '../live/report.ts';
+import { askAll, besideSimulator, likenessOf, type Likeness, type Run } from '../live/run.ts';
+import type { Target } from '../live/session.ts';
 
 const USAGE = 'usage: npm run live -- [--dry-run] [--budget N] [--patient] [--out DIR]';
 
@@ -120,5 +120,5 @@ async function conclude(run: Run, host: string): Promise<void> {
   write(likeness);
   const left = await besideSimulator(run, materials, likeness);
   process.stdout.write(`\n${reportText({ run, points, left, likeness })}`);
-  process.stdout.write(`\nwritten to ${file}; a simulator like it: RECORDING=${file} node src/bin/simulator.ts\n`);
+  process.stdout.write(`\nwritten to ${file}; a simulator like it: RECORDING=${file} node dev/bin/simulator.ts\n`);
 }
