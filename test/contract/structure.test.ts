@@ -145,6 +145,30 @@ describe('the structure check finds', () => {
       "import {\n  createHmac,\n} from 'node:crypto';",
       /^src\/core\/x\.ts:2 .*node:crypto/,
     ],
+    [
+      'randomness beside createHash in core',
+      'src/core/x.ts',
+      "import { createHash, randomBytes } from 'node:crypto';",
+      /core\/ is pure and imports no library/,
+    ],
+    [
+      'all of node:crypto in core',
+      'src/waiting/x.ts',
+      "import * as crypto from 'node:crypto';",
+      /waiting\/ is pure and imports no library/,
+    ],
+    [
+      'another name for createHash in core',
+      'src/core/x.ts',
+      "import { createHash as hash } from 'node:crypto';",
+      /core\/ is pure and imports no library/,
+    ],
+    [
+      'node:crypto at run time in core',
+      'src/core/x.ts',
+      "export const x = import('node:crypto');",
+      /core\/ is pure and imports no library/,
+    ],
     ['a side-effect import in core', 'src/core/x.ts', "import 'node:fs';", /node:fs/],
     ['process in core', 'src/core/x.ts', 'export const x = process.platform;', /uses process/],
     ['a timer in core', 'src/core/x.ts', 'setTimeout(() => 1, 1);', /uses a timer.*wakeAt/],
@@ -240,6 +264,11 @@ describe('the structure check accepts', () => {
       'export const x = (t: { process: number; async: boolean }) => t.process;',
     ],
     ['a date made from a number', 'src/core/x.ts', 'export const x = (now: number) => new Date(now).toISOString();'],
+    [
+      'createHash of node:crypto in core',
+      'src/core/x.ts',
+      "import { createHash } from 'node:crypto';\nexport const x = createHash('sha256');",
+    ],
     ['imports shown in comments', 'src/core/x.ts', "// import { z } from 'zod';\nexport const x = 1;"],
   ];
   test.each(fine)('%s', (_rule, file, text) => {

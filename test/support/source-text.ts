@@ -1,7 +1,7 @@
 /**
  * Reads TypeScript as far as the structure test needs it: `maskSource` blanks comments and the insides of strings and
  * regular expressions (every character keeps its place, so offsets and lines stay true), and `findImports` lists what a
- * file imports. A scanner, not a parser: it knows nothing of scopes or types. Called by `structure.ts` only.
+ * file imports. A scanner, not a parser: it knows nothing of scopes or types.
  */
 
 export interface Import {
@@ -9,6 +9,8 @@ export interface Import {
   line: number;
   /** `import type` or `export type`: erased, nothing is loaded. `import { type A }` still loads the module. */
   typeOnly: boolean;
+  /** What stands between the keyword and `from`: `{ a, type B }`, `* as c`. Empty for `import 'x'` and `import('x')`. */
+  clause: string;
 }
 
 const BLANK_EXCEPT_NEWLINES = /[^\n]/g;
@@ -30,6 +32,7 @@ export function findImports(source: string): Import[] {
         specifier: source.slice(open + 1, close),
         line: lineOf(source, match.index),
         typeOnly: type !== undefined,
+        clause: (clause ?? '').replace(/\bfrom\s*$|^\(\s*/, '').trim(),
       },
     ];
   });
