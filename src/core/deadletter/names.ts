@@ -4,7 +4,7 @@
  * shows nothing of a long solution (a short image text could be guessed by whoever may read letters anyway).
  */
 import type { LetterStage } from '../../api/names.ts';
-import { sha256Hex } from '../sha256.ts';
+import { createHash } from 'node:crypto';
 
 /** An object name has at most 253 characters; the hash, 80 bits of it, takes 21 with its hyphen. */
 const MAX_PREFIX = 200;
@@ -21,7 +21,8 @@ export interface LetterIdentity {
 /** A valid object name (DNS subdomain). Equal names with different content are refused where letters are created. */
 export function letterName(identity: LetterIdentity): string {
   const { task, attempt, stage, code, userAgent } = identity;
-  const hash = sha256Hex(JSON.stringify([task.uid, attempt, stage, code, userAgent ?? '']));
+  const content = JSON.stringify([task.uid, attempt, stage, code, userAgent ?? '']);
+  const hash = createHash('sha256').update(content).digest('hex');
   const prefix = task.name.slice(0, MAX_PREFIX).replace(/[.-]+$/, '');
   return `${prefix}-${hash.slice(0, HASH_DIGITS)}`;
 }

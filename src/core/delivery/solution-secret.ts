@@ -217,11 +217,9 @@ function secretFor(task: CaptchaTask, name: string, result: ReceivedResult): obj
 
 /** Base64 of the text's UTF-8 bytes, as the API carries Secret data. */
 function encoded(text: string): string {
-  return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(''));
+  return Buffer.from(text).toString('base64');
 }
 
 function decoded(base64: string | undefined): string | undefined {
-  if (base64 === undefined) return undefined;
-  const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
-  return new TextDecoder().decode(bytes);
+  return base64 === undefined ? undefined : Buffer.from(base64, 'base64').toString();
 }

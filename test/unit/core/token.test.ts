@@ -66,6 +66,14 @@ describe('a minted token', () => {
     );
   });
 
+  test('is spelled as earlier versions spelled it', () => {
+    const mac = Uint8Array.from({ length: 32 }, (_, index) => 255 - index * 13);
+    const uid = '5e0c3a52-6a6c-4f2c-8c65-1c1a60c20a11';
+    const token = formatToken({ kid: 'k1', namespace: 'team-a', name: 'login.check', uid, attempt: 3 }, mac);
+    expect(token).toBe(`k1.team-a.login.check.${uid}.3.__Ll2Mu-saSXin1wY1ZJPC8i`);
+    expect([...(parseToken(token)?.mac ?? [])]).toEqual([...mac.subarray(0, 18)]);
+  });
+
   test('keeps namespace and name readable in the path', () => {
     expect(mint(claims)).toContain('.team-a.login.page-1.');
   });

@@ -255,6 +255,15 @@ describe('the name of a letter', () => {
     expect(letterName({ ...identity })).toBe(letterName(identity));
     expect(new Set([identity, ...others].map(letterName)).size).toBe(6);
   });
+  it('is what earlier versions gave the same result', () => {
+    const task = { name: 'login.check-', uid: '5e0c3a52-6a6c-4f2c-8c65-1c1a60c20a11' };
+    const code = 'P1_\u00e9\u{1f600}\ud800';
+    const made = letterName({ task, attempt: 2, stage: 'WriteSecret', code, userAgent: 'Mozilla/5.0' });
+    expect(made).toBe('login.check-62c5b524c3b3f04713e3');
+    expect(letterName({ ...identity, stage: 'ApplyPoll', code: 'x'.repeat(70_000) })).toBe(
+      'login-d19ec8bd23b60343065f',
+    );
+  });
   it.each(['login', 'a'.repeat(253), `${'a'.repeat(199)}.b`, `${'a'.repeat(198)}-.-b`])(
     'is a valid object name for %s',
     (name) => {
