@@ -15,8 +15,20 @@ import type { KubeObject } from './types.ts';
 
 export type Change = 'added' | 'updated' | 'deleted';
 
-/** Called synchronously after each change; `current` is undefined when deleted, `previous` when added. */
-export type StoreListener<T> = (key: string, change: Change, current: T | undefined, previous: T | undefined) => void;
+/** `own`: an answer to a request of ours told of it first (`put`, `drop`). */
+export type Origin = 'own' | 'watch';
+
+/** `current` is undefined when deleted, `previous` when added. */
+export type StoreChange<T> = [
+  key: string,
+  change: Change,
+  current: T | undefined,
+  previous: T | undefined,
+  origin: Origin,
+];
+
+/** Called synchronously after each change. */
+export type StoreListener<T> = (...change: StoreChange<T>) => void;
 
 export interface StoreReader<T> {
   get(key: string): T | undefined;
@@ -100,12 +112,12 @@ export function createStore<T>(options: StoreOptions<T>): Store<T> {
       const key = keyOf(raw.metadata);
       // The watch has been here already and holds no such object: it is deleted or out of the selection.
       if (!state.entries.has(key) && versionOf(raw) <= progressAt(state, key)) return;
-      upsert(state, raw, { project, round: -1 });
+      upsert(state, raw, { project, round: -1, origin: 'own' });
     },
     drop(key, resourceVersion) {
       const version = Number(resourceVersion);
       if (version > progressAt(state, key)) raiseFloor(state, key, version);
-      removeUpTo(state, key, version);
+      removeUpTo(state, key, version, 'own');
     },
     feed: createFeed(state, project),
   };
@@ -119,11 +131,11 @@ function createFeed<T>(state: State<T>, project: (raw: KubeObject) => T): StoreF
     }
   };
   return {
-    upsert: (raw) => upsert(state, raw, { project, round: state.round }),
+    upsert: (raw) => upsert(state, raw, { project, round: state.round, origin: 'watch' }),
     remove(raw) {
       const key = keyOf(raw.metadata);
       const version = versionOf(raw);
-      removeUpTo(state, key, version);
+      removeUpTo(state, key, version, 'watch');
       if ((state.floors.get(key) ?? Infinity) <= version) state.floors.delete(key);
     },
     passed: (scope, version) => passed(state, scope, version),
@@ -136,7 +148,7 @@ function createFeed<T>(state: State<T>, project: (raw: KubeObject) => T): StoreF
       const begun = state.rounds.get(scope) ?? 0;
       for (const [key, entry] of state.entries) {
         const isMissing = entry.round < begun && entry.version <= version && isInScope(key, scope);
-        if (isMissing) remove(state, key, entry);
+        if (isMissing) remove(state, key, entry, 'watch');
       }
       settled(scope, version);
     },
@@ -146,6 +158,7 @@ function createFeed<T>(state: State<T>, project: (raw: KubeObject) => T): StoreF
 interface Arrival<T> {
   project(raw: KubeObject): T;
   round: number;
+  origin: Origin;
 }
 
 function upsert<T>(state: State<T>, raw: KubeObject, arrival: Arrival<T>): void {
@@ -155,26 +168,27 @@ function upsert<T>(state: State<T>, raw: KubeObject, arrival: Arrival<T>): void 
   if (entry !== undefined && arrival.round > entry.round) entry.round = arrival.round;
   if (version <= (entry?.version ?? state.floors.get(key) ?? -1)) return;
   const value = arrival.project(raw);
+  const { origin } = arrival;
   state.floors.delete(key);
   if (entry === undefined) {
     state.entries.set(key, { value, version, round: arrival.round });
-    notify(state, { key, change: 'added', current: value, previous: undefined });
+    notify(state, { key, change: 'added', current: value, previous: undefined, origin });
     return;
   }
   const previous = entry.value;
   entry.value = value;
   entry.version = version;
-  notify(state, { key, change: 'updated', current: value, previous });
+  notify(state, { key, change: 'updated', current: value, previous, origin });
 }
 
-function removeUpTo<T>(state: State<T>, key: string, version: number): void {
+function removeUpTo<T>(state: State<T>, key: string, version: number, origin: Origin): void {
   const entry = state.entries.get(key);
-  if (entry !== undefined && entry.version <= version) remove(state, key, entry);
+  if (entry !== undefined && entry.version <= version) remove(state, key, entry, origin);
 }
 
-function remove<T>(state: State<T>, key: string, entry: Entry<T>): void {
+function remove<T>(state: State<T>, key: string, entry: Entry<T>, origin: Origin): void {
   state.entries.delete(key);
-  notify(state, { key, change: 'deleted', current: undefined, previous: entry.value });
+  notify(state, { key, change: 'deleted', current: undefined, previous: entry.value, origin });
 }
 
 function raiseFloor<T>(state: State<T>, key: string, version: number): void {
@@ -205,10 +219,12 @@ interface Notice<T> {
   change: Change;
   current: T | undefined;
   previous: T | undefined;
+  origin: Origin;
 }
 
 function notify<T>(state: State<T>, notice: Notice<T>): void {
-  for (const listener of state.listeners) listener(notice.key, notice.change, notice.current, notice.previous);
+  const { key, change, current, previous, origin } = notice;
+  for (const listener of state.listeners) listener(key, change, current, previous, origin);
 }
 
 function freezeDeeply<T>(value: T): T {

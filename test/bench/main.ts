@@ -10,6 +10,7 @@ import { benchMemory } from './memory.ts';
 import { benchOutage } from './outage.ts';
 import { benchScale } from './scale.ts';
 import { benchSpool } from './spool.ts';
+import { benchWalk } from './walk.ts';
 
 const BENCHES: Record<string, () => Promise<boolean>> = {
   drain: () => benchDrain({ tasks: number('BENCH_TASKS', 2_000), rawTasks: 700 }),
@@ -17,6 +18,7 @@ const BENCHES: Record<string, () => Promise<boolean>> = {
   latency: () => benchLatency({ tasksPerSecond: number('BENCH_RATE', 40), seconds: number('BENCH_SECONDS', 30) }),
   scale: () => benchScale(number('BENCH_UNFINISHED', 50_000)),
   memory: () => benchMemory(),
+  walk: () => benchWalk(),
   outage: () => benchOutage({ seconds: number('BENCH_SECONDS', 60), rate: number('BENCH_RATE', 100) }),
   // BENCH_DIR: on the disk that is to be measured, not in memory.
   spool: () =>

@@ -67,7 +67,6 @@ export function createContext(options: TaskControllerOptions): TaskContext {
     actingSinceMono: undefined,
     intents: 0,
     waitingWrites: 0,
-    ownWrite: undefined,
     moment,
     mayAct,
   };

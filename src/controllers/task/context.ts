@@ -48,8 +48,6 @@ export interface TaskContext {
   intents: number;
   /** Status writes under way that only say why a task waits. */
   waitingWrites: number;
-  /** The key of an own write that is being put into the store just now. */
-  ownWrite: string | undefined;
   moment(): Moment;
   /** Leader, and not stopping: read synchronously before every intent and every call. */
   mayAct(): boolean;

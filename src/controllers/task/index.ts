@@ -8,7 +8,7 @@ import type { TaskController, TaskControllerOptions } from './ports.ts';
 import { CAPTCHA_TASK } from '../../api/names.ts';
 import type { PackedTask } from '../../core/task/packed.ts';
 import { startReflector } from '../../kube/reflector.ts';
-import type { Change } from '../../kube/store.ts';
+import type { StoreChange } from '../../kube/store.ts';
 import { splitKey } from '../../kube/types.ts';
 import { createContext } from './assemble.ts';
 import { type TaskContext, actingSinceMono } from './context.ts';
@@ -31,7 +31,7 @@ export function startTaskController(options: TaskControllerOptions): TaskControl
     // A standby may have been the leader when it learned what it knows.
     callbacks: () => (context.mayAct() ? context.callbacks.counts() : { silent: 0, refused: 0 }),
   });
-  context.store.subscribe((key, change, current, previous) => changed(context, { key, change, current, previous }));
+  context.store.subscribe((...change) => changed(context, change));
   startReflectors(options, context);
   const reflectors = context.scopes.reflectors();
   // In the same instant: a change of the Lease must not be seen later than what follows from it.
@@ -71,32 +71,27 @@ function startReflectors({ client, namespaces, watchHooks }: TaskControllerOptio
   }
 }
 
-interface StoreChange {
-  key: string;
-  change: Change;
-  current: PackedTask | undefined;
-  previous: PackedTask | undefined;
-}
-
-function changed(context: TaskContext, { key, change, current, previous }: StoreChange): void {
-  if (change === 'deleted') {
-    left(context, key, previous);
+function changed(context: TaskContext, change: StoreChange<PackedTask>): void {
+  const [key, kind, current, previous, origin] = change;
+  if (kind === 'deleted') {
+    left(context, key, origin === 'watch' ? previous : undefined);
     return;
   }
-  if (context.ownWrite === key) return;
+  // The step that asked for it goes on by itself.
+  if (origin === 'own') return;
   // What a standby's own calls left to record wakes by itself.
   if (actingSinceMono(context, splitKey(key).namespace) !== undefined) context.queue.add(key);
   else if (current !== undefined) standBy(context, key, current);
 }
 
-/** The task finished or was deleted: nothing it held is held any more. */
-function left(context: TaskContext, key: string, previous: PackedTask | undefined): void {
+/** The task finished or was deleted, seen by us (`watched` is absent then) or by another: nothing it held is held. */
+function left(context: TaskContext, key: string, watched: PackedTask | undefined): void {
   context.lanes.returnPermit(key);
   context.lanes.leave(key);
   context.memories.delete(key);
   context.queue.forget(key);
-  if (context.ownWrite === key || previous === undefined) return;
-  const task = context.unpack(previous);
+  if (watched === undefined) return;
+  const task = context.unpack(watched);
   lookIfLeft(context, task);
   if (!context.mayAct()) return;
   context.ttl.left(task);

@@ -158,7 +158,6 @@ function logTurn({ options: { log } }: TaskContext, before: CaptchaTask, after: 
 export function takeCopy(context: TaskContext, object: KubeObject): void {
   const task = object as unknown as CaptchaTask;
   const key = keyOfTask(task);
-  context.ownWrite = key;
   if (isFinished(task)) {
     context.doubts.delete(key);
     context.ttl.finished(task);
@@ -167,5 +166,4 @@ export function takeCopy(context: TaskContext, object: KubeObject): void {
   } else {
     context.store.put(object);
   }
-  context.ownWrite = undefined;
 }

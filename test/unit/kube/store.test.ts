@@ -90,6 +90,26 @@ describe('the store', () => {
     expect(store.versionAt('ns/a')).toBe(12);
   });
 
+  test('says of each change whether an answer of ours or the watch told of it first', () => {
+    const store = watched([object('a', 5)], 5);
+    const seen: string[] = [];
+    store.subscribe((...[key, change, , , origin]) => seen.push(`${key} ${change} ${origin}`));
+    store.put(object('a', 6));
+    store.feed.upsert(object('a', 6));
+    store.feed.upsert(object('a', 7));
+    store.drop('ns/a', 8);
+    store.feed.remove(object('a', 8));
+    store.feed.upsert(object('b', 9));
+    store.feed.remove(object('b', 10));
+    expect(seen).toEqual([
+      'ns/a updated own',
+      'ns/a updated watch',
+      'ns/a deleted own',
+      'ns/b added watch',
+      'ns/b deleted watch',
+    ]);
+  });
+
   test('reports what a relist no longer names as deleted, with its last value', () => {
     const store = watched([object('a', 5), object('b', 6)], 6);
     const seen: unknown[] = [];
