@@ -7,6 +7,8 @@
  * waits in the queue. The number of turns is bounded, so that a rule that never settles costs its turn, not a worker.
  */
 
+import type { Decision } from '../core/decision.ts';
+
 /** `changed`: look again at once. `failed`: something transient; again later, with backoff. */
 export type Performed = 'changed' | 'failed';
 
@@ -15,7 +17,9 @@ export type PassResult = 'success' | 'requeue' | 'requeue_after';
 export interface LoopParts<Facts, Effect> {
   /** Undefined: there is nothing to look at (any more). */
   gather(key: string): Facts | undefined;
-  decide(facts: Facts): { effects: readonly Effect[]; wakeInMs?: number };
+  decide(facts: Facts): Decision<Effect>;
+  /** Told every decision before anything is done about it. */
+  onDecision?: ((key: string, decision: Decision<Effect>) => void) | undefined;
   perform(order: { key: string; facts: Facts; effect: Effect; signal: AbortSignal }): Promise<Performed>;
   /** The clock of the queue. */
   now(): number;
@@ -44,16 +48,16 @@ export function createPass<Facts, Effect>(
         parts.forget(key);
         return ended('success');
       }
-      const { effects, wakeInMs } = parts.decide(facts);
-      if (effects.length === 0) {
+      const decision = parts.decide(facts);
+      parts.onDecision?.(key, decision);
+      const { effect, wakeInMs } = decision;
+      if (effect === undefined) {
         if (wakeInMs === undefined) return ended('success');
         return ended('requeue_after', parts.now() + wakeInMs);
       }
-      for (const effect of effects) {
-        if ((await parts.perform({ key, facts, effect, signal })) === 'changed') continue;
-        parts.retry(key);
-        return ended('requeue');
-      }
+      if ((await parts.perform({ key, facts, effect, signal })) === 'changed') continue;
+      parts.retry(key);
+      return ended('requeue');
     }
     return ended('requeue_after', parts.now() + 1);
   };

@@ -19,6 +19,8 @@ export interface Logger {
   info(message: string, fields?: object): void;
   warn(message: string, fields?: object): void;
   error(message: string, fields?: object): void;
+  /** Whether lines of this level are written: for whoever would have to build them first. */
+  isEnabled(level: LogLevel): boolean;
   /** A logger whose lines all carry these fields. */
   with(fields: object): Logger;
 }
@@ -85,6 +87,7 @@ function over(lines: pino.Logger, flush: () => void): Logger {
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
+    isEnabled: (level) => lines.isLevelEnabled(level),
     with: (fields) => over(lines.child(redactFields(fields)), flush),
   };
 }

@@ -32,20 +32,20 @@ describe('a crash between intent and id', () => {
     const booted = memories.sighted(memories.freshMemory(uid), task.build(), MONO0 + 4 * SECOND);
     expect(decideAt(task, 4 * SECOND, { memory: booted }).rule).toBe('an unknown submission says so');
     const said = task.waiting('SubmissionUnknown', T0 + 4 * SECOND);
-    expect(decideAt(said, 63 * SECOND, { memory: booted })).toMatchObject({ effects: [], wakeInMs: SECOND });
-    expect(decideAt(said, 64 * SECOND, { memory: booted }).effects).toEqual([{ kind: 'joinLane' }]);
+    expect(decideAt(said, 63 * SECOND, { memory: booted })).toMatchObject({ wakeInMs: SECOND });
+    expect(decideAt(said, 64 * SECOND, { memory: booted }).effect).toEqual({ kind: 'joinLane' });
   });
   test('the callback adopts the id meanwhile: nothing is submitted again', () => {
     const adopted = task.waiting('SubmissionUnknown', T0).submitted(T0 + 30 * SECOND, { pollAfter: T0 + 30 * SECOND });
     const decision = decideAt(adopted, 70 * SECOND);
-    expect(decision.effects).toEqual([{ kind: 'poll', final: false }]);
+    expect(decision.effect).toEqual({ kind: 'poll', final: false });
   });
 });
 
 describe('a process that was paused between its intent and its call', () => {
   test('does not call when it wakes up: the intent is too old', () => {
     const decision = decideAt(aTask().intended(T0), 40 * SECOND, { memory: begun() });
-    expect(decision.effects.map(({ kind }) => kind)).not.toContain('submit');
+    expect(decision.effect?.kind).not.toBe('submit');
   });
   test('finds that another process has submitted a newer attempt, and leaves it alone', () => {
     const newer = aTask()
@@ -53,7 +53,7 @@ describe('a process that was paused between its intent and its call', () => {
       .intended(T0 + 70 * SECOND, { by: 'operator-b/1' })
       .submitted(T0 + 71 * SECOND);
     const decision = decideAt(newer, 72 * SECOND, { memory: begun() });
-    expect(decision.effects).toEqual([]);
+    expect(decision.effect).toBeUndefined();
   });
 });
 
@@ -63,17 +63,16 @@ describe('a late reply', () => {
     const newer = aTask()
       .intended(T0)
       .intended(T0 + 70 * SECOND, { by: 'operator-b/1' });
-    expect(decideAt(newer, 71 * SECOND, { memory: called }).effects).toEqual([
-      { kind: 'settleReply', conflict: false },
-    ]);
+    expect(decideAt(newer, 71 * SECOND, { memory: called }).effect).toEqual({ kind: 'settleReply', conflict: false });
   });
   test('after a hint had brought the id needs no write', () => {
     const called = answered(CAPTCHA_ID);
     const hinted = aTask().intended(T0).submitted(T0, { pollAfter: T0 });
-    expect(decideAt(hinted, 0, { memory: called }).effects).toEqual([{ kind: 'settleReply', conflict: false }]);
-    expect(decideAt(hinted, 0, { memory: memories.replySettled(called) }).effects).toEqual([
-      { kind: 'poll', final: false },
-    ]);
+    expect(decideAt(hinted, 0, { memory: called }).effect).toEqual({ kind: 'settleReply', conflict: false });
+    expect(decideAt(hinted, 0, { memory: memories.replySettled(called) }).effect).toEqual({
+      kind: 'poll',
+      final: false,
+    });
   });
 });
 
@@ -98,9 +97,9 @@ describe('a lost callback', () => {
     .submitted(T0, { pollAfter: T0 + 120 * SECOND });
   test('is replaced by polls until one finds the result', () => {
     expect(decideAt(task, 119 * SECOND).wakeInMs).toBe(SECOND);
-    expect(decideAt(task, 120 * SECOND).effects).toEqual([{ kind: 'poll', final: false }]);
+    expect(decideAt(task, 120 * SECOND).effect).toEqual({ kind: 'poll', final: false });
     const sent = memories.pollSent(memories.freshMemory(uid), task.build().status?.submission, false);
-    expect(decideAt(task, 120 * SECOND, { memory: sent }).effects).toEqual([]);
+    expect(decideAt(task, 120 * SECOND, { memory: sent }).effect).toBeUndefined();
     const pending = pollAnswered(
       sent,
       { task: task.build(), outcome: { kind: 'pending' }, final: false },
@@ -115,7 +114,7 @@ describe('a lost callback', () => {
       at(131 * SECOND),
       DEFAULT_POLICY,
     );
-    expect(decideAt(polling, 131 * SECOND, { memory: solved }).effects).toEqual([{ kind: 'deliver' }]);
+    expect(decideAt(polling, 131 * SECOND, { memory: solved }).effect).toEqual({ kind: 'deliver' });
   });
   test('leaves the time at which the last poll found it unsolved, also where the clock was set meanwhile', () => {
     const polled = (memory: memories.TaskMemory, seconds: number, outcome: PollOutcome, setBackMs = 0) => {
@@ -152,7 +151,7 @@ describe('a lost callback', () => {
       at(120 * SECOND),
       DEFAULT_POLICY,
     );
-    expect(decideAt(task, 121 * SECOND, { memory: refused })).toMatchObject({ effects: [], wakeInMs: 9 * SECOND });
+    expect(decideAt(task, 121 * SECOND, { memory: refused })).toMatchObject({ wakeInMs: 9 * SECOND });
   });
 });
 
@@ -172,24 +171,24 @@ describe('a task whose API key gets no callbacks', () => {
   const polling = task.waiting('Polling', T0 + 15 * SECOND);
 
   test('is polled like one without: first after the time of its type, then every 5 s', () => {
-    expect(decideAt(task, 14 * SECOND, silent)).toMatchObject({ effects: [], wakeInMs: SECOND });
-    expect(decideAt(task, 15 * SECOND, silent).effects).toMatchObject([{ kind: 'poll', final: false }]);
+    expect(decideAt(task, 14 * SECOND, silent)).toMatchObject({ wakeInMs: SECOND });
+    expect(decideAt(task, 15 * SECOND, silent).effect).toMatchObject({ kind: 'poll', final: false });
     expect(decideAt(polling, 15 * SECOND, { ...silent, memory: asked(true) })).toMatchObject({
-      effects: [],
       wakeInMs: 5 * SECOND,
     });
   });
   test('says so after its first poll, where it was submitted before that was known', () => {
-    expect(decideAt(task, 15 * SECOND, { ...silent, memory: asked(true) }).effects).toMatchObject([
-      { kind: 'writeStatus', status: { conditions: [{ reason: 'Polling', message: SILENT_MESSAGE }, {}, {}] } },
-    ]);
+    expect(decideAt(task, 15 * SECOND, { ...silent, memory: asked(true) }).effect).toMatchObject({
+      kind: 'writeStatus',
+      status: { conditions: [{ reason: 'Polling', message: SILENT_MESSAGE }, {}, {}] },
+    });
   });
   test('is due later again when callbacks are back before its first poll', () => {
-    expect(decideAt(task, 15 * SECOND)).toMatchObject({ effects: [], wakeInMs: 105 * SECOND });
+    expect(decideAt(task, 15 * SECOND)).toMatchObject({ wakeInMs: 105 * SECOND });
   });
   test('is polled at once where a hint asks for it', () => {
     const hinted = task.status(pollDue(task.build(), T0 + 3 * SECOND));
-    expect(decideAt(hinted, 3 * SECOND, silent).effects).toMatchObject([{ kind: 'poll' }]);
+    expect(decideAt(hinted, 3 * SECOND, silent).effect).toMatchObject({ kind: 'poll' });
   });
 });
 
@@ -207,12 +206,13 @@ describe('a callback address that the provider refuses', () => {
     const intent = { by: 'operator-a/1', attempt: 1, sentMono: MONO0, pingbackURL: 'https://callback.example' };
     const sent = memories.callSent(memories.intentWritten(memories.intentSent(memories.freshMemory(uid), intent)));
     const memory = memories.callEnded(sent, { by: 'operator-a/1', outcome }, MONO0);
-    const [first] = decideAt(aTask().intended(T0), 0, { memory }).effects;
+    const { effect: first } = decideAt(aTask().intended(T0), 0, { memory });
     expect(first).toMatchObject({ kind: 'recordReply', status: { phase: 'Pending', attempts: 1 } });
     expect(first).not.toHaveProperty('restMs');
-    expect(decideAt(aTask().intended(T0), 0, { memory: refused(memory) }).effects).toMatchObject([
-      { kind: 'recordReply', restMs: 5 * SECOND },
-    ]);
+    expect(decideAt(aTask().intended(T0), 0, { memory: refused(memory) }).effect).toMatchObject({
+      kind: 'recordReply',
+      restMs: 5 * SECOND,
+    });
   });
   test.each([
     [1, 5],
@@ -221,16 +221,18 @@ describe('a callback address that the provider refuses', () => {
     [50, 60],
   ])('is no end of the task, however often it does (%d): it rests for %d s', (tries, seconds) => {
     const memory = Array.from({ length: tries }).reduce<memories.TaskMemory>(refused, memories.freshMemory(uid));
-    expect(decideAt(aTask().intended(T0), 0, { memory }).effects).toMatchObject([
-      { kind: 'recordReply', restMs: seconds * SECOND, status: { phase: 'Pending', attempts: 1 } },
-    ]);
+    expect(decideAt(aTask().intended(T0), 0, { memory }).effect).toMatchObject({
+      kind: 'recordReply',
+      restMs: seconds * SECOND,
+      status: { phase: 'Pending', attempts: 1 },
+    });
   });
 });
 
 describe('a submission that is accepted while its API key gets no callbacks, or may name no URL for them', () => {
   const callbacks = { silent: true, refused: true };
   const recorded = (builder: TaskBuilder) =>
-    decideAt(builder, SECOND, { callbacks, memory: answered(CAPTCHA_ID) }).effects.at(0);
+    decideAt(builder, SECOND, { callbacks, memory: answered(CAPTCHA_ID) }).effect;
   test.each<[string, TaskBuilder, string, string]>([
     ['says which of the two', aTask().intended(T0), 'Polling', SILENT_MESSAGE],
     ['says which of the two', aTask().intended(T0, { pingback: false }), 'Polling', REFUSED_MESSAGE],
@@ -263,27 +265,29 @@ describe('an answer without the shape of its type', () => {
     );
   test('is asked for again, and the third one ends the attempt, whatever came between them', () => {
     const first = answeredAt(memories.freshMemory(uid), 120, { kind: 'unreadable' });
-    expect(decideAt(task, 120 * SECOND, { memory: first })).toMatchObject({ effects: [], wakeInMs: 10 * SECOND });
+    expect(decideAt(task, 120 * SECOND, { memory: first })).toMatchObject({ wakeInMs: 10 * SECOND });
     const waiting = answeredAt(first, 130, { kind: 'pending' });
     const second = answeredAt(waiting, 140, { kind: 'unreadable' });
     const polling = task.waiting('Polling', T0 + 140 * SECOND);
-    expect(decideAt(polling, 140 * SECOND, { memory: second }).effects).toEqual([]);
+    expect(decideAt(polling, 140 * SECOND, { memory: second }).effect).toBeUndefined();
     const third = answeredAt(second, 150, { kind: 'unreadable' });
     const decision = decideAt(polling, 150 * SECOND, { memory: third });
-    expect(decision.effects).toMatchObject([
-      { kind: 'recordRefusal', status: { phase: 'Pending', submission: { code: 'UNREADABLE_ANSWER' } } },
-    ]);
+    expect(decision.effect).toMatchObject({
+      kind: 'recordRefusal',
+      status: { phase: 'Pending', submission: { code: 'UNREADABLE_ANSWER' } },
+    });
   });
   test('is forgotten when a result comes after it', () => {
     const first = answeredAt(memories.freshMemory(uid), 120, { kind: 'unreadable' });
     const solved = answeredAt(first, 130, { kind: 'solved', value: '[1]' });
-    expect(decideAt(task, 130 * SECOND, { memory: solved }).effects).toEqual([{ kind: 'deliver' }]);
+    expect(decideAt(task, 130 * SECOND, { memory: solved }).effect).toEqual({ kind: 'deliver' });
   });
   test('is the last word of the provider at the deadline', () => {
     const final = answeredAt(memories.freshMemory(uid), 600, { kind: 'unreadable' }, true);
-    expect(decideAt(task, 600 * SECOND, { memory: final }).effects).toMatchObject([
-      { kind: 'writeStatus', status: { failure: { class: 'Deadline' } } },
-    ]);
+    expect(decideAt(task, 600 * SECOND, { memory: final }).effect).toMatchObject({
+      kind: 'writeStatus',
+      status: { failure: { class: 'Deadline' } },
+    });
   });
   test('of an earlier attempt does not count for the next one', () => {
     const twice = answeredAt(answeredAt(memories.freshMemory(uid), 120, { kind: 'unreadable' }), 130, {
@@ -317,18 +321,18 @@ describe('a poll that is answered after its attempt has ended', () => {
   });
   test('ends neither the next attempt nor the task if it was kept from an earlier time of leading', () => {
     const memory = answered(polled, { kind: 'refused', class: 'permanent', code: 'ERROR_WRONG_CAPTCHA_ID' });
-    expect(decideAt(one, 3 * SECOND, { memory }).effects).toMatchObject([{ kind: 'recordRefusal' }]);
-    expect(decideAt(two, 3 * SECOND, { memory }).effects).toEqual([]);
+    expect(decideAt(one, 3 * SECOND, { memory }).effect).toMatchObject({ kind: 'recordRefusal' });
+    expect(decideAt(two, 3 * SECOND, { memory }).effect).toBeUndefined();
     expect(memories.sighted(memory, two.build(), MONO0 + 3 * SECOND).refusal).toBeUndefined();
   });
   test('solves the task all the same when it is a result: it was paid for', () => {
     const memory = answered(overtaken, { kind: 'solved', value: 'v' });
     expect(memory.held).toMatchObject({ attempt: 1, captchaID: '111' });
-    expect(decideAt(two, 3 * SECOND, { memory }).effects).toEqual([{ kind: 'deliver' }]);
+    expect(decideAt(two, 3 * SECOND, { memory }).effect).toEqual({ kind: 'deliver' });
   });
   test('does not keep the next one from being polled', () => {
     const hinted = two.status(pollDue(two.build(), T0 + 3 * SECOND));
-    expect(decideAt(hinted, 3 * SECOND, { memory: overtaken }).effects).toEqual([{ kind: 'poll', final: false }]);
+    expect(decideAt(hinted, 3 * SECOND, { memory: overtaken }).effect).toEqual({ kind: 'poll', final: false });
   });
 });
 
@@ -340,7 +344,7 @@ describe('a task that a letter holds', () => {
     const memory = pollAnswered(sent, { task: task.build(), outcome, final: false }, at(SECOND), DEFAULT_POLICY);
     const letter = { state: 'present', phase: 'Pending' } as const;
     for (const held of [task.marked('letter', T0), task.marked('letter', T0).markConfirmed(T0)]) {
-      expect(decideAt(held, 2 * SECOND, { memory, letter }).effects).toEqual([]);
+      expect(decideAt(held, 2 * SECOND, { memory, letter }).effect).toBeUndefined();
     }
   });
 });
@@ -354,7 +358,7 @@ describe('a result that lies in a letter', () => {
       .markConfirmed(T0 + SECOND);
     const letter = { state: 'present', phase: 'Pending' } as const;
     for (const task of [held, held.spec({ suspend: true }), held.spec({ activeDeadlineSeconds: 1 })]) {
-      expect(decideAt(task, 86_400 * SECOND, { letter }).effects).toEqual([]);
+      expect(decideAt(task, 86_400 * SECOND, { letter }).effect).toBeUndefined();
     }
   });
 });
@@ -365,7 +369,7 @@ describe('a clock that is set back or forward', () => {
       .intended(T0 + 3_600 * SECOND)
       .waiting('SubmissionUnknown', T0);
     const memory = memories.sighted(memories.freshMemory(uid), task.build(), MONO0);
-    expect(decideAt(task, 59 * SECOND, { memory }).effects).toEqual([]);
-    expect(decideAt(task, 60 * SECOND, { memory }).effects).toEqual([{ kind: 'joinLane' }]);
+    expect(decideAt(task, 59 * SECOND, { memory }).effect).toBeUndefined();
+    expect(decideAt(task, 60 * SECOND, { memory }).effect).toEqual({ kind: 'joinLane' });
   });
 });

@@ -147,8 +147,8 @@ function createHistory(seedTask: CaptchaTask) {
       pingback: { kind: 'url', url: 'https://callback.example' },
       intentName: `${processes.indexOf(process)}-${process.boot}/${process.intents + 1}`,
     });
-    const { effects } = decideTask(facts, { now: now(), mono, random: 0.5 }, DEFAULT_POLICY);
-    for (const effect of effects) carryOut({ process, task: process.cache, replyLost }, effect);
+    const { effect } = decideTask(facts, { now: now(), mono, random: 0.5 }, DEFAULT_POLICY);
+    if (effect !== undefined) carryOut({ process, task: process.cache, replyLost }, effect);
   }
 
   /** The provider takes a call and is paid, or refuses it, and answers; or its answer finds nobody. */

@@ -5,7 +5,7 @@
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import type { Moment, TaskFacts } from '../../src/core/task/facts.ts';
 import type { TaskMemory } from '../../src/core/task/memory.ts';
-import { decideTask, type Decision } from '../../src/core/task/decide.ts';
+import { decideTask, type TaskDecision } from '../../src/core/task/decide.ts';
 import { freshMemory } from '../../src/core/task/memory.ts';
 import { DEFAULT_POLICY } from '../../src/core/task/policy.ts';
 import type { TaskBuilder } from './builders.ts';
@@ -41,6 +41,6 @@ export function at(ms: number, random = 0.5): Moment {
 }
 
 /** What is decided about this task `ms` after T0. */
-export function decideAt(builder: TaskBuilder, ms: number, change: FactsChange = {}): Decision {
+export function decideAt(builder: TaskBuilder, ms: number, change: FactsChange = {}): TaskDecision {
   return decideTask(factsOf(builder.build(), change), at(ms), DEFAULT_POLICY);
 }

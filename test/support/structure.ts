@@ -63,7 +63,7 @@ const IMPURE: readonly { pattern: RegExp; name: string; instead: string }[] = [
   {
     pattern: /(?<![.\w$])(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b/g,
     name: 'a timer',
-    instead: 'return a wakeAt and let the loop wait',
+    instead: 'return a wakeInMs and let the loop wait',
   },
   { pattern: /\bDate\s*\.\s*now\b/g, name: 'Date.now', instead: 'take `now` in epoch milliseconds as an argument' },
   {

@@ -49,7 +49,7 @@ export async function startStage(
   const logged: string[] = [];
   const line = (message: string, fields?: object): void =>
     void logged.push(`${message} ${JSON.stringify(fields ?? {})}`);
-  const log = { debug: line, info: line, warn: line, error: line, with: () => log };
+  const log = { debug: line, info: line, warn: line, error: line, isEnabled: () => true, with: () => log };
   let leading = true;
   const read = (name = 'login'): CaptchaTask | undefined => api.read<CaptchaTask>(CAPTCHA_TASK.plural, name);
   const stage: Omit<Stage, 'controller'> = {

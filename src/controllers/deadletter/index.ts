@@ -1,6 +1,6 @@
 /**
  * The dead-letter controller: its own queue, its own pace, its own metrics, so that a storm of letters cannot starve
- * new tasks. One pass looks at one letter: facts from the cache, `decideLetter`, its effects. Nothing lives in memory
+ * new tasks. One pass looks at one letter: facts from the cache, `decideLetter`, its effect. Nothing lives in memory
  * that status does not say, but two things: which task has a retry in flight (never more than one), and who waits for
  * it. Started by `bin/operator`, which also feeds the store by a reflector.
  */
@@ -37,7 +37,7 @@ export interface DeadLetterControllerOptions {
   /** `now` in epoch milliseconds, `random` in [0,1). */
   clock: { now(): number; monotonicMs(): number; random(): number };
   metrics: LetterMetrics;
-  log: Pick<Logger, 'info' | 'warn' | 'error'>;
+  log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'isEnabled'>;
   events?: LetterEvents;
   /** A letter of this task (`namespace/name`) came, changed or went: its task has to look. */
   onLetter?(taskKey: string): void;

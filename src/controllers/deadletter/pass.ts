@@ -2,7 +2,7 @@
  * What the main loop (`controllers/loop`) does with letters: facts from the cache, `decideLetter` at the controller's
  * own pace, one effect at a time, and what is told of it. Nothing waits in a pass but the API. Used by `index.ts`.
  */
-import type { LetterEffect } from '../../core/deadletter/decide.ts';
+import type { LetterDecision, LetterEffect } from '../../core/deadletter/decide.ts';
 import type { Letter, LetterFacts } from '../../core/deadletter/facts.ts';
 import type { LetterPolicy } from '../../core/deadletter/schedule.ts';
 import type { WorkQueue } from '../../kube/queue.ts';
@@ -15,6 +15,7 @@ import { API_VERSION, CAPTCHA_TASK, DEAD_LETTER } from '../../api/names.ts';
 import { announceHold, announceLetter } from '../../core/deadletter/announce.ts';
 import { decideLetter } from '../../core/deadletter/decide.ts';
 import { keyOf } from '../../kube/types.ts';
+import { logDecisions } from '../decision-log.ts';
 import { createPass } from '../loop.ts';
 import { countPass } from './metrics.ts';
 import { perform } from './perform.ts';
@@ -43,7 +44,7 @@ export interface PassContext {
   mayAct(): boolean;
   clock: { now(): number; monotonicMs(): number };
   metrics: LetterMetrics;
-  log: Pick<Logger, 'info' | 'warn'>;
+  log: Pick<Logger, 'debug' | 'info' | 'warn' | 'isEnabled'>;
   events?: LetterEvents;
   queue: WorkQueue;
   performer: Performer;
@@ -63,6 +64,7 @@ export function createLetterPass(context: PassContext): ReturnType<typeof create
       return letter && { letter, mayAct: mayAct(), taskBusy: busy.has(letter.spec.taskRef.uid) };
     },
     decide: (facts) => decideAtPace(facts, context),
+    onDecision: logDecisions(context.log, 'Decided about a dead letter'),
     async perform({ facts, effect, signal }) {
       const performed = await performAlone(effect, facts.letter, context, signal);
       tell(facts.letter, effect, performed, context);
@@ -79,18 +81,17 @@ export function createLetterPass(context: PassContext): ReturnType<typeof create
 }
 
 /** What `decideLetter` says, at the time that the controller's pace and the task's other letters allow. */
-function decideAtPace(facts: LetterFacts, context: PassContext): { effects: LetterEffect[]; wakeInMs?: number } {
+function decideAtPace(facts: LetterFacts, context: PassContext): LetterDecision {
   const { clock, policy, pace, waiting } = context;
   const { letter, taskBusy } = facts;
-  const now = clock.now();
-  const { effect, wakeAt } = decideLetter(facts, now, policy);
-  if (effect !== undefined) {
+  const decision = decideLetter(facts, clock.now(), policy);
+  if (decision.effect !== undefined) {
     const waitMs = pace.waitMs(keyOf(letter.metadata), clock.monotonicMs());
-    return waitMs > 0 ? { effects: [], wakeInMs: waitMs } : { effects: [effect] };
+    return waitMs > 0 ? { rule: 'only so many letters are worked on in a second', wakeInMs: waitMs } : decision;
   }
   const { uid } = letter.spec.taskRef;
   if (taskBusy) waiting.set(uid, (waiting.get(uid) ?? new Set()).add(keyOf(letter.metadata)));
-  return { effects: [], ...(wakeAt === undefined ? {} : { wakeInMs: wakeAt - now }) };
+  return decision;
 }
 
 /** Never more than one retry of a task at a time: its other letters wait for the end of this one. */

@@ -13,6 +13,7 @@ import { type PackedTask, packTask } from '../../core/task/packed.ts';
 import { createWorkQueue } from '../../kube/queue.ts';
 import { createStatusWriter } from '../../kube/status-writer.ts';
 import { createStore } from '../../kube/store.ts';
+import { logDecisions } from '../decision-log.ts';
 import { createPass } from '../loop.ts';
 import { createCallbacks } from './callbacks.ts';
 import type { TaskContext } from './context.ts';
@@ -111,6 +112,7 @@ function createTaskPass(context: TaskContext): (key: string, signal: AbortSignal
   const loop = createPass<GatheredFacts, TaskEffect>({
     gather: (key) => gather(context, key),
     decide: (facts) => decideTask(facts, facts.moment, policy),
+    onDecision: logDecisions(context.options.log, 'Decided about a task'),
     perform: (order) => perform(context, order),
     now: () => context.moment().mono,
     retry: (key) => context.queue.addBackoff(key),

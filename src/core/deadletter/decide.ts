@@ -7,6 +7,7 @@
  * Ended letters are deleted when their time is over.
  */
 import type { DeadLetterStatus } from '../../api/deadletter.ts';
+import type { Choice, Decision } from '../decision.ts';
 import type { LetterFacts } from './facts.ts';
 import type { LetterPolicy, Millis } from './schedule.ts';
 import { parseTime } from '../task/times.ts';
@@ -21,17 +22,12 @@ export type LetterEffect =
   /** With uid and resourceVersion preconditions: a redrive in the meantime keeps the letter. */
   | { kind: 'delete' };
 
-export interface LetterDecision {
-  rule: string;
-  effect?: LetterEffect;
-  /** When to look again; absent: at the next event. */
-  wakeAt?: Millis;
-}
+export type LetterDecision = Decision<LetterEffect>;
 
 interface Rule {
   name: string;
   when: (facts: LetterFacts, now: Millis, policy: LetterPolicy) => boolean;
-  choose: (facts: LetterFacts, now: Millis, policy: LetterPolicy) => Omit<LetterDecision, 'rule'>;
+  choose: (facts: LetterFacts, now: Millis, policy: LetterPolicy) => Choice<LetterEffect>;
 }
 
 const RULES: readonly Rule[] = [
@@ -53,7 +49,7 @@ const RULES: readonly Rule[] = [
   {
     name: 'a letter that has ended stays for a while',
     when: ({ letter }) => phaseOf(letter) !== 'Pending',
-    choose: ({ letter }, _now, policy) => ({ wakeAt: deleteAt(letter, policy) }),
+    choose: ({ letter }, now, policy) => ({ wakeInMs: deleteAt(letter, policy) - now }),
   },
   {
     name: 'a new letter says when it will be retried and what to do, or that no retry can help',
@@ -63,7 +59,7 @@ const RULES: readonly Rule[] = [
   {
     name: 'a letter waits for its time',
     when: ({ letter }, now, policy) => dueAt(letter, now, policy) > now,
-    choose: ({ letter }, now, policy) => ({ wakeAt: dueAt(letter, now, policy) }),
+    choose: ({ letter }, now, policy) => ({ wakeInMs: dueAt(letter, now, policy) - now }),
   },
   {
     name: 'one retry at a time for each task',
@@ -83,7 +79,7 @@ export function decideLetter(facts: LetterFacts, now: Millis, policy: LetterPoli
   return rule === undefined ? { rule: 'none' } : { rule: rule.name, ...rule.choose(facts, now, policy) };
 }
 
-function write(status: DeadLetterStatus): Omit<LetterDecision, 'rule'> {
+function write(status: DeadLetterStatus): Choice<LetterEffect> {
   return { effect: { kind: 'writeStatus', status } };
 }
 

@@ -10,6 +10,7 @@
  * One rule stands outside the table because it is about every row: a task that does not wait for its turn, or does not
  * use it now, gives it up first. A turn kept in vain stops everybody who shares the API key.
  */
+import type { Decision } from '../decision.ts';
 import type { TaskEffect } from './effects.ts';
 import type { Moment, TaskFacts } from './facts.ts';
 import type { TaskPolicy } from './policy.ts';
@@ -31,13 +32,7 @@ import {
 } from './situation.ts';
 import { isFinished } from './transitions.ts';
 
-export interface Decision {
-  /** The name of the rule that matched. */
-  rule: string;
-  effects: readonly TaskEffect[];
-  /** Look again after this long if nothing happens before. */
-  wakeInMs?: number;
-}
+export type TaskDecision = Decision<TaskEffect>;
 
 export const TASK_RULES: readonly Rule[] = [
   { name: 'a finished task needs nothing', when: ({ task }) => isFinished(task), choose: () => IDLE },
@@ -75,19 +70,20 @@ export const TASK_RULES: readonly Rule[] = [
   ...ADMISSION_RULES,
 ];
 
-const GIVES_UP: Decision = {
+const GIVES_UP: TaskDecision = {
   rule: 'a place or a turn that a task does not use now is given up before anything else',
-  effects: [{ kind: 'leaveLane' }],
+  effect: { kind: 'leaveLane' },
 };
 
-export function decideTask(facts: TaskFacts, moment: Moment, policy: TaskPolicy): Decision {
+export function decideTask(facts: TaskFacts, moment: Moment, policy: TaskPolicy): TaskDecision {
   const situation = situationOf(facts, moment, policy);
   for (const rule of TASK_RULES) {
     if (!rule.when(situation)) continue;
     if (holdsPlace(situation) && (rule.keepsPlace !== true || facts.lane.ticket === 'elsewhere')) return GIVES_UP;
     const choice = rule.choose(situation);
+    if (choice.effect !== undefined) return { rule: rule.name, effect: choice.effect };
     const wakeInMs = soonest(choice.wakeInMs, wakeForDeadline(situation));
-    return { rule: rule.name, effects: choice.effects, ...(wakeInMs === undefined ? {} : { wakeInMs }) };
+    return { rule: rule.name, ...(wakeInMs === undefined ? {} : { wakeInMs }) };
   }
   throw new Error('the last rule of the table matches everything');
 }

@@ -7,7 +7,7 @@ import { summaryOf } from './conditions.ts';
 import type { KeyView } from './facts.ts';
 import { FINAL_POLL_TRIES, UNREAD_KEY_PATIENCE_MS, UNSEEN_CALL_GRACE_MS } from './policy.ts';
 import {
-  type Choice,
+  type TaskChoice,
   type Rule,
   type Situation,
   deadlinePassed,
@@ -119,7 +119,7 @@ function lacksKey(key: KeyView): boolean {
   return key.state === 'missing' && (key.unreadForMs ?? Infinity) >= UNREAD_KEY_PATIENCE_MS;
 }
 
-function finalPoll({ memory, facts, moment }: Situation): Choice {
+function finalPoll({ memory, facts, moment }: Situation): TaskChoice {
   if (memory.poll.underWay) return wakeIn(60_000);
   if (facts.key.state === 'unread') return order({ kind: 'readKey' });
   if (facts.key.state === 'missing') return wakeIn(facts.key.retryInMs);

@@ -6,7 +6,7 @@ import type { DeadLetterMark } from '../../api/captchatask.ts';
 import { type TaskMemory, markKey } from './memory.ts';
 import { summaryOf } from './conditions.ts';
 import { POLLABLE_MARK_MS, UNCONFIRMED_MARK_MS } from './policy.ts';
-import { type Choice, IDLE, type Rule, type Situation, msToWatch, order, wakeIn, write } from './situation.ts';
+import { type TaskChoice, IDLE, type Rule, type Situation, msToWatch, order, wakeIn, write } from './situation.ts';
 import { failed, markConfirmed, markDropped, openReason, waiting } from './transitions.ts';
 
 /** How often a held task looks again although no letter changed. */
@@ -59,7 +59,7 @@ export const SUSPEND_RULES: readonly Rule[] = [
   },
 ];
 
-function holdForLetter({ facts, task, status, moment }: Situation): Choice {
+function holdForLetter({ facts, task, status, moment }: Situation): TaskChoice {
   const abandoned = facts.letter.state === 'present' && facts.letter.phase === 'Abandoned';
   const said = summaryOf(status);
   if (said?.reason === 'DeadLettered' && (said.stalled === true) === abandoned) return wakeIn(LETTER_RECHECK_MS);
@@ -68,7 +68,7 @@ function holdForLetter({ facts, task, status, moment }: Situation): Choice {
 }
 
 /** The cache does not show the letter: that proves nothing, a quorum read does. */
-function failOrLookAgain({ memory, status, task, moment }: Situation): Choice {
+function failOrLookAgain({ memory, status, task, moment }: Situation): TaskChoice {
   const letter = letterReadFor(memory, status?.deadLetter);
   if (letter?.state === 'absent') {
     const message = 'The dead letter that held the result was deleted before it was applied.';

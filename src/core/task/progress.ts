@@ -11,7 +11,7 @@ import { summaryOf } from './conditions.ts';
 import { WAITING_WRITE_MS } from './policy.ts';
 import { pollIntervalMs, rereadMs } from './schedule.ts';
 import {
-  type Choice,
+  type TaskChoice,
   IDLE,
   type Rule,
   type Situation,
@@ -113,7 +113,7 @@ export function needsSources({ spec }: Situation['task']): boolean {
   return spec.proxy?.secretRef !== undefined || from !== undefined || isAbridged(captcha);
 }
 
-function pollWhenDue(situation: Situation, open: Submission): Choice {
+function pollWhenDue(situation: Situation, open: Submission): TaskChoice {
   const { facts } = situation;
   const dueInMs = msToPoll(situation, open);
   if (dueInMs > 0) return wakeIn(dueInMs);
@@ -157,7 +157,7 @@ function fractionOf(uid: string): number {
   return ((hash ^ (hash >>> 13)) >>> 0) / 0x1_0000_0000;
 }
 
-function waitForKey(situation: Situation): Choice {
+function waitForKey(situation: Situation): TaskChoice {
   const { key } = situation.facts;
   if (key.state !== 'missing') return IDLE;
   const { message, retryInMs, unreadForMs = Infinity } = key;
@@ -172,7 +172,7 @@ function msToSources({ memory, moment }: Situation): number {
   return rereadMs(unreadSinceMono === undefined ? undefined : readMono - unreadSinceMono) + readMono - moment.mono;
 }
 
-function waitForSources(situation: Situation): Choice {
+function waitForSources(situation: Situation): TaskChoice {
   const { memory, moment } = situation;
   if (memory.sources?.state !== 'missing') return IDLE;
   const { message, unreadSinceMono = -Infinity } = memory.sources;
@@ -181,7 +181,7 @@ function waitForSources(situation: Situation): Choice {
   return sayWaiting(situation, 'Pending', { message, stalled: true }, retryInMs);
 }
 
-function writeIntent({ task, status, facts, moment }: Situation): Choice {
+function writeIntent({ task, status, facts, moment }: Situation): TaskChoice {
   const { intentName: by, pingback } = facts;
   const sameAttempt = (status?.attempts ?? 0) >= 1 && status?.submission === undefined;
   const next = intended(task, { by, pingback: pingback.kind === 'url', sameAttempt }, moment.now);

@@ -15,7 +15,7 @@ import { classifyCode } from '../provider-codes.ts';
 import { UNLISTED_TRIES } from './policy.ts';
 import { BUSY_BACKOFF, backoffMs, firstPollAt } from './schedule.ts';
 import {
-  type Choice,
+  type TaskChoice,
   IDLE,
   type Rule,
   type Situation,
@@ -94,7 +94,7 @@ function isPermanent(code: string | undefined): boolean {
   return word?.kind === 'refused' && word.class === 'permanent';
 }
 
-function recordAccepted(situation: Situation): Choice {
+function recordAccepted(situation: Situation): TaskChoice {
   const { memory, task, open, moment } = situation;
   const outcome = memory.reply?.outcome;
   if (outcome?.kind !== 'accepted') return IDLE;
@@ -121,7 +121,7 @@ function polledBecause({ facts, task, open, status }: Situation): string | undef
   return facts.callbacks.refused ? REFUSED_MESSAGE : undefined;
 }
 
-function recordNotAccepted(situation: Situation, reply: Reply): Choice {
+function recordNotAccepted(situation: Situation, reply: Reply): TaskChoice {
   const { task, moment } = situation;
   const { outcome } = reply;
   if (outcome.kind === 'refused') return recordRefused(situation, outcome);
@@ -153,7 +153,7 @@ const WAITING_FOR: Partial<Record<RefusalClass, Blockage>> = {
   },
 };
 
-function recordRefused({ facts, task, memory, moment }: Situation, refusal: Refusal): Choice {
+function recordRefused({ facts, task, memory, moment }: Situation, refusal: Refusal): TaskChoice {
   const { code } = refusal;
   const { reason, ...detail } = saidOf(refusal.class, facts.lane.blockage) ?? {};
   if (reason !== undefined) return record(notAccepted(task, reason, moment.now, detail));
@@ -203,6 +203,6 @@ function rejected(task: Situation['task'], code: string, now: number): CaptchaTa
   return failed(task, { class: 'Permanent', reason: 'ProviderRejected', code, message }, now);
 }
 
-function record(status: CaptchaTaskStatus, restMs?: number): Choice {
+function record(status: CaptchaTaskStatus, restMs?: number): TaskChoice {
   return order({ kind: 'recordReply', status, ...(restMs === undefined ? {} : { restMs }) });
 }

@@ -5,6 +5,7 @@
  */
 import type { CaptchaTask, CaptchaTaskStatus, Submission } from '../../api/captchatask.ts';
 import type { UnknownReason } from '../../api/names.ts';
+import type { Choice } from '../decision.ts';
 import type { TaskEffect } from './effects.ts';
 import type { Moment, TaskFacts } from './facts.ts';
 import type { TaskMemory } from './memory.ts';
@@ -25,32 +26,28 @@ export interface Situation {
   readonly policy: TaskPolicy;
 }
 
-/** What a rule answers: orders, and when to look again if nothing happens before. */
-export interface Choice {
-  effects: readonly TaskEffect[];
-  wakeInMs?: number;
-}
+export type TaskChoice = Choice<TaskEffect>;
 
 export interface Rule {
   /** A sentence of the contract. */
   name: string;
   when: (situation: Situation) => boolean;
-  choose: (situation: Situation) => Choice;
+  choose: (situation: Situation) => TaskChoice;
   /** Waits for the task's turn or uses it. Under any other rule a task keeps nobody of its API key waiting. */
   keepsPlace?: true;
 }
 
-export const IDLE: Choice = { effects: [] };
+export const IDLE: TaskChoice = {};
 
-export function order(...effects: TaskEffect[]): Choice {
-  return { effects };
+export function order(effect: TaskEffect): TaskChoice {
+  return { effect };
 }
 
-export function wakeIn(ms: number): Choice {
-  return { effects: [], wakeInMs: Math.max(1, Math.ceil(ms)) };
+export function wakeIn(ms: number): TaskChoice {
+  return { wakeInMs: Math.max(1, Math.ceil(ms)) };
 }
 
-export function write(status: CaptchaTaskStatus): Choice {
+export function write(status: CaptchaTaskStatus): TaskChoice {
   return order({ kind: 'writeStatus', status });
 }
 
@@ -108,14 +105,14 @@ export function sayWaiting(
   reason: UnknownReason,
   detail: WaitingDetail,
   wakeInMs?: number,
-): Choice {
+): TaskChoice {
   const { facts, task, memory, moment } = situation;
-  const rest: Choice = wakeInMs === undefined ? IDLE : wakeIn(wakeInMs);
+  const rest: TaskChoice = wakeInMs === undefined ? IDLE : wakeIn(wakeInMs);
   if (isUnresolved(task) || saysSo(situation, reason, detail)) return rest;
   const waitedMs = moment.mono - (memory.waitingSinceMono ?? -Infinity);
   if (waitedMs < WAITING_WRITE_MS) return wakeIn(Math.min(WAITING_WRITE_MS - waitedMs, wakeInMs ?? Infinity));
   if (!facts.mayWriteWaiting) return wakeIn(100 + 400 * moment.random);
-  return { ...rest, ...write(waiting(task, reason, moment.now, detail)) };
+  return write(waiting(task, reason, moment.now, detail));
 }
 
 /** Another sentence for the same reason is worth a write only where a person has to act on it. */

@@ -110,12 +110,11 @@ export function* taskPass(world: World): Protocol<void> {
   const { task } = world.operator;
   if (task === undefined) return;
   const moment = momentOf(world);
-  const decision = decideTask(factsOf(world, task), moment, DEFAULT_POLICY);
-  if (decision.effects.length > 0) note(world, `operator ${world.operator.boot}: ${decision.rule}`);
-  for (const effect of decision.effects) {
-    if (effect.kind in TURN_AFTER) world.operator.turn = TURN_AFTER[effect.kind as keyof typeof TURN_AFTER];
-    yield* perform(world, task, effect, moment);
-  }
+  const { rule, effect } = decideTask(factsOf(world, task), moment, DEFAULT_POLICY);
+  if (effect === undefined) return;
+  note(world, `operator ${world.operator.boot}: ${rule}`);
+  if (effect.kind in TURN_AFTER) world.operator.turn = TURN_AFTER[effect.kind as keyof typeof TURN_AFTER];
+  yield* perform(world, task, effect, moment);
 }
 
 function* perform(world: World, task: CaptchaTask, effect: TaskEffect, moment: Moment): Protocol<void> {

@@ -46,6 +46,8 @@ function start({ mayAct = () => true, nowMs = T0 + 60_000, stepMs = () => 0, inc
     clock: { now, monotonicMs: () => performance.now(), random: () => 0.5 },
     metrics: { inc, observe: () => {}, gauge: () => {} },
     log: {
+      isEnabled: () => false,
+      debug: () => {},
       info: () => {},
       warn: () => {},
       error: (message, fields) => told.push(`${message} ${JSON.stringify(fields)}`),

@@ -11,7 +11,7 @@ import { createModelApi } from '../../../support/model-api.ts';
 import { createModelClient } from '../../../support/model-client.ts';
 
 const SECOND = 1_000;
-const silent = { debug() {}, info() {}, warn() {}, error() {}, with: () => silent };
+const silent = { debug() {}, info() {}, warn() {}, error() {}, isEnabled: () => false, with: () => silent };
 let api: ModelApi;
 let ttl: TimeToLive;
 let leads: boolean;

@@ -1,6 +1,6 @@
 /** By whose word attempts and tasks end: what the provider says about them, and what is no such word. */
 import { describe, expect, test } from 'vitest';
-import type { Decision } from '../../../../src/core/task/decide.ts';
+import type { TaskDecision } from '../../../../src/core/task/decide.ts';
 import type { TaskMemory } from '../../../../src/core/task/memory.ts';
 import * as memories from '../../../../src/core/task/memory.ts';
 import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
@@ -9,10 +9,9 @@ import { aTask } from '../../../support/builders.ts';
 import { at, decideAt } from '../../../support/facts.ts';
 
 const overdue = 600_000;
-const kinds = (decision: Decision) => decision.effects.map((effect) => effect.kind);
-const statusOf = ({ effects: [effect] }: Decision) =>
-  effect !== undefined && 'status' in effect ? effect.status : undefined;
-const reasonOf = (decision: Decision) => statusOf(decision)?.conditions?.[0]?.reason;
+const kind = ({ effect }: TaskDecision) => effect?.kind;
+const statusOf = ({ effect }: TaskDecision) => (effect !== undefined && 'status' in effect ? effect.status : undefined);
+const reasonOf = (decision: TaskDecision) => statusOf(decision)?.conditions?.[0]?.reason;
 
 describe('an attempt that ended', () => {
   test('by a word that says it can never succeed fails the task at once, whatever retries are left', () => {
@@ -28,7 +27,7 @@ describe('an attempt that ended', () => {
     'by %s is followed by another: the word is about this attempt, or not known',
     (code) => {
       const next = aTask().spec({ backoffLimit: 1 }).intended().submitted().attemptEnded(code);
-      expect(kinds(decideAt(next, 0))).toEqual(['joinLane']);
+      expect(kind(decideAt(next, 0))).toBe('joinLane');
     },
   );
 });
@@ -53,7 +52,7 @@ describe('the final poll before a deadline', () => {
     let memory = memories.freshMemory(task.build().metadata.uid);
     for (const ms of [overdue, 610_000]) {
       memory = refused(memory, ms);
-      expect(decideAt(task, ms + 9_000, { memory }).effects).toEqual([{ kind: 'poll', final: true }]);
+      expect(decideAt(task, ms + 9_000, { memory }).effect).toEqual({ kind: 'poll', final: true });
     }
     memory = refused(memory, 620_000);
     expect(reasonOf(decideAt(task, 629_000, { memory }))).toBe('DeadlineExceeded');
@@ -62,7 +61,7 @@ describe('the final poll before a deadline', () => {
     const task = aTask().intended().submitted();
     const key = { state: 'missing', message: 'Secret "a" cannot be read.', retryInMs: 400 } as const;
     const unread = (unreadForMs: number) => ({ key: { ...key, unreadForMs } });
-    expect(decideAt(task, overdue, unread(29_999))).toMatchObject({ effects: [], wakeInMs: 400 });
+    expect(decideAt(task, overdue, unread(29_999))).toMatchObject({ wakeInMs: 400 });
     expect(reasonOf(decideAt(task, overdue, unread(30_000)))).toBe('DeadlineExceeded');
     expect(reasonOf(decideAt(task, overdue, { key }))).toBe('DeadlineExceeded');
   });

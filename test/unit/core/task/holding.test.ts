@@ -1,7 +1,7 @@
 /** How long an announced letter, whose mark nobody has confirmed, holds its task. */
 import { describe, expect, test } from 'vitest';
 import type { TaskBuilder } from '../../../support/builders.ts';
-import type { Decision } from '../../../../src/core/task/decide.ts';
+import type { TaskDecision } from '../../../../src/core/task/decide.ts';
 import { markKey, sighted, freshMemory } from '../../../../src/core/task/memory.ts';
 import { T0, aTask } from '../../../support/builders.ts';
 import { MONO0, decideAt } from '../../../support/facts.ts';
@@ -10,8 +10,7 @@ const MINUTE = 60_000;
 const accepted = aTask().intended().submitted();
 const unresolved = aTask().intended().waiting('SubmissionUnknown');
 
-const statusOf = ({ effects: [effect] }: Decision) =>
-  effect !== undefined && 'status' in effect ? effect.status : undefined;
+const statusOf = ({ effect }: TaskDecision) => (effect !== undefined && 'status' in effect ? effect.status : undefined);
 /** This process saw the task so for the first time so many milliseconds after T0. */
 const seen = (task: TaskBuilder, ms = 0) => sighted(freshMemory('u'), task.build(), MONO0 + ms);
 /** A quorum read of the letter that the task's mark names. */
@@ -29,8 +28,8 @@ describe('a letter that was only announced', () => {
     const marked = task.marked('login-letter', T0);
     for (const ms of [0, 5 * MINUTE]) {
       const memory = seen(marked, ms);
-      expect(decideAt(marked, ms + waitMs - 1_000, { memory })).toMatchObject({ effects: [], wakeInMs: 1_000 });
-      expect(decideAt(marked, ms + waitMs, { memory }).effects).toEqual([{ kind: 'readLetter' }]);
+      expect(decideAt(marked, ms + waitMs - 1_000, { memory })).toMatchObject({ wakeInMs: 1_000 });
+      expect(decideAt(marked, ms + waitMs, { memory }).effect).toEqual({ kind: 'readLetter' });
     }
   });
   test.each([
@@ -39,8 +38,8 @@ describe('a letter that was only announced', () => {
   ])('is waited for as long, whatever clock its mark carries: a day %s', (_what, offsetMs) => {
     const marked = accepted.marked('login-letter', T0 + offsetMs);
     const memory = seen(marked);
-    expect(decideAt(marked, 0, { memory })).toMatchObject({ effects: [], wakeInMs: 2 * MINUTE });
-    expect(decideAt(marked, 2 * MINUTE, { memory }).effects).toEqual([{ kind: 'readLetter' }]);
+    expect(decideAt(marked, 0, { memory })).toMatchObject({ wakeInMs: 2 * MINUTE });
+    expect(decideAt(marked, 2 * MINUTE, { memory }).effect).toEqual({ kind: 'readLetter' });
   });
   test('is waited for anew when another result is announced, not when the same mark is seen again', () => {
     const marked = accepted.marked('login-letter', T0);
@@ -53,7 +52,7 @@ describe('a letter that was only announced', () => {
   test('is waited for until the operator has watched for a while: whoever holds the result has the same outage', () => {
     const marked = accepted.marked('login-letter', T0);
     const decision = decideAt(marked, 3 * MINUTE, { memory: seen(marked), watchedMs: 14_500 });
-    expect(decision).toMatchObject({ effects: [], wakeInMs: 500 });
+    expect(decision).toMatchObject({ wakeInMs: 500 });
   });
   test('that never came to be lets the task go on, by a poll where its id is known', () => {
     const marked = accepted.marked('login-letter', T0);

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { OwnIntent } from '../../../../src/core/task/memory.ts';
-import type { Decision } from '../../../../src/core/task/decide.ts';
+import type { TaskDecision } from '../../../../src/core/task/decide.ts';
 import type { TaskBuilder } from '../../../support/builders.ts';
 import { T0, aTask } from '../../../support/builders.ts';
 import { type FactsChange, MONO0, decideAt } from '../../../support/facts.ts';
 
-const kinds = (decision: Decision) => decision.effects.map((effect) => effect.kind);
+const kind = ({ effect }: TaskDecision) => effect?.kind;
 const own = (change: Partial<OwnIntent> = {}): OwnIntent => ({
   by: 'operator-a/1',
   attempt: 1,
@@ -45,24 +45,24 @@ describe('a place in the queue, or a turn', () => {
   ];
   test.each(notUsed)('is given up before anything else by a task that %s', (_what, task, change) => {
     for (const ticket of ['queued', 'granted', 'elsewhere'] as const) {
-      expect(kinds(decideAt(task, 0, { ...change, lane: { ticket, pollPauseMs: 0 } }))).toEqual(['leaveLane']);
+      expect(kind(decideAt(task, 0, { ...change, lane: { ticket, pollPauseMs: 0 } }))).toBe('leaveLane');
     }
     for (const ticket of ['none', 'calling'] as const) {
-      expect(kinds(decideAt(task, 0, { ...change, lane: { ticket, pollPauseMs: 0 } }))).not.toContain('leaveLane');
+      expect(kind(decideAt(task, 0, { ...change, lane: { ticket, pollPauseMs: 0 } }))).not.toBe('leaveLane');
     }
   });
   test('of another API key is given up even by a task that waits for its turn or could use it', () => {
     const lane = { ticket: 'elsewhere', pollPauseMs: 0 } as const;
-    expect(kinds(decideAt(aTask(), 0, { lane }))).toEqual(['leaveLane']);
-    expect(kinds(decideAt(aTask().intended(), 0, { lane, memory: { intent: own() } }))).toEqual(['leaveLane']);
+    expect(kind(decideAt(aTask(), 0, { lane }))).toBe('leaveLane');
+    expect(kind(decideAt(aTask().intended(), 0, { lane, memory: { intent: own() } }))).toBe('leaveLane');
   });
   test('is kept while its API key is read', () => {
     const lane = { ticket: 'granted', pollPauseMs: 0 } as const;
-    expect(kinds(decideAt(aTask(), 0, { lane, key: { state: 'unread' } }))).toEqual(['readKey']);
+    expect(kind(decideAt(aTask(), 0, { lane, key: { state: 'unread' } }))).toBe('readKey');
   });
   test('whose call is under way is waited for, whatever became of the attempt', () => {
     const lane = { ticket: 'calling', pollPauseMs: 0 } as const;
     const task = aTask().spec({ backoffLimit: 1 }).intended().submitted().attemptEnded();
-    expect(decideAt(task, 0, { lane, memory: { intent: own({ call: 'underWay' }) } }).effects).toEqual([]);
+    expect(decideAt(task, 0, { lane, memory: { intent: own({ call: 'underWay' }) } }).effect).toBeUndefined();
   });
 });

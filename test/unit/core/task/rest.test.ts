@@ -6,7 +6,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CaptchaTaskSpec } from '../../../../src/api/captchatask.ts';
-import type { Decision } from '../../../../src/core/task/decide.ts';
+import type { TaskDecision } from '../../../../src/core/task/decide.ts';
 import type { TaskMemory } from '../../../../src/core/task/memory.ts';
 import type { TaskBuilder } from '../../../support/builders.ts';
 import { UNKNOWN_REASONS } from '../../../../src/api/names.ts';
@@ -181,7 +181,7 @@ function settle(state: { task: TaskBuilder; nowMs: number; memory: TaskMemory; a
   const written: string[] = [];
   for (;;) {
     const decision = decideTask(factsOf(task, { ...around, memory }), at(state.nowMs), DEFAULT_POLICY);
-    const [effect] = decision.effects;
+    const { effect } = decision;
     if (effect?.kind === 'leaveLane') {
       around = { ...around, lane: { pollPauseMs: 0, ...around.lane, ticket: 'none' } };
       continue;
@@ -195,8 +195,8 @@ function settle(state: { task: TaskBuilder; nowMs: number; memory: TaskMemory; a
   }
 }
 
-function namesItsInstant({ rule, effects, wakeInMs }: Decision): boolean {
-  return effects.length > 0 || wakeInMs !== undefined || WOKEN_BY_OTHERS.includes(rule);
+function namesItsInstant({ rule, effect, wakeInMs }: TaskDecision): boolean {
+  return effect !== undefined || wakeInMs !== undefined || WOKEN_BY_OTHERS.includes(rule);
 }
 
 test('as long as nothing around it changes, a task is written a few times at most, and then rests until a named instant', () => {

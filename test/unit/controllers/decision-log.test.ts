@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { logDecisions } from '../../../src/controllers/decision-log.ts';
+import { createLogger } from '../../../src/ops/log.ts';
+
+function logAt(level: 'debug' | 'info') {
+  const lines: Record<string, unknown>[] = [];
+  const write = (line: string): void => void lines.push(JSON.parse(line) as Record<string, unknown>);
+  const tell = logDecisions(createLogger({ level, component: 'operator', write }), 'Decided about a task');
+  return { lines, tell };
+}
+
+test('a line names the object, the rule and what follows, and nothing of what an effect carries', () => {
+  const { lines, tell } = logAt('debug');
+  tell?.('team-a/login', { rule: 'a rule', effect: { kind: 'submit', url: 'https://secret.example' } as never });
+  tell?.('team-a/login', { rule: 'another rule', wakeInMs: 400 });
+  expect(lines).toMatchObject([
+    {
+      level: 'debug',
+      msg: 'Decided about a task',
+      namespace: 'team-a',
+      name: 'login',
+      rule: 'a rule',
+      effect: 'submit',
+    },
+    { rule: 'another rule', wakeInMs: 400 },
+  ]);
+  expect(JSON.stringify(lines)).not.toContain('secret.example');
+});
+
+test('what was decided about an object the last time is not said again', () => {
+  const { lines, tell } = logAt('debug');
+  for (const wakeInMs of [400, 300, 200]) tell?.('team-a/login', { rule: 'waits', wakeInMs });
+  tell?.('team-a/other', { rule: 'waits', wakeInMs: 400 });
+  tell?.('team-a/login', { rule: 'waits', effect: { kind: 'writeStatus' } });
+  tell?.('team-a/login', { rule: 'waits', wakeInMs: 100 });
+  expect(lines.map(({ name, effect }) => [name, effect])).toEqual([
+    ['login', undefined],
+    ['other', undefined],
+    ['login', 'writeStatus'],
+    ['login', undefined],
+  ]);
+});
+
+test('nothing is called for a level that is not written', () => {
+  expect(logAt('info').tell).toBeUndefined();
+});
