@@ -3,7 +3,7 @@
  * of anyone. While it is down, callbacks go straight to the spool and only the drainer asks; when the spool refuses them,
  * one callback a second does.
  */
-import type { CallbackVerdict } from '../core/callback.ts';
+import type { CallbackVerdict } from '../core/callback/callback.ts';
 
 export interface ApiHealth {
   isUp(): boolean;

@@ -3,8 +3,8 @@
  * Its token was verified before it was written, so it counts although its key may have left the key file since: a
  * rotation must not cost an acknowledged result. Called by the drainer.
  */
-import { makePollDue, receiveCallback } from '../core/callback.ts';
-import type { CallbackVerdict } from '../core/callback.ts';
+import { makePollDue, receiveCallback } from '../core/callback/callback.ts';
+import type { CallbackVerdict } from '../core/callback/callback.ts';
 import type { Protocol } from '../core/protocol.ts';
 import { parseToken } from '../core/token.ts';
 import type { TokenClaims } from '../core/token.ts';

@@ -3,7 +3,7 @@
  * ask the Kubernetes API for ever about a task that is not there any more; a uid never comes back. Bounded: the ones
  * that nobody asks for leave first. Used by the intake.
  */
-import type { CallbackVerdict } from '../core/callback.ts';
+import type { CallbackVerdict } from '../core/callback/callback.ts';
 
 type Late = Extract<CallbackVerdict, { kind: 'late' }>;
 

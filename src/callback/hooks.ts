@@ -6,7 +6,7 @@
  * only namespace, name, uid and attempt may be shown, and only in the log.
  */
 import type { LetterErrorClass, LetterStage } from '../api/names.ts';
-import type { CallbackVerdict } from '../core/callback.ts';
+import type { CallbackVerdict } from '../core/callback/callback.ts';
 import type { TokenClaims } from '../core/token.ts';
 
 /** Label `result` of `callbacks_total`. */

@@ -14,8 +14,8 @@
  * While the API is known to be down nothing waits for it: the drainer, which has something to try then, finds out when
  * it is back. It has nothing when the spool refuses; then one callback a second asks. Called by `middleware/receive.ts`.
  */
-import { receiveCallback } from '../core/callback.ts';
-import type { CallbackVerdict } from '../core/callback.ts';
+import { isNotReady, receiveCallback } from '../core/callback/callback.ts';
+import type { CallbackVerdict } from '../core/callback/callback.ts';
 import type { Callback } from '../core/callback/parse.ts';
 import type { Protocol } from '../core/protocol.ts';
 import type { TokenClaims } from '../core/token.ts';
@@ -85,8 +85,8 @@ export function createIntake(options: IntakeOptions): Intake {
 
   return {
     async take(incoming) {
-      const settled = settledWithoutAsking(incoming, gone);
-      if (settled !== undefined) return settled;
+      const known = resultWithoutAsking(incoming, gone);
+      if (known !== undefined) return known;
       const sinceMs = performance.now();
       if (!health.isUp()) {
         hooks.onDeferred('apiDown');
@@ -210,15 +210,11 @@ function createKeeping({ spool, offer, hooks }: IntakeOptions) {
   };
 }
 
-/** The result of a callback that needs no request at all ("not ready", a task that is gone). */
-function settledWithoutAsking(
-  { claims, callback, receivedTime }: Incoming,
-  gone: GoneTasks,
-): CallbackResult | undefined {
+/** The result of a callback that needs no request at all: nothing is ready yet, or its task is known to be gone. */
+function resultWithoutAsking({ claims, callback }: Incoming, gone: GoneTasks): CallbackResult | undefined {
   const late = gone.verdictFor(claims.uid);
   if (late !== undefined) return resultOf(late);
-  const first = receiveCallback(claims, callback, { now: receivedTime, receivedTime, onFailure: 'report' }).next();
-  return first.done === true && first.value.kind !== 'retry' ? resultOf(first.value) : undefined;
+  return isNotReady(callback) ? 'ignored' : undefined;
 }
 
 /** What `work` comes to, or `LATE`. Work that ends later is harmless: applying a callback twice has one effect. */

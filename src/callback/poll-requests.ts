@@ -3,7 +3,7 @@
  * asking can bring now. At most once per task and poll interval, a few at a time, behind the answer; what the
  * Kubernetes API does not take is spooled. Used by the middlewares that refuse, and for damaged spool records.
  */
-import { makePollDue } from '../core/callback.ts';
+import { makePollDue } from '../core/callback/callback.ts';
 import type { TokenClaims } from '../core/token.ts';
 import type { RunCallbackProtocol } from './intake.ts';
 import type { SpoolWriter } from './spool/types.ts';

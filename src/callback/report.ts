@@ -4,7 +4,7 @@
  * and so can late and contradicting ones (one leaked URL repeated without end): each kind is logged at most once in ten
  * seconds, with how many there were; the counters have them all. Called by `bin/callback/main.ts`.
  */
-import type { CallbackVerdict } from '../core/callback.ts';
+import type { CallbackVerdict } from '../core/callback/callback.ts';
 import { announce } from '../core/task/announce.ts';
 import type { TaskMetricStep } from '../core/task/announce.ts';
 import type { TokenClaims } from '../core/token.ts';

@@ -1,6 +1,6 @@
 /**
  * Everything the provider can say to us, as one closed union, whichever way it said it (`in.php`, `res.php`, or the
- * `code` of a callback). `provider/wire.ts` and `core/callback.ts` produce it, `core/task` decides on it.
+ * `code` of a callback). `provider/wire.ts` and `core/callback/` produce it, `core/task` decides on it.
  * Classes come from `provider-codes`; what is not listed there is `unlisted`, never permanent by guess.
  */
 

@@ -4,10 +4,9 @@
  * refused; the caller then makes the task due for a poll, so that nothing is lost by refusing.
  *
  * Unknown parameters are ignored. It does not know the task: whether `+` in a raw query means a space depends on the
- * captcha's type, so both readings are kept until the task is read (`core/callback.ts`).
+ * captcha's type, so both readings are kept until the task is read (`callback.ts`).
  */
 import { MAX_SOLUTION_BYTES } from '../../api/names.ts';
-import { jsonMembers } from './json-members.ts';
 
 /** A callback as the listener took it. Neither part was decoded. */
 export interface RawCallback {
@@ -179,4 +178,59 @@ function agree(left: string | undefined, right: string | undefined): boolean {
 
 function present(fields: { [Name in keyof Fields]: string | undefined }): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+export interface JsonMember {
+  name: string;
+  /** The value's source text, trimmed. */
+  source: string;
+}
+
+/**
+ * The members of the JSON object in `text` as they are written, in order and repeats included; undefined when `text` is
+ * none. `JSON.parse` alone would keep the last of two equal names and round long numbers. It validates all the same: it
+ * goes first, and the walk trusts the text from then on.
+ */
+export function jsonMembers(text: string): JsonMember[] | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined;
+  } catch {
+    return undefined;
+  }
+  const members: JsonMember[] = [];
+  let at = text.indexOf('{') + 1;
+  while (true) {
+    const quote = text.indexOf('"', at);
+    const close = text.indexOf('}', at);
+    if (quote === -1 || close < quote) return members;
+    const nameEnd = endOfString(text, quote);
+    const valueStart = text.indexOf(':', nameEnd) + 1;
+    const valueEnd = endOfValue(text, valueStart);
+    members.push({
+      name: JSON.parse(text.slice(quote, nameEnd)) as string,
+      source: text.slice(valueStart, valueEnd).trim(),
+    });
+    at = valueEnd;
+  }
+}
+
+/** The index behind the closing quote of the string that opens at `open`. */
+function endOfString(text: string, open: number): number {
+  let at = open + 1;
+  while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
+  return at + 1;
+}
+
+/** The index of the comma or brace that ends the value at `start`. */
+function endOfValue(text: string, start: number): number {
+  let depth = 0;
+  let at = start;
+  while (true) {
+    const char = text[at];
+    if (depth === 0 && (char === ',' || char === '}')) return at;
+    if (char === '{' || char === '[') depth++;
+    if (char === '}' || char === ']') depth--;
+    at = char === '"' ? endOfString(text, at) : at + 1;
+  }
 }

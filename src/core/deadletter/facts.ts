@@ -6,7 +6,7 @@ import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { ObjectMeta } from '../../api/conditions.ts';
 import type { DeadLetter, DeadLetterSpec, DeadLetterStatus, LetterError } from '../../api/deadletter.ts';
 import type { LetterPhase, ResultSource } from '../../api/names.ts';
-import type { Delivery } from '../delivery.ts';
+import type { Delivery } from '../delivery/types.ts';
 import { RETRY_ANNOTATION } from '../../api/names.ts';
 import { cureOf } from '../delivery/trouble.ts';
 

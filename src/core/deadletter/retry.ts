@@ -6,12 +6,12 @@
  */
 import type { DeadLetter, DeadLetterStatus, LetterError } from '../../api/deadletter.ts';
 import type { Protocol } from '../protocol.ts';
-import type { ReceivedResult } from '../delivery.ts';
+import type { ReceivedResult } from '../delivery/types.ts';
 import type { RetryOutcome } from './facts.ts';
 import type { LetterPolicy, Millis } from './schedule.ts';
 import { API_VERSION, DEAD_LETTER } from '../../api/names.ts';
-import { deliverResult } from '../delivery.ts';
-import { holdTask, releaseTask } from '../delivery/mark.ts';
+import { deliverResult } from '../delivery/deliver.ts';
+import { holdTask, releaseTask } from '../delivery/letter.ts';
 import { troubleOf } from '../delivery/trouble.ts';
 import { parseTime } from '../task/times.ts';
 import { askedRedrive, outcomeOf, phaseOf } from './facts.ts';
@@ -61,7 +61,7 @@ function* attempt(letter: DeadLetter, options: RetryOptions): Protocol<RetryOutc
   const { now, exists } = options;
   const delivery = yield* deliverResult(result, { now, onFailure: 'report' });
   const outcome = outcomeOf(delivery);
-  if (outcome.kind === 'failed') yield* holdTask(result.task, name, { now, exists });
+  if (outcome.kind === 'failed') yield* holdTask(result.task, name, { now, letterExists: exists });
   if (outcome.kind === 'superseded' && outcome.why === 'otherId') {
     const released = yield* releaseTask(result.task, name, now);
     const message = 'The mark on the task could not be taken back yet.';

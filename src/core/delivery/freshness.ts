@@ -1,8 +1,7 @@
 /**
  * The two bounds of a result's life (contract, section 3). Its clock starts when the captcha is solved, which nobody
  * tells us: it certainly works until its lifetime is over counted from the last time it was not solved yet, and
- * certainly no longer than that counted from its receipt. Whole seconds, rounded down. Decides nothing by them; used
- * wherever a result is kept.
+ * certainly no longer than that counted from its receipt. Whole seconds, rounded down. Decides nothing by them.
  */
 import type { CaptchaTask, Solution } from '../../api/captchatask.ts';
 import type { Millis } from '../task/times.ts';

@@ -1,7 +1,8 @@
 /**
  * What a result means for a task as it was just read. The order of the questions is the contract's (section 6): whose
  * object is it, is it finished, whose attempt, whose id. Only a quorum read proves absence, and a copy that has not
- * yet heard of the result's attempt is too old to judge by. Called by every step of a delivery, on every fresh copy.
+ * yet heard of the result's attempt is too old to judge by. Changes nothing; every step of a delivery asks it again for
+ * every fresh copy.
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { ReceivedResult } from './types.ts';

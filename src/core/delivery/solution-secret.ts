@@ -2,8 +2,8 @@
  * The Secret that holds a solution for a task with `solutionSecretName`. It is written before status and only ever
  * created, so that a crash in between leaves one truth: when a Secret owned by this task's uid is there already, its
  * content is the result. A Secret that someone else owns is never touched; that is a failure for a person to look at.
- * Annotations say which attempt the content came from. Used by deliveries, and by the task controller before it fails
- * a task at its deadline.
+ * Annotations say which attempt the content came from. A task that is about to fail at its deadline is looked up here
+ * once more.
  */
 import type { CaptchaTask, Solution } from '../../api/captchatask.ts';
 import type { ObjectRef, OwnerReference } from '../../api/conditions.ts';
@@ -35,8 +35,11 @@ const RECEIVED_TIME = `${GROUP}/received-time`;
 const FRESH_UNTIL = `${GROUP}/fresh-until`;
 const EXPIRES = `${GROUP}/expires`;
 
-/** A Secret that vanishes each time it is looked at is someone else's game. */
+/** A Secret that vanishes each time it is looked at is somebody else's doing. */
 const MAX_ROUNDS = 3;
+const VANISHES =
+  'The solution Secret was there when it was to be created and gone when it was read, several times in a row. ' +
+  'See what deletes it.';
 
 interface Secret {
   metadata: { annotations?: Record<string, string>; ownerReferences?: OwnerReference[] };
@@ -65,7 +68,7 @@ export function* keepInSecret(task: CaptchaTask, name: string, result: ReceivedR
     if (found.ok) return judgeFound(task, name, found.object as Secret, result);
     if (found.status !== 404 || found.transient) return trouble(found, 'reading the solution Secret');
   }
-  return { kind: 'unavailable', error: { class: 'Unavailable', message: 'The solution Secret comes and goes.' } };
+  return { kind: 'unavailable', error: { class: 'Unavailable', message: VANISHES } };
 }
 
 /**

@@ -3,7 +3,9 @@
  * copy; a PUT where there is no status yet to test, or where the caller asks for an exact match (`put`). When it misses,
  * the object is read (quorum) and the caller judges again. A 422 does not say whether a test failed or the API refuses
  * the new status: after one, an object that still matches is written once more by PUT, and only a 422 to that proves the
- * refusal. A write whose reply was lost is looked for once, so that who made it counts it. Used by deliveries and letters.
+ * refusal. A write whose reply was lost is looked for once, so that who made it counts it.
+ *
+ * It judges nothing: what a copy means, and what is to be written to it, is the caller's.
  */
 import type { CaptchaTask, CaptchaTaskStatus } from '../../api/captchatask.ts';
 import type { ObjectRef } from '../../api/conditions.ts';

@@ -2,7 +2,7 @@
  * What a refusal of the API server means for a result: try again soon, a person has to act, or hopeless. Permanent must
  * be proved from the table below; everything else is transient. Messages are our own words: an API error may quote the
  * object it refuses, and with it the solution, so only parts of known shape are taken over (who may not do what, which
- * quota, which field). Used by deliveries and by the dead-letter controller.
+ * quota, which field).
  */
 import type { LetterError } from '../../api/deadletter.ts';
 import type { LetterErrorClass } from '../../api/names.ts';

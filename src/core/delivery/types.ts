@@ -1,6 +1,6 @@
 /**
- * What a delivery takes and how it can end; shared by the files of this folder and re-exported by `core/delivery.ts`,
- * which is the door for everyone else.
+ * What a delivery takes and how it can end: the words that the files of this folder and those who deliver share. No
+ * code, so that the steps of a delivery can name each other's results without importing each other.
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { ObjectRef } from '../../api/conditions.ts';

@@ -6,7 +6,7 @@
  */
 import type { Captcha, CaptchaTask, DeadLetterMark, Submission } from '../../api/captchatask.ts';
 import type { Refusal, SubmitOutcome } from '../outcome.ts';
-import type { ReceivedResult } from '../delivery.ts';
+import type { ReceivedResult } from '../delivery/types.ts';
 import { type URLDoubt, doubtAfter } from './callback-mode.ts';
 import { isUnresolved } from './transitions.ts';
 

@@ -15,7 +15,7 @@ import { decideLetter } from '../../../src/core/deadletter/decide.ts';
 import { phaseOf, withoutPayload } from '../../../src/core/deadletter/facts.ts';
 import { retryLetter } from '../../../src/core/deadletter/retry.ts';
 import { DEFAULT_LETTER_POLICY } from '../../../src/core/deadletter/schedule.ts';
-import { deliverResult } from '../../../src/core/delivery.ts';
+import { deliverResult } from '../../../src/core/delivery/deliver.ts';
 import { findInSecret } from '../../../src/core/delivery/solution-secret.ts';
 import { decideTask } from '../../../src/core/task/decide.ts';
 import * as memories from '../../../src/core/task/memory.ts';

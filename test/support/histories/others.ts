@@ -8,7 +8,7 @@ import type { Protocol } from '../../../src/core/protocol.ts';
 import type { StoredObject } from '../model-api.ts';
 import type { Call, SpoolRecord, World } from './world.ts';
 import { CAPTCHA_TASK, DEAD_LETTER, RETRY_ANNOTATION, SECRET } from '../../../src/api/names.ts';
-import { receiveCallback } from '../../../src/core/callback.ts';
+import { receiveCallback } from '../../../src/core/callback/callback.ts';
 import { isFinished } from '../../../src/core/task/transitions.ts';
 import { answerCall } from './operator.ts';
 import { PERMANENT_WORD, RETRIABLE_WORD, SOLUTION_SECRET, TASK, chance, createTask, note, pick } from './world.ts';

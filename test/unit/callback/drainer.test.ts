@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createApiHealth } from '../../../src/callback/api-health.ts';
 import { createDrainer } from '../../../src/callback/drainer.ts';
 import type { SpoolEntry } from '../../../src/callback/spool/types.ts';
-import type { CallbackVerdict } from '../../../src/core/callback.ts';
+import type { CallbackVerdict } from '../../../src/core/callback/callback.ts';
 import { callbackPath } from '../../support/sidecar.ts';
 import { aTask } from '../../support/builders.ts';
 

@@ -1,7 +1,7 @@
 /** Which tasks need no further question. */
 import { expect, test } from 'vitest';
 import { createGoneTasks } from '../../../src/callback/gone-tasks.ts';
-import type { CallbackVerdict } from '../../../src/core/callback.ts';
+import type { CallbackVerdict } from '../../../src/core/callback/callback.ts';
 
 const GONE: CallbackVerdict = { kind: 'late', why: 'gone' };
 

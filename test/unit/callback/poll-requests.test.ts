@@ -1,6 +1,6 @@
 /** When a refused callback asks for a poll of its task: the interval, the places, the spool. */
 import { beforeEach, expect, test } from 'vitest';
-import type { CallbackVerdict } from '../../../src/core/callback.ts';
+import type { CallbackVerdict } from '../../../src/core/callback/callback.ts';
 import { createPollRequests } from '../../../src/callback/poll-requests.ts';
 import type { PollRequests } from '../../../src/callback/poll-requests.ts';
 import type { SpoolRecord } from '../../../src/callback/spool/record.ts';

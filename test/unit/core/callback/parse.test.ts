@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MAX_SOLUTION_BYTES } from '../../../../src/api/names.ts';
-import { jsonMembers } from '../../../../src/core/callback/json-members.ts';
+import { jsonMembers } from '../../../../src/core/callback/parse.ts';
 import { parseCallback } from '../../../../src/core/callback/parse.ts';
 import type { CallbackFault, RawCallback } from '../../../../src/core/callback/parse.ts';
 

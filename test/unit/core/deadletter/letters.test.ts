@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { DeadLetter } from '../../../../src/api/deadletter.ts';
 import type { LetterFacts, RetryOutcome } from '../../../../src/core/deadletter/facts.ts';
 import type { LetterDecision } from '../../../../src/core/deadletter/decide.ts';
-import type { Delivery } from '../../../../src/core/delivery.ts';
+import type { Delivery } from '../../../../src/core/delivery/types.ts';
 import { LETTER_ERROR_CLASSES } from '../../../../src/api/names.ts';
 import { decideLetter } from '../../../../src/core/deadletter/decide.ts';
 import { outcomeOf, withoutPayload } from '../../../../src/core/deadletter/facts.ts';

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { DeadLetter, DeadLetterStatus } from '../../../../src/api/deadletter.ts';
-import type { Delivery, ReceivedResult } from '../../../../src/core/delivery.ts';
+import type { Delivery, ReceivedResult } from '../../../../src/core/delivery/types.ts';
 import type { ApiRequest } from '../../../../src/core/protocol.ts';
 import type { ModelApi } from '../../../support/model-api.ts';
 import { MAX_LETTER_CODE_LENGTH } from '../../../../src/api/names.ts';
-import { deliverResult } from '../../../../src/core/delivery.ts';
+import { deliverResult } from '../../../../src/core/delivery/deliver.ts';
 import { CAPTCHA_ID, T0, aTask } from '../../../support/builders.ts';
 import { createModelApi, outage, refusal, runModel } from '../../../support/model-api.ts';
 
@@ -162,6 +162,16 @@ describe('the caller keeps the result', () => {
     const [letter] = letters(api);
     api.seed('deadletters', { ...letter!, spec: { ...letter!.spec, payload: { code: 'other' } } });
     expect(deliver(api)).toMatchObject({ kind: 'retry', error: { class: 'Conflict' } });
+  });
+  it('where the letter vanishes whenever it is looked at, with a word on what to look for', () => {
+    const api = world();
+    api.faults.push((request) => {
+      if (request.resource.plural !== 'deadletters') return undefined;
+      return request.verb === 'create' ? refusal(409, 'AlreadyExists') : refusal(404, 'NotFound');
+    });
+    const said = deliver(api);
+    expect(said).toMatchObject({ kind: 'retry', error: { class: 'Unavailable' } });
+    expect(JSON.stringify(said)).toContain('See what deletes dead letters in this namespace.');
   });
   it('where it is larger than a letter may hold, without marking the task', () => {
     const api = world(aTask().intended().submitted().build());

@@ -2,30 +2,28 @@
  * What one authentic callback does to its task, as a protocol over the Kubernetes API.
  *
  * In order: "not ready" and empty codes change nothing. Everything else reads the task (a cached read is enough: no
- * write below depends on it being fresh). A result goes the common road of results (`core/delivery.ts`). An error word
- * ends the attempt it belongs to. A result that `code` cannot carry whole, an answer that has not the shape of the
- * task's type, a word that only asking again can explain, and an id that is not this attempt's make the task due for a
- * poll. "Late" is proved by a quorum read, or by a
- * finished copy with this uid, however old.
+ * write below depends on it being fresh). A result goes the common road of results (`core/delivery`). An error word
+ * ends the attempt it belongs to. The task is made due for a poll by a result that `code` cannot carry whole, by an
+ * answer that has not the shape of the task's type, by a word that only asking again can explain, and by an id that is
+ * not this attempt's. "Late" is proved by a quorum read, or by a finished copy with this uid, however old.
  *
  * It decides nothing about new attempts, deadlines or failure: the operator does, from what is written here.
- * Run by the sidecar's intake and by its drainer.
  */
-import type { CaptchaTask, CaptchaTaskStatus } from '../api/captchatask.ts';
-import type { LetterError } from '../api/deadletter.ts';
-import type { LetterStage } from '../api/names.ts';
-import type { Callback } from './callback/parse.ts';
-import type { Delivery, DeliveryOptions, ReceivedResult } from './delivery.ts';
-import { deliverResult } from './delivery.ts';
-import { readTask, writeTaskStatus } from './delivery/task-status.ts';
-import type { Step, TaskCopy } from './delivery/task-status.ts';
-import type { Refusal } from './outcome.ts';
-import type { Protocol } from './protocol.ts';
-import { classifyCode } from './provider-codes.ts';
-import { isHint, plusIsSpace, solutionOf } from './solution.ts';
-import { parseTime } from './task/times.ts';
-import { adopted, attemptEnded, isFinished, pollDue } from './task/transitions.ts';
-import type { TokenClaims } from './token.ts';
+import type { CaptchaTask, CaptchaTaskStatus } from '../../api/captchatask.ts';
+import type { LetterError } from '../../api/deadletter.ts';
+import type { LetterStage } from '../../api/names.ts';
+import type { Callback } from './parse.ts';
+import { deliverResult } from '../delivery/deliver.ts';
+import { readTask, writeTaskStatus } from '../delivery/task-status.ts';
+import type { Step, TaskCopy } from '../delivery/task-status.ts';
+import type { Delivery, DeliveryOptions, ReceivedResult } from '../delivery/types.ts';
+import type { Refusal } from '../outcome.ts';
+import type { Protocol } from '../protocol.ts';
+import { classifyCode } from '../provider-codes.ts';
+import { isHint, plusIsSpace, solutionOf } from '../solution.ts';
+import { parseTime } from '../task/times.ts';
+import { adopted, attemptEnded, isFinished, pollDue } from '../task/transitions.ts';
+import type { TokenClaims } from '../token.ts';
 
 /** Epoch milliseconds. `receivedTime` is earlier than `now` when the callback waited in the spool. */
 export interface ReceiveOptions {
@@ -34,10 +32,9 @@ export interface ReceiveOptions {
   /** As for a delivery; `put` suits what waited in the spool, because nobody writes its task just now. */
   write?: 'patch' | 'put';
   /**
-   * What becomes of a result that cannot be applied. `letter`: a dead letter; for a callback that is in the spool (or that
-   * the spool refused), because who dies between the mark and the letter would leave a task that waits for a result
-   * that nobody has.
-   * `report`: nothing yet, the verdict is `retry`.
+   * What becomes of a result that cannot be applied. `letter`: a dead letter. Only for a callback that is in the spool
+   * or that the spool refused: a process that dies between the mark and the letter would else leave a task that waits
+   * for a result that nobody has. `report`: nothing yet, the verdict is `retry`.
    */
   onFailure: DeliveryOptions['onFailure'];
 }
@@ -70,6 +67,11 @@ interface Received {
   claims: TokenClaims;
   callback: Callback;
   now: number;
+}
+
+/** Whether the provider says no more than that there is no result yet: such a callback changes no task, whichever. */
+export function isNotReady(callback: Callback): boolean {
+  return classifyCode(callback.code, 'callback')?.kind === 'pending';
 }
 
 export function* receiveCallback(

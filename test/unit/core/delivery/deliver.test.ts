@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../../../src/api/deadletter.ts';
-import type { Delivery, DeliveryOptions, ReceivedResult } from '../../../../src/core/delivery.ts';
+import type { Delivery, DeliveryOptions, ReceivedResult } from '../../../../src/core/delivery/types.ts';
 import type { ModelApi } from '../../../support/model-api.ts';
-import { deliverResult } from '../../../../src/core/delivery.ts';
+import { deliverResult } from '../../../../src/core/delivery/deliver.ts';
 import { findInSecret } from '../../../../src/core/delivery/solution-secret.ts';
 import { CAPTCHA_ID, T0, aTask } from '../../../support/builders.ts';
 import { createModelApi, outage, refusal, runModel } from '../../../support/model-api.ts';
@@ -249,6 +249,22 @@ describe('a solution Secret', () => {
       return undefined;
     });
     expect(deliver(api).kind).toBe('applied');
+  });
+  it('that vanishes whenever it is looked at is left for later, with a word on what to look for', () => {
+    const api = world(withSecret.intended().submitted().build());
+    api.faults.push((request) => {
+      if (request.resource.plural !== 'secrets') return undefined;
+      return request.verb === 'create' ? refusal(409, 'AlreadyExists') : refusal(404, 'NotFound');
+    });
+    const said = deliver(api);
+    expect(said).toMatchObject({ kind: 'retry', error: { class: 'Unavailable' } });
+    expect(JSON.stringify(said)).toContain('See what deletes it.');
+  });
+  it('holds every character of the result, a byte order mark included', () => {
+    const api = world(withSecret.intended().submitted().build());
+    const marked = received({ value: '\ufeffsolution-a' });
+    expect(deliver(api, marked).kind).toBe('applied');
+    expect(deliver(api, marked).kind).toBe('duplicate');
   });
 });
 

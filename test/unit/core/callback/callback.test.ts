@@ -2,8 +2,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Captcha, CaptchaTask } from '../../../../src/api/captchatask.ts';
 import { CAPTCHA_TASK, DEAD_LETTER } from '../../../../src/api/names.ts';
-import { makePollDue, receiveCallback } from '../../../../src/core/callback.ts';
-import type { CallbackVerdict } from '../../../../src/core/callback.ts';
+import { makePollDue, receiveCallback } from '../../../../src/core/callback/callback.ts';
+import type { CallbackVerdict } from '../../../../src/core/callback/callback.ts';
 import type { ApiRequest } from '../../../../src/core/protocol.ts';
 import { formatTime } from '../../../../src/core/task/times.ts';
 import type { TokenClaims } from '../../../../src/core/token.ts';

@@ -1,44 +1,42 @@
 /**
- * Brings one received result to its task: solution Secret where asked for, then status, or a DeadLetter when it
- * cannot be applied. The one road for callbacks, polls and letter retries (contract, sections 3, 4 and 6).
+ * Brings one received result to its task: into the solution Secret where one is asked for, then into status, or into a
+ * DeadLetter when it cannot be applied. The one road for callbacks, polls and letter retries (contract, sections 3, 4
+ * and 6).
  *
  * Safe to abandon at any yield and to run again: the first result wins, an equal repeat changes nothing, and the
- * verdict `retry` is the only one after which the caller still has to keep the result (`failed` is asked for by
- * callers that keep it anyway). Decides nothing about error words, hints or new attempts: `core/callback` and
- * `core/task` do.
+ * verdict `retry` is the only one after which the caller still has to keep the result (`failed` comes only to callers
+ * that asked for it, because they keep the result anyway). Decides nothing about error words, hints or new attempts:
+ * `core/callback` and `core/task` do.
  */
-import type { CaptchaTask, CaptchaTaskStatus, Solution } from '../api/captchatask.ts';
-import type { LetterError } from '../api/deadletter.ts';
-import type { Protocol } from './protocol.ts';
-import type { Judgement } from './delivery/judge.ts';
-import type { Step, TaskCopy, Written } from './delivery/task-status.ts';
-import type { Delivery, DeliveryOptions, Failure, ReceivedResult } from './delivery/types.ts';
-import { MAX_SOLUTION_BYTES } from '../api/names.ts';
-import { lifeOf } from './delivery/freshness.ts';
-import { judge } from './delivery/judge.ts';
-import { keepAsLetter } from './delivery/letter.ts';
-import { keepInSecret, valueInSecret } from './delivery/solution-secret.ts';
-import { readTask, writeTaskStatus } from './delivery/task-status.ts';
-import { formatTime, parseTime } from './task/times.ts';
-import { pollDue, solved } from './task/transitions.ts';
-
-export type { Delivery, DeliveryOptions, ReceivedResult } from './delivery/types.ts';
+import type { CaptchaTask, CaptchaTaskStatus, Solution } from '../../api/captchatask.ts';
+import type { LetterError } from '../../api/deadletter.ts';
+import type { Protocol } from '../protocol.ts';
+import type { Judgement } from './judge.ts';
+import type { Step, TaskCopy, Written } from './task-status.ts';
+import type { Delivery, DeliveryOptions, Failure, ReceivedResult } from './types.ts';
+import { MAX_SOLUTION_BYTES } from '../../api/names.ts';
+import { lifeOf } from './freshness.ts';
+import { judge } from './judge.ts';
+import { keepAsLetter } from './letter.ts';
+import { keepInSecret, valueInSecret } from './solution-secret.ts';
+import { readTask, writeTaskStatus } from './task-status.ts';
+import { formatTime, parseTime } from '../task/times.ts';
+import { pollDue, solved } from '../task/transitions.ts';
 
 /** Delivers one result. Costs one write on the happy path, and one cached read unless `known` is given. */
 export function* deliverResult(result: ReceivedResult, options: DeliveryOptions): Protocol<Delivery> {
-  const looked = yield* firstLook(result, options);
-  if (looked.kind === 'unavailable') return { kind: 'retry', error: looked.error };
-  const judgement = judge(looked.copy, result);
+  const judged = yield* judgeFirst(result, options);
+  if (judged.kind === 'unavailable') return { kind: 'retry', error: judged.error };
+  const { copy, judgement } = judged;
   if (judgement.kind !== 'open') return yield* settle(judgement, result, options.now);
 
-  const kept = yield* keepContent(judgement.task, result);
+  const { task: open } = judgement;
+  const kept = yield* keepContent(open, result);
   if (kept.kind === 'unavailable') return { kind: 'retry', error: kept.error };
-  if (kept.kind === 'failed') {
-    return yield* fail({ ...looked.copy, task: judgement.task }, result, kept.failure, options);
-  }
-  const written = yield* writeSolution(looked.copy, result, kept.solution, options);
+  if (kept.kind === 'failed') return yield* fail({ ...copy, task: open }, result, kept.failure, options);
+  const written = yield* writeSolution(copy, result, kept.solution, options);
   if (written.kind === 'refused') {
-    const task = written.copy.task ?? judgement.task;
+    const task = written.copy.task ?? open;
     return yield* fail({ ...written.copy, task }, result, { stage: stageOf(result), error: written.error }, options);
   }
   if (written.kind === 'stopped') return yield* settle(written.verdict, result, options.now);
@@ -47,22 +45,28 @@ export function* deliverResult(result: ReceivedResult, options: DeliveryOptions)
   return { kind: kept.value === result.value ? 'applied' : 'conflict', before, task };
 }
 
+type FirstJudged =
+  | { kind: 'judged'; copy: TaskCopy; judgement: Judgement }
+  | { kind: 'unavailable'; error: LetterError };
+
 /**
- * The copy to judge by. A copy that proves nothing is read again; so is one that a Secret is about to be created
- * from, because creating has no test of the task: a Secret for a finished or recreated task would be in the way.
+ * The first copy that may be acted on, and what the result means for it. A copy that proves nothing is read again; so
+ * is one that a Secret is about to be created from, because creating has no test of the task: a Secret for a finished
+ * or recreated task would be in the way.
  */
-function* firstLook(
-  result: ReceivedResult,
-  options: DeliveryOptions,
-): Protocol<{ kind: 'read'; copy: TaskCopy } | { kind: 'unavailable'; error: LetterError }> {
-  const first =
-    options.known === undefined
-      ? yield* readTask(result.task, 'cached')
-      : ({ kind: 'read', copy: { task: options.known, quorum: false } } as const);
-  if (first.kind === 'unavailable') return first;
-  const judgement = judge(first.copy, result);
+function* judgeFirst(result: ReceivedResult, { known }: DeliveryOptions): Protocol<FirstJudged> {
+  let copy: TaskCopy = { task: known, quorum: false };
+  if (known === undefined) {
+    const read = yield* readTask(result.task, 'cached');
+    if (read.kind === 'unavailable') return read;
+    copy = read.copy;
+  }
+  const judgement = judge(copy, result);
   const beforeSecret = judgement.kind === 'open' && judgement.task.spec.solutionSecretName !== undefined;
-  return judgement.kind === 'unproven' || beforeSecret ? yield* readTask(result.task, 'quorum') : first;
+  if (judgement.kind !== 'unproven' && !beforeSecret) return { kind: 'judged', copy, judgement };
+  const fresh = yield* readTask(result.task, 'quorum');
+  if (fresh.kind === 'unavailable') return fresh;
+  return { kind: 'judged', copy: fresh.copy, judgement: judge(fresh.copy, result) };
 }
 
 type ContentKept =
@@ -91,6 +95,7 @@ function* keepContent(task: CaptchaTask, result: ReceivedResult): Protocol<Conte
   return { kind: 'kept', solution, value };
 }
 
+/** Writes the solution to this copy, or to a fresher one that is judged the same. */
 function writeSolution(
   copy: TaskCopy,
   result: ReceivedResult,
