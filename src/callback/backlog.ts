@@ -2,7 +2,8 @@
  * The order in which spooled records are tried: those that are ready, first in first out, and those that failed by
  * themselves, each waiting out its own jittered, growing delay without holding up the rest. Used by the drainer.
  */
-import { exponentialBackoff } from '../kube/backoff.ts';
+import { exponentialBackoff } from '../waiting/backoff.ts';
+import { createLine } from '../waiting/line.ts';
 import type { SpoolEntry } from './spool/types.ts';
 
 export interface Waiting {
@@ -25,37 +26,25 @@ export interface Backlog {
   clear(): void;
 }
 
-const delayAfter = exponentialBackoff({ baseMs: 1_000, maxMs: 60_000 });
+const delayAfter = exponentialBackoff({ baseMs: 1_000, maxMs: 60_000, random: Math.random });
 
 export function createBacklog(onReady: () => void): Backlog {
-  let queue: Waiting[] = [];
-  /** Taken from the front of `queue`; the array is cut now and then, not at every take. */
-  let taken = 0;
-  const delayed = createDelayed((waiting) => void queue.push(waiting));
+  const line = createLine<Waiting>();
+  const delayed = createDelayed((waiting) => line.push(waiting));
 
   return {
-    put: (waiting) => void queue.push(waiting),
+    put: (waiting) => line.push(waiting),
     delay: ({ entry, failures }, ofApi) => delayed.add({ entry, failures: failures + 1 }, ofApi, onReady),
-    take() {
-      const next = queue[taken];
-      if (next === undefined) return undefined;
-      taken++;
-      if (taken > 1_024 && taken * 2 > queue.length) {
-        queue = queue.slice(taken);
-        taken = 0;
-      }
-      return next;
-    },
-    ready: () => queue.length - taken,
-    size: () => queue.length - taken + delayed.size(),
+    take: () => line.take(),
+    ready: () => line.size,
+    size: () => line.size + delayed.size(),
     wake(count) {
       for (let woken = 0; woken < count; woken++) delayed.endLeastFailed();
     },
     hurry: () => delayed.endAll(),
     clear() {
       delayed.clear();
-      queue = [];
-      taken = 0;
+      line.clear();
     },
   };
 }

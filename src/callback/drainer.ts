@@ -8,7 +8,7 @@
  * failed because of the API is tried at once, and two more for each that then succeeds. Stopping goes on draining for a bounded time. Started by `server.ts`.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { exponentialBackoff } from '../kube/backoff.ts';
+import { exponentialBackoff } from '../waiting/backoff.ts';
 import { atMostEvery } from './api-health.ts';
 import type { ApiHealth } from './api-health.ts';
 import { applyEntry, isDone } from './apply-entry.ts';
@@ -30,7 +30,7 @@ export interface DrainerOptions extends ApplyOptions {
 }
 
 /** So that draining begins within seconds of the API's return. */
-const probeDelay = exponentialBackoff({ baseMs: 500, maxMs: 2_500 });
+const probeDelay = exponentialBackoff({ baseMs: 500, maxMs: 2_500, random: Math.random });
 const WAKE_INTERVAL_MS = 1_000;
 
 export function createDrainer(options: DrainerOptions): Drainer {

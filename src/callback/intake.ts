@@ -26,7 +26,8 @@ import type { GoneTasks } from './gone-tasks.ts';
 import { nameOfError, resultOf } from './hooks.ts';
 import type { CallbackHooks, CallbackResult } from './hooks.ts';
 import type { Limits } from './limits.ts';
-import { createPlaces } from './places.ts';
+import { enterWithin } from '../kube/pause.ts';
+import { createGate } from '../waiting/gate.ts';
 import type { SpoolEntry, SpoolWriter } from './spool/types.ts';
 
 /** Runs a callback protocol against the API; a call that was aborted or out of time shows up as a transient reply. */
@@ -158,9 +159,9 @@ async function firstOf(ways: readonly Promise<Taken>[]): Promise<CallbackResult>
 
 /** One try to apply a callback at once. */
 function createAttempts({ run, health, hooks, limits }: IntakeOptions, gone: GoneTasks, stopping: AbortSignal) {
-  const places = createPlaces({ places: limits.directCalls, waiting: limits.directWaiting });
+  const gate = createGate(limits.directCalls, limits.directWaiting);
   return async ({ claims, callback, receivedTime }: Incoming, onFailure: 'report' | 'letter'): Attempt => {
-    if (!(await places.enter(limits.apiBudgetMs))) return undefined;
+    if (!(await enterWithin(gate, limits.apiBudgetMs))) return undefined;
     try {
       const protocol = receiveCallback(claims, callback, { now: Date.now(), receivedTime, onFailure });
       const verdict = await run(protocol, { signal: stopping, withinMs: ATTEMPT_TIMEOUT_MS });
@@ -174,7 +175,7 @@ function createAttempts({ run, health, hooks, limits }: IntakeOptions, gone: Gon
       hooks.onCrash('intake', nameOfError(error));
       return undefined;
     } finally {
-      places.leave();
+      gate.leave();
     }
   };
 }

@@ -5,8 +5,9 @@
 import type { Captcha, CaptchaTask, CaptchaTaskSpec } from '../api/captchatask.ts';
 import type { ObjectRef, OwnerReference } from '../api/conditions.ts';
 import { API_VERSION, CAPTCHA_TASK } from '../api/names.ts';
-import { exponentialBackoff } from '../kube/backoff.ts';
+import { exponentialBackoff } from '../waiting/backoff.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { pause } from '../kube/pause.ts';
 import type { ApiFailure, ApiRequest } from '../kube/types.ts';
 
 /** What a caller writes; the API server fills in the defaults. Deterministic names make creation repeatable. */
@@ -105,22 +106,7 @@ export function signalOf({ signal, timeoutMs = DEFAULT_TIMEOUT_MS }: CallLimits)
 }
 
 export function retryBackoff(): (failures: number) => number {
-  return exponentialBackoff({ baseMs: 200, maxMs: 5_000 });
-}
-
-/** False when the signal aborted first. */
-export async function pause(delayMs: number, signal: AbortSignal): Promise<boolean> {
-  if (signal.aborted) return false;
-  return new Promise((resolve) => {
-    const end = (completed: boolean): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-      resolve(completed);
-    };
-    const onAbort = (): void => end(false);
-    const timer = setTimeout(() => end(true), delayMs);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
+  return exponentialBackoff({ baseMs: 200, maxMs: 5_000, random: Math.random });
 }
 
 /** Whether `whole` has everything that `part` says; the API server may have added defaults. */

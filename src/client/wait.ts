@@ -7,7 +7,8 @@ import type { ObjectRef } from '../api/conditions.ts';
 import type { FailedReason } from '../api/names.ts';
 import { CAPTCHA_TASK, SECRET, SOLUTION_SECRET_USER_AGENT, SOLUTION_SECRET_VALUE } from '../api/names.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { pause, refusedBy, retryBackoff, signalOf, type CallLimits, type Refused } from './tasks.ts';
+import { pause } from '../kube/pause.ts';
+import { refusedBy, retryBackoff, signalOf, type CallLimits, type Refused } from './tasks.ts';
 
 export interface SolvedValue {
   /** Text, or compact JSON for object and list results. */

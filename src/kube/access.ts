@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { AccessSource, Credentials } from './credentials.ts';
-import { within } from './deadline.ts';
+import { within } from './pause.ts';
 import { loadKubeconfig } from './kubeconfig.ts';
 import type { PluginSurroundings } from './kubeconfig.ts';
 

@@ -4,11 +4,11 @@
  * repeating to `sender.ts`. Used by everything that talks to the API server, inside this room and outside.
  */
 import type { Access } from './access.ts';
-import { createGate } from './gate.ts';
+import { createGate } from '../waiting/gate.ts';
 import { failureOf, noAnswer, replyOf } from './reply.ts';
 import type { Sought } from './reply.ts';
 import { createListLane } from './list-lane.ts';
-import type { OnTurn } from './gate.ts';
+import type { OnTurn } from './pause.ts';
 import { listRequestOf, wireRequestOf } from './requests.ts';
 import type { ListOptions } from './requests.ts';
 import { createSender } from './sender.ts';
@@ -114,7 +114,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
       if (end.kind === 'failed') doubt.about(end.failure);
       return end;
     },
-    load: () => ({ inFlight: gate.inFlight(), waiting: gate.waiting() }),
+    load: () => ({ inFlight: gate.inside(), waiting: gate.waiting() }),
     close: () => transport.close(),
   };
 }

@@ -16,7 +16,7 @@ import type { KubeClient } from './client.ts';
 import { DEFAULT_DURATIONS, refuseUnsafe } from './lease-durations.ts';
 import type { LeaseDurations } from './lease-durations.ts';
 import { microTime } from './micro-time.ts';
-import { sleep } from './sleep.ts';
+import { pause } from './pause.ts';
 import type { ApiFailure, ApiReply, KubeObject, Resource } from './types.ts';
 
 const LEASE: Resource = { group: 'coordination.k8s.io', version: 'v1', plural: 'leases' };
@@ -122,7 +122,7 @@ export function startLease(options: LeaseOptions): Lease {
 async function runCampaign(state: State): Promise<void> {
   while (!state.stopping.signal.aborted) {
     await renewOrAcquire(state);
-    await sleep(untilNextRound(state), state.stopping.signal);
+    await pause(untilNextRound(state), state.stopping.signal);
   }
 }
 

@@ -5,8 +5,10 @@
  * streamed lists do not work here (an old server, a proxy that holds events back), so that not every reflector has to
  * find out by waiting. Made and used by `client.ts`.
  */
-import { createGate } from './gate.ts';
-import type { Gate, OnTurn } from './gate.ts';
+import { createGate } from '../waiting/gate.ts';
+import type { Gate } from '../waiting/gate.ts';
+import { enterWithin } from './pause.ts';
+import type { OnTurn } from './pause.ts';
 import type { WatchEnd, WatchOptions } from './watch.ts';
 
 export interface ListLane {
@@ -65,7 +67,7 @@ async function turn(
   { signal, onTurn }: { signal: AbortSignal | undefined; onTurn?: OnTurn | undefined },
 ): Promise<boolean> {
   if (signal?.aborted) return false;
-  const place = gate.enter(FOREVER_MS, signal);
+  const place = enterWithin(gate, FOREVER_MS, signal);
   if (place === true) return true;
   onTurn?.(false);
   const isOurs = await place;

@@ -5,9 +5,9 @@
  * reflector and by whoever sweeps over objects that are not watched.
  * Source: "Retrieving large results sets in chunks", Kubernetes API concepts.
  */
-import { exponentialBackoff } from './backoff.ts';
+import { exponentialBackoff } from '../waiting/backoff.ts';
 import type { KubeClient, ListFailure, ListReply } from './client.ts';
-import type { OnTurn } from './gate.ts';
+import type { OnTurn } from './pause.ts';
 import type { ListOptions } from './requests.ts';
 import type { Resource } from './types.ts';
 
@@ -17,7 +17,7 @@ export interface PagesOptions {
   pageSize: number;
   signal?: AbortSignal | undefined;
   /** Waits before a page is asked for again; ends at once when the signal aborts. */
-  sleep(delayMs: number): Promise<void>;
+  sleep(delayMs: number): Promise<unknown>;
   random?: () => number;
   /** `OnTurn` of each page. */
   onTurn?: OnTurn | undefined;

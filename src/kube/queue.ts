@@ -10,7 +10,9 @@
  *   `addAt` meanwhile makes it wait afterwards.
  * A pass answers for everything told before it began: it has to say itself when the key is to be looked at again.
  */
-import { exponentialBackoff } from './backoff.ts';
+import { exponentialBackoff } from '../waiting/backoff.ts';
+import { createLine } from '../waiting/line.ts';
+import type { Line } from '../waiting/line.ts';
 import { createDueTimes } from './due-times.ts';
 import type { DueTimes } from './due-times.ts';
 
@@ -67,13 +69,12 @@ export interface WorkQueue {
 
 /** Passes whose signal was aborted get this long to end. */
 const ABORT_GRACE_MS = 1_000;
-const DEFAULT_BACKOFF = { baseMs: 250, maxMs: 60_000 };
+const DEFAULT_BACKOFF = { baseMs: 250, maxMs: 60_000, random: Math.random };
 
 interface State {
   options: WorkQueueOptions;
-  /** Ready keys in order, from `head`; the same keys with the instant they became ready. */
-  line: string[];
-  head: number;
+  /** Ready keys in order; the same keys with the instant they became ready. */
+  line: Line<string>;
   readySince: Map<string, number>;
   processing: Set<string>;
   again: Set<string>;
@@ -123,8 +124,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
 function initialState(options: WorkQueueOptions): State {
   return {
     options,
-    line: [],
-    head: 0,
+    line: createLine(),
     readySince: new Map(),
     processing: new Set(),
     again: new Set(),
@@ -215,17 +215,8 @@ function enqueue(state: State, key: string, pump: () => void): void {
 }
 
 function takeFirst(state: State): string | undefined {
-  const key = state.line[state.head];
-  if (key === undefined) {
-    state.line = [];
-    state.head = 0;
-    return undefined;
-  }
-  state.head++;
-  if (state.head > 1024 && state.head * 2 > state.line.length) {
-    state.line = state.line.slice(state.head);
-    state.head = 0;
-  }
+  const key = state.line.take();
+  if (key === undefined) return undefined;
   const sinceMs = state.readySince.get(key) ?? performance.now();
   state.readySince.delete(key);
   state.options.hooks?.onStart?.(performance.now() - sinceMs);
@@ -234,7 +225,7 @@ function takeFirst(state: State): string | undefined {
 
 /** Not at once: whoever adds is often inside a listener or a pass, and sockets must get their turn between passes. */
 function schedule(state: State, pump: () => void): void {
-  if (state.pumping || !state.running || state.head >= state.line.length) return;
+  if (state.pumping || !state.running || state.line.size === 0) return;
   state.pumping = true;
   setImmediate(pump);
 }

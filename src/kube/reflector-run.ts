@@ -30,7 +30,7 @@ export interface ReflectorHooks {
 export interface ReflectorClock {
   monotonicMs(): number;
   /** Resolves after the delay, or at once when the signal aborts. */
-  sleep(delayMs: number, signal: AbortSignal): Promise<void>;
+  sleep(delayMs: number, signal: AbortSignal): Promise<unknown>;
   random(): number;
 }
 

@@ -18,13 +18,13 @@
  * at most and ends as silent after 70 s: at the latest 85 s after the last sign of life everything is listed.
  * Sources: "Efficient detection of changes" and "Retrieving large results sets in chunks", Kubernetes API concepts.
  */
-import { exponentialBackoff } from './backoff.ts';
+import { exponentialBackoff } from '../waiting/backoff.ts';
 import type { ListFailure } from './client.ts';
 import { isUnknownHere } from './list-lane.ts';
 import { pagesOf } from './pages.ts';
 import { answered, forgetFailures, guard, heard, noteRestart, passOver, waitAfterFailure } from './reflector-run.ts';
 import type { ReflectorClock, ReflectorOptions, Run, Trouble } from './reflector-run.ts';
-import { sleep } from './sleep.ts';
+import { pause } from './pause.ts';
 import { versionOf } from './types.ts';
 import type { KubeObject } from './types.ts';
 import type { WatchEnd, WatchEventType } from './watch.ts';
@@ -267,4 +267,4 @@ function mayHaveMissed(run: Run, end: WatchEnd): boolean {
   return run.clock.monotonicMs() - run.lastActivityMs > RESUMABLE_MS;
 }
 
-const REAL_CLOCK: ReflectorClock = { monotonicMs: () => performance.now(), random: Math.random, sleep };
+const REAL_CLOCK: ReflectorClock = { monotonicMs: () => performance.now(), random: Math.random, sleep: pause };

@@ -4,8 +4,8 @@
  * try with renewed credentials after a 401. Everything else is the caller's decision. Called by `client.ts`.
  */
 import type { Access, CurrentCredentials } from './access.ts';
-import { within } from './deadline.ts';
-import type { Gate } from './gate.ts';
+import type { Gate } from '../waiting/gate.ts';
+import { enterWithin, pause, within } from './pause.ts';
 import type { Transport, WireAnswer, WireRequest } from './transport.ts';
 import type { ApiRequest } from './types.ts';
 
@@ -68,7 +68,7 @@ interface Sent {
 async function sendOnce(parts: SenderParts, sending: Sending): Promise<Sent> {
   const { verb, request, untilMs, signal, urgent = false } = sending;
   if (!urgent) {
-    const place = parts.gate.enter(untilMs - performance.now(), signal);
+    const place = enterWithin(parts.gate, untilMs - performance.now(), signal);
     if (place !== true && !(await place)) {
       return { answer: notSent(signal?.aborted ? 'Aborted' : 'Timeout'), used: parts.access.current() };
     }
@@ -119,21 +119,4 @@ async function mayRepeatAtOnce(answer: WireAnswer, situation: Situation): Promis
 function announcedWait(retryAfterMs: number): number {
   if (retryAfterMs > LONGEST_RETRY_AFTER_MS) return Infinity;
   return Math.max(SHORTEST_WAIT_MS, retryAfterMs) * (1 + 0.2 * Math.random());
-}
-
-/** False when the signal aborted before the time was over. */
-async function pause(delayMs: number, signal: AbortSignal | undefined): Promise<boolean> {
-  if (signal?.aborted) return false;
-  if (delayMs === 0) return true;
-  return new Promise((resolve) => {
-    const onAbort = () => {
-      clearTimeout(timer);
-      resolve(false);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve(true);
-    }, delayMs);
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
 }

@@ -7,8 +7,8 @@
  * Source: "Efficient detection of changes" in the Kubernetes API concepts.
  */
 import type { Access } from './access.ts';
-import { within } from './deadline.ts';
-import type { OnTurn } from './gate.ts';
+import { within } from './pause.ts';
+import type { OnTurn } from './pause.ts';
 import { createLineSplitter } from './lines.ts';
 import { failureOf, noAnswer } from './reply.ts';
 import type { Status } from './reply.ts';

@@ -3,7 +3,7 @@
  * tried again by itself, after a second and then less often, until it is open or the spool shuts: acknowledged records
  * may lie in it, and nothing else would come back for them while the API takes every callback. Used by `spool.ts`.
  */
-import { exponentialBackoff } from '../../kube/backoff.ts';
+import { exponentialBackoff } from '../../waiting/backoff.ts';
 import { SpoolError } from './directory.ts';
 import { codeOf } from './fault-code.ts';
 import type { OpenSpool, SpoolOptions } from './types.ts';
@@ -21,7 +21,7 @@ interface DoorHooks {
 }
 
 const REOPEN_INTERVAL_MS = 1_000;
-const reopenDelay = exponentialBackoff({ baseMs: REOPEN_INTERVAL_MS, maxMs: 30_000 });
+const reopenDelay = exponentialBackoff({ baseMs: REOPEN_INTERVAL_MS, maxMs: 30_000, random: Math.random });
 
 export function createDoor(openNow: () => Promise<OpenSpool>, hooks: DoorHooks): Door {
   let state: OpenSpool | undefined;

@@ -11,7 +11,7 @@ import type { BreakerReason } from '../../core/task/breaker.ts';
 import type { Waiting } from '../../core/task/lane.ts';
 import * as admit from '../../core/task/admit.ts';
 import { SECRET_REREAD_MS } from '../../core/task/policy.ts';
-import { type Pacer, createPacer } from '../../core/task/schedule.ts';
+import { type Pacer, createPacer } from '../../waiting/pace.ts';
 
 export interface Lanes {
   view(key: string, apiKey: string | undefined): LaneView;
@@ -93,7 +93,7 @@ export function createLanes(options: LanesOptions): Lanes {
       requestPump(state);
     },
     polled: (apiKey, outcome) => admit.polled(all, apiKey, outcome, options.moment()),
-    bookPoll: (apiKey) => pacerOf(state, apiKey).book(mono()),
+    bookPoll: (apiKey) => bookPoll(state, apiKey, mono()),
     holdPermit: (key, apiKey, forMs) => admit.holdPermit(all, key, apiKey, mono() + forMs),
     returnPermit(key) {
       if (admit.returnPermit(all, key)) requestPump(state);
@@ -182,6 +182,11 @@ async function readThreads(state: State, apiKey: string): Promise<void> {
   const end = admit.lookAtThreads(state.all, apiKey);
   end(await state.options.provider.threads({ apiKey }, { timeoutMs: THREADS_TIMEOUT_MS }), state.options.moment());
   requestPump(state);
+}
+
+/** The next poll with this key; the answer is how many milliseconds ahead it lies. */
+function bookPoll(state: State, apiKey: string, mono: number): number {
+  return Math.max(0, Math.ceil(pacerOf(state, apiKey).book(mono) - mono));
 }
 
 function pacerOf({ pacers, options }: State, apiKey: string): Pacer {

@@ -7,10 +7,10 @@
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { pagesOf } from '../../kube/pages.ts';
-import { sleep } from '../../kube/sleep.ts';
+import { pause } from '../../kube/pause.ts';
 import type { Logger } from '../../ops/log.ts';
 import { CAPTCHA_TASK } from '../../api/names.ts';
-import { type Heap, createHeap } from '../../core/task/heap.ts';
+import { type Heap, createHeap } from '../../waiting/heap.ts';
 import { parseTime } from '../../core/task/times.ts';
 import { isFinished } from '../../core/task/transitions.ts';
 
@@ -192,7 +192,7 @@ async function sweepOne(state: State, namespace: string | undefined, phase: stri
     query: { namespace, fieldSelector: `status.phase=${phase}` },
     pageSize: PAGE_SIZE,
     signal,
-    sleep: (delayMs) => sleep(delayMs, signal),
+    sleep: (delayMs) => pause(delayMs, signal),
   });
   for await (const page of pages) {
     if (!page.ok) return page.transient ? 'failed' : 'refused';
@@ -200,7 +200,7 @@ async function sweepOne(state: State, namespace: string | undefined, phase: stri
       const task = item as unknown as CaptchaTask;
       note(state, task, dueTime(task, defaultTtlSeconds));
     }
-    if (page.continue !== undefined) await sleep(PAGE_PAUSE_MS, signal);
+    if (page.continue !== undefined) await pause(PAGE_PAUSE_MS, signal);
     if (signal.aborted || !mayAct()) return 'failed';
   }
   return 'done';

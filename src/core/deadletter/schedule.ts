@@ -5,6 +5,7 @@
  * section 8). Used by `decide` and `fold`.
  */
 import type { DeadLetterStatus } from '../../api/deadletter.ts';
+import { exponentialBackoff } from '../../waiting/backoff.ts';
 
 /** Times are epoch milliseconds. */
 export type Millis = number;
@@ -26,10 +27,6 @@ export const DEFAULT_LETTER_POLICY: LetterPolicy = {
 
 /** A retry this long before the content expires can still be of use. */
 const EXPIRY_MARGIN_MS = 5_000;
-/** Share of a delay that chance adds or takes. */
-const JITTER = 0.2;
-/** Doublings beyond this are capped by any sensible maximum. */
-const MAX_DOUBLINGS = 30;
 
 /** Retries made since the letter was created or last redriven. */
 export function triesInBudget(status: DeadLetterStatus | undefined): number {
@@ -45,8 +42,8 @@ export function nextRetryAt(
   policy: LetterPolicy,
 ): Millis {
   const { tries, from, expiresAt, random } = budget;
-  const delayMs = Math.min(policy.retryMinMs * 2 ** Math.min(tries, MAX_DOUBLINGS), policy.retryMaxMs);
-  const at = from + Math.min(delayMs * (1 + JITTER * (2 * random - 1)), policy.retryMaxMs);
+  const delay = exponentialBackoff({ baseMs: policy.retryMinMs, maxMs: policy.retryMaxMs, random: () => random });
+  const at = from + delay(tries + 1);
   const lastUseful = (expiresAt ?? Infinity) - EXPIRY_MARGIN_MS;
   return lastUseful > from && lastUseful < at ? lastUseful : at;
 }

@@ -9,7 +9,7 @@ import type { SubmitOutcome, ThreadCounts } from '../outcome.ts';
 import type { Blockage, Moment } from './facts.ts';
 import { ZERO_BALANCE } from '../provider-codes.ts';
 import { BREAKER_SAYS, type Breaker, type Fault, gate, relieved, trip } from './breaker.ts';
-import { type Heap, createHeap } from './heap.ts';
+import { type Heap, createHeap } from '../../waiting/heap.ts';
 import { CROWDED_REREAD_MS, PERMIT_MS, THREADS_REREAD_MS } from './policy.ts';
 import { type Pool, beginLook, bought, createPool, endLook, outlived } from './pool.ts';
 

@@ -1,32 +1,21 @@
 /**
- * When things are done again: backoff with jitter, the spread of overdue polls after a start, and the pacing of polls
- * per key. Values in, milliseconds out; chance is an argument in [0,1) and no timer lives here.
+ * When things are done again: backoffs, the first poll and the polls after it, Secrets that are read anew. Values in,
+ * milliseconds out; chance is an argument in [0,1) and no timer lives here.
  */
+import { type BackoffSteps, doubled, jittered } from '../../waiting/backoff.ts';
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { Millis } from './times.ts';
 import type { TaskPolicy } from './policy.ts';
 import { firstPollDelayMs } from '../solution.ts';
 import { SECRET_REREAD_MS, UNPINGED_POLL_INTERVAL_MS, UNREAD_RETRY_MS, WAITING_WRITE_MS } from './policy.ts';
 
-export interface Backoff {
-  baseMs: number;
-  maxMs: number;
-}
+export const BUSY_BACKOFF: BackoffSteps = { baseMs: 5_000, maxMs: 60_000 };
+export const UNREACHABLE_BACKOFF: BackoffSteps = { baseMs: 1_000, maxMs: 30_000 };
+export const POLL_BACKOFF: BackoffSteps = { baseMs: 10_000, maxMs: 60_000 };
 
-export const BUSY_BACKOFF: Backoff = { baseMs: 5_000, maxMs: 60_000 };
-export const UNREACHABLE_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 30_000 };
-export const POLL_BACKOFF: Backoff = { baseMs: 10_000, maxMs: 60_000 };
-export const API_BACKOFF: Backoff = { baseMs: 200, maxMs: 5_000 };
-
-/** `ms` ± `share`, evenly. */
-export function jittered(ms: number, share: number, random: number): number {
-  return Math.round(ms * (1 - share + 2 * share * random));
-}
-
-/** The wait after the nth failure in a row (n counts from 1): doubling, capped, ±20 %. */
-export function backoffMs(backoff: Backoff, failures: number, random: number): number {
-  const doubled = backoff.baseMs * 2 ** Math.min(Math.max(failures, 1) - 1, 30);
-  return jittered(Math.min(doubled, backoff.maxMs), 0.2, random);
+/** The wait after the nth failure in a row (n counts from 1): doubling, capped, then ±20 %. */
+export function backoffMs(backoff: BackoffSteps, failures: number, random: number): number {
+  return Math.round(jittered(doubled(backoff, failures), 0.2, random));
 }
 
 /** When an accepted submission is first polled. */
@@ -37,7 +26,7 @@ export function firstPollAt(task: CaptchaTask, pingback: boolean, now: Millis): 
 
 /** The wait between two polls that found nothing, ±10 %. */
 export function pollIntervalMs(pingback: boolean, policy: TaskPolicy, random: number): number {
-  return jittered(pingback ? policy.pollIntervalMs : UNPINGED_POLL_INTERVAL_MS, 0.1, random);
+  return Math.round(jittered(pingback ? policy.pollIntervalMs : UNPINGED_POLL_INTERVAL_MS, 0.1, random));
 }
 
 /**
@@ -46,22 +35,4 @@ export function pollIntervalMs(pingback: boolean, policy: TaskPolicy, random: nu
  */
 export function rereadMs(unreadForMs: number | undefined): number {
   return unreadForMs === undefined || unreadForMs >= WAITING_WRITE_MS ? SECRET_REREAD_MS : UNREAD_RETRY_MS;
-}
-
-/** Hands out instants at most `perSecond` a second, with a burst of one second's worth (GCRA). */
-export interface Pacer {
-  /** Books the next instant; the answer is how many milliseconds from `mono` it lies ahead. */
-  book(mono: number): number;
-}
-
-export function createPacer(perSecond: number): Pacer {
-  const stepMs = 1_000 / perSecond;
-  const burstMs = 1_000 - stepMs;
-  let nextAt = -Infinity;
-  return {
-    book(mono) {
-      nextAt = Math.max(nextAt, mono) + stepMs;
-      return Math.max(0, Math.ceil(nextAt - stepMs - burstMs - mono));
-    },
-  };
 }

@@ -2,7 +2,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createBacklog } from '../../../src/callback/backlog.ts';
 import type { SpoolEntry } from '../../../src/callback/spool/types.ts';
-import { createPlaces } from '../../../src/callback/places.ts';
 import { createApiHealth } from '../../../src/callback/api-health.ts';
 
 const entry = (offset: number): SpoolEntry => ({ offset }) as SpoolEntry;
@@ -45,20 +44,6 @@ test('hurry makes every waiting record ready, for the last round before the end'
   backlog.hurry();
   expect(backlog.ready()).toBe(1);
   expect(vi.getTimerCount()).toBe(0);
-});
-
-test('places go to who came first; who waits too long, or finds the queue full, goes without', async () => {
-  const places = createPlaces({ places: 1, waiting: 1 });
-  expect(await places.enter(100)).toBe(true);
-  const waiting = places.enter(100);
-  expect(await places.enter(100)).toBe(false);
-  vi.advanceTimersByTime(100);
-  expect(await waiting).toBe(false);
-  const next = places.enter(100);
-  places.leave();
-  expect(await next).toBe(true);
-  places.leave();
-  expect(await places.enter(0)).toBe(true);
 });
 
 test('the API counts as down after three failures in a row, and as up with the first success', () => {

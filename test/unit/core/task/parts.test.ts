@@ -1,32 +1,16 @@
-import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Captcha } from '../../../../src/api/captchatask.ts';
 import { isAbridged } from '../../../../src/core/task/abridged.ts';
 import { announce } from '../../../../src/core/task/announce.ts';
-import { createHeap } from '../../../../src/core/task/heap.ts';
 import * as memories from '../../../../src/core/task/memory.ts';
 import { packTask, unpackTask } from '../../../../src/core/task/packed.ts';
-import { BUSY_BACKOFF, backoffMs, createPacer, rereadMs } from '../../../../src/core/task/schedule.ts';
+import { BUSY_BACKOFF, backoffMs, rereadMs } from '../../../../src/core/task/schedule.ts';
 import { formatTime, parseTime } from '../../../../src/core/task/times.ts';
 import { isHint } from '../../../../src/core/solution.ts';
 import { T0, aTask } from '../../../support/builders.ts';
 
 const numbered = (name: string, count: number) =>
   Array.from({ length: count }, (_, index) => [`${name}${index}`, 'x'.repeat(20)]);
-
-describe('the heap', () => {
-  test('gives back everything, smallest first', () => {
-    fc.assert(
-      fc.property(fc.array(fc.integer()), (numbers) => {
-        const heap = createHeap<number>((left, right) => left < right);
-        for (const number of numbers) heap.push(number);
-        const sorted = Array.from(numbers, () => heap.pop());
-        expect(sorted).toEqual([...numbers].sort((left, right) => left - right));
-        expect(heap.pop()).toBeUndefined();
-      }),
-    );
-  });
-});
 
 describe('times', () => {
   test('are whole seconds, never later than what was asked for', () => {
@@ -47,26 +31,6 @@ describe('backoff', () => {
 
 test('a Secret is read again every 10 s; one that the API server just now could not read, sooner until that is said', () => {
   expect([undefined, 0, 1_999, 2_000, 60_000].map(rereadMs)).toEqual([10_000, 500, 500, 10_000, 10_000]);
-});
-
-describe('the pace of polls', () => {
-  test('is never faster than allowed, after a burst of one second', () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat(300), { minLength: 1, maxLength: 200 }), (gaps) => {
-        const pacer = createPacer(20);
-        let mono = 0;
-        const instants = gaps.map((gap) => {
-          mono += gap;
-          return mono + pacer.book(mono);
-        });
-        const within = instants.map((from) => instants.filter((one) => one >= from && one < from + 1_000).length);
-        // One second's worth, and what was saved up before it.
-        expect(Math.max(...within)).toBeLessThanOrEqual(40);
-        const lastMono = instants.at(-1) ?? 0;
-        expect(gaps.length).toBeLessThanOrEqual(20 + (lastMono / 1_000) * 20 + 1);
-      }),
-    );
-  });
 });
 
 describe('a packed task', () => {

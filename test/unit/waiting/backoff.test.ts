@@ -1,11 +1,11 @@
 /** Backoff is a value. */
 import { expect, test } from 'vitest';
-import { exponentialBackoff } from '../../../src/kube/backoff.ts';
+import { exponentialBackoff } from '../../../src/waiting/backoff.ts';
 
 const at = (random: number) => exponentialBackoff({ baseMs: 100, maxMs: 150, random: () => random });
 
 test('doubles up to its limit', () => {
-  const delay = exponentialBackoff({ baseMs: 100, maxMs: 1_000, jitter: 0 });
+  const delay = exponentialBackoff({ baseMs: 100, maxMs: 1_000, jitter: 0, random: () => 0 });
   expect([1, 2, 3, 4, 5, 400].map((n) => delay(n))).toEqual([100, 200, 400, 800, 1_000, 1_000]);
 });
 
