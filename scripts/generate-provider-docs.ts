@@ -103,7 +103,7 @@ export function renderProviderCodes(): string {
     '## unlisted',
     'Any other word. From `in.php` it counts as *not accepted* if it begins with `ERROR` or comes with `"status": 0`, and as *unknown* otherwise; it is tried 5 times there, then the task fails: `ProviderRejected`. The same word twice for a submission with a callback URL may be about that: the next tries carry none. From `res.php` and in callbacks it ends nothing: polling goes on with backoff until the deadline. A word that does not look like a code is shown as `UNLISTED`, because free text may quote the key.',
     ...OWN_CODES,
-    'Replies that are no word at all (time-outs, resets, pages, 5xx) are told apart in section 5 of the contract: what proves that nothing was accepted is tried again, everything else is an *unknown* submission.',
+    'Replies that are no word at all (time-outs, resets, pages, 5xx) are told apart in [section 5 of the contract](contract.md#5-submitting-crash-safe-though-the-provider-has-no-idempotency-key): what proves that nothing was accepted is tried again, everything else is an *unknown* submission.',
   ];
   return `${parts.join('\n\n')}\n`;
 }

@@ -37,44 +37,24 @@ describe('the table of variables', () => {
     }
   });
 
-  test('has the variables of the contract', () => {
+  test('has the variables of the contract (section 8), no more and no fewer', () => {
     expect(rows.map(([, row]) => row.name).sort()).toEqual(
-      [
-        'KUBECONFIG',
-        'WATCH_NAMESPACES',
-        'PROVIDER_URL',
-        'PROVIDER_API_KEY_FILE',
-        'PROVIDER_API_KEY',
-        'CALLBACK_URL',
-        'CALLBACK_KEYS_FILE',
-        'CALLBACK_ALLOW_HTTP',
-        'CALLBACK_BIND_ADDRESS',
-        'CALLBACK_ROOT_FILES',
-        'SPOOL_DIR',
-        'METRICS_BIND_ADDRESS',
-        'HEALTH_BIND_ADDRESS',
-        'LEADER_ELECTION',
-        'LEASE_NAME',
-        'HTTPS_PROXY',
-        'NO_PROXY',
-        'POD_NAMESPACE',
-        'POD_NAME',
-        'MAX_CONCURRENT_SUBMISSIONS',
-        'CALLBACK_SILENCE_LIMIT',
-        'POLL_INTERVAL_SECONDS',
-        'MAX_POLLS_PER_SECOND',
-        'UNKNOWN_SUBMISSION_GRACE_SECONDS',
-        'REJECTED_KEYS_LIMIT',
-        'DEFAULT_TTL_SECONDS_AFTER_FINISHED',
-        'DEAD_LETTER_RETRY_MIN_SECONDS',
-        'DEAD_LETTER_RETRY_MAX_SECONDS',
-        'DEAD_LETTER_MAX_ATTEMPTS',
-        'DEAD_LETTER_TTL_SECONDS',
-        'LOG_LEVEL',
-      ].sort(),
+      namesIn(8, /\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b|\bKUBECONFIG\b/g),
     );
   });
 });
+
+/** The names in a section of the contract, without the paragraph of what is not in this version yet. */
+function namesIn(section: number, pattern: RegExp): string[] {
+  const text =
+    read('docs/contract.md')
+      .split(/^## /m)
+      .find((part) => part.startsWith(`${section}. `)) ?? '';
+  const present = text
+    .split('\n\n')
+    .filter((paragraph) => !/\bnot in this version yet\b/i.test(paragraph.replaceAll('\n', ' ')));
+  return [...new Set(present.join('\n\n').match(pattern))].sort();
+}
 
 test('manifests set no variable that nobody reads', () => {
   const names = readdirSync(new URL('deploy/', ROOT), { recursive: true, encoding: 'utf8' });
@@ -88,54 +68,11 @@ test('manifests set no variable that nobody reads', () => {
   expect(set.filter((name) => !known.includes(name))).toEqual([]);
 });
 
-test('the table of metrics has the names of the contract', () => {
-  const own = [
-    'tasks',
-    'task_oldest_age_seconds',
-    'task_duration_seconds',
-    'submissions_total',
-    'ambiguous_submissions_total',
-    'submission_duration_seconds',
-    'callbacks_total',
-    'callback_connections_dropped_total',
-    'callback_duration_seconds',
-    'callback_late_answers_total',
-    'poll_fallbacks_total',
-    'results_total',
-    'stale_results_total',
-    'failures_total',
-    'dead_letters',
-    'dead_letters_created_total',
-    'dead_letter_retries_total',
-    'dead_letter_oldest_age_seconds',
-    'spool_records',
-    'spool_oldest_age_seconds',
-    'spool_bytes',
-    'spool_open',
-    'provider_requests_total',
-    'provider_request_duration_seconds',
-    'provider_breaker_open',
-    'provider_threads',
-    'callback_silent_keys',
-    'callback_refused_keys',
-    'status_writes_total',
-    'watch_restarts_total',
-    'watch_last_activity_timestamp_seconds',
-    'build_info',
-  ].map((name) => `captcha_operator_${name}`);
-  const borrowed = [
-    'controller_runtime_reconcile_total',
-    'controller_runtime_reconcile_errors_total',
-    'controller_runtime_reconcile_time_seconds',
-    'workqueue_depth',
-    'workqueue_adds_total',
-    'workqueue_queue_duration_seconds',
-    'workqueue_work_duration_seconds',
-    'workqueue_retries_total',
-    'rest_client_requests_total',
-    'rest_client_request_duration_seconds',
-    'leader_election_master_status',
-  ];
+test('the metrics of the contract (section 9) are those that do not say why they are beyond it', () => {
   const contracted = Object.entries(METRICS).filter(([, row]) => !('beyondContract' in row));
-  expect(contracted.map(([name]) => name).sort()).toEqual([...own, ...borrowed].sort());
+  const named = namesIn(
+    9,
+    /\b(?:controller_runtime|workqueue|rest_client|leader_election|captcha_operator)_[a-z_]+\b/g,
+  );
+  expect(contracted.map(([name]) => name).sort()).toEqual(named);
 });
