@@ -8,22 +8,10 @@
 import type { LetterErrorClass, LetterStage } from '../api/names.ts';
 import type { CallbackVerdict } from '../core/callback/callback.ts';
 import type { TokenClaims } from '../core/token.ts';
+import type { LabelsOf } from '../ops/metrics.ts';
 
 /** Label `result` of `callbacks_total`. */
-export const CALLBACK_RESULTS = [
-  'accepted',
-  'duplicate',
-  'conflict',
-  'late',
-  'ignored',
-  'spooled',
-  'dead_lettered',
-  'unauthorized',
-  'invalid',
-  'misrouted',
-  'lost',
-] as const;
-export type CallbackResult = (typeof CALLBACK_RESULTS)[number];
+export type CallbackResult = LabelsOf<'captcha_operator_callbacks_total'>['result'];
 
 /** What went wrong with the spool; each is logged, and none loses an acknowledged callback silently. */
 export type SpoolFault =

@@ -50,7 +50,23 @@ export type SubmitOutcome =
   | { kind: 'accepted'; captchaID: string }
   | Refusal
   | Unreachable
-  | { kind: 'unknown'; cause: string };
+  | { kind: 'unknown'; cause: UnknownCause };
+
+/** What was seen of a submission that may have been accepted. `exception`: our own code failed around the call. */
+export type UnknownCause =
+  | 'connectionRefused'
+  | 'dns'
+  | 'tls'
+  | 'timeout'
+  | 'aborted'
+  | 'reset'
+  | 'network'
+  | 'tooLarge'
+  | 'http3xx'
+  | 'http5xx'
+  | 'empty'
+  | 'unreadable'
+  | 'exception';
 
 /** What `threadsinfo` says of an account. */
 export interface ThreadCounts {

@@ -11,9 +11,9 @@
  */
 import type { Captcha } from '../api/captchatask.ts';
 import type { PollOutcome, SubmitOutcome, ThreadCounts } from '../core/outcome.ts';
+import { requestCode, type RequestOperation } from '../core/provider-labels.ts';
 import { encodeForm, encodeSubmission, type SubmitRequest } from './encode.ts';
 import { createHttpClient, type Exchange, type ExchangeOptions, type ForwardProxy } from './http.ts';
-import { requestCode, type RequestOperation } from './labels.ts';
 import { BY_POST, accepted, polled, type PollVerb } from './poll-verb.ts';
 import { pollAnswer, pollOutcome, submitOutcome, threadsOutcome } from './wire.ts';
 

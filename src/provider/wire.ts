@@ -5,7 +5,7 @@
  * code of the provider. Of those statuses only 413 is about the submission itself. Called by `provider/client` alone.
  */
 import type { Captcha } from '../api/captchatask.ts';
-import type { PollOutcome, Refusal, SubmitOutcome, ThreadCounts, Unreachable } from '../core/outcome.ts';
+import type { PollOutcome, Refusal, SubmitOutcome, ThreadCounts, UnknownCause, Unreachable } from '../core/outcome.ts';
 import { classifyCode, HTTP_413, listedCode } from '../core/provider-codes.ts';
 import { solutionOf } from '../core/solution.ts';
 import { parseAnswer, parseFields, recordOf, scalar, type Answer } from './answer.ts';
@@ -127,10 +127,7 @@ function unreachable(cause: Unreachable['cause'], retryAfterMs?: number): Unreac
   return { kind: 'unreachable', cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }
 
-/** Why a submission is unknown; closed, so that it may be a metric label. */
-export type UnknownCause = Fault | 'http3xx' | 'http5xx' | 'empty' | 'unreadable';
-
-function unknown(cause: UnknownCause): SubmitOutcome {
+function unknown(cause: Fault | UnknownCause): SubmitOutcome {
   return { kind: 'unknown', cause: cause === 'redirect' ? 'http3xx' : cause };
 }
 

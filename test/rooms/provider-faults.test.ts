@@ -11,7 +11,7 @@ import type { Captcha } from '../../src/api/captchatask.ts';
 import { FAULTS, type FaultName } from '../../dev/simulator/script.ts';
 import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
 import { createProviderClient, type ProviderClient } from '../../src/provider/client.ts';
-import { REQUEST_CODES } from '../../src/provider/labels.ts';
+import { REQUEST_CODES } from '../../src/core/provider-labels.ts';
 import { LOOPBACK_CERTIFICATE, LOOPBACK_KEY } from '../support/loopback-certificate.ts';
 import { listenOnLoopback } from '../support/loopback-server.ts';
 import { waitUntil } from '../support/wait-until.ts';

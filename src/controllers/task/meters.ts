@@ -39,7 +39,7 @@ export function registerGauges(
   metrics.gauge('captcha_operator_callback_refused_keys', (set) => set({}, callbacks().refused));
   metrics.gauge('captcha_operator_provider_breaker_open', (set) => {
     const open = lanes.openBreakers();
-    for (const reason of BREAKER_REASONS) set({ reason: snakeCase(reason) as 'busy' }, open?.[reason] ?? 0);
+    for (const reason of BREAKER_REASONS) set({ reason: snakeCase(reason) }, open?.[reason] ?? 0);
   });
   metrics.gauge('captcha_operator_provider_threads', (set) => {
     for (const use of lanes.threadUse()) {

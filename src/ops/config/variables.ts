@@ -1,8 +1,12 @@
 /**
  * THE table of environment variables: name, field of the configuration, who reads it, default, kind and meaning.
  * `ops/config.ts` parses by it, docs/configuration.md is generated from it, and a test compares it with the manifests.
- * A new setting is a new row here and nothing else.
+ * A new setting is a new row here. Those of the rules have their defaults in `core`, beside what reads them.
  */
+import { MAX_CALLBACK_URL_LENGTH } from '../../api/names.ts';
+import { DEFAULT_LETTER_POLICY } from '../../core/deadletter/schedule.ts';
+import { DEFAULT_POLICY } from '../../core/task/policy.ts';
+import { CALLBACK_PATH, MAX_TOKEN_LENGTH } from '../../core/token.ts';
 import {
   anyPath,
   baseURL,
@@ -42,8 +46,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const DAY = 86_400;
 const YEAR = 365 * DAY;
-/** Section 6: the whole pingback URL stays under 512 characters. */
-export const MAX_CALLBACK_BASE_LENGTH = 100;
+/** With the longest token behind it the pingback URL stays below the limit. */
+const MAX_CALLBACK_BASE_LENGTH = MAX_CALLBACK_URL_LENGTH - 1 - CALLBACK_PATH.length - MAX_TOKEN_LENGTH;
 
 export const VARIABLES = {
   kubeconfigPath: {
@@ -123,7 +127,7 @@ export const VARIABLES = {
     name: 'CALLBACK_SILENCE_LIMIT',
     readBy: 'operator',
     kind: wholeNumber(0, 1_000),
-    default: '5',
+    default: String(DEFAULT_POLICY.callbackSilenceLimit),
     meaning:
       'After so many results in a row that a poll found and no callback announced, tasks of that API key are polled as if none was to come, until one does. `0`: never.',
   },
@@ -196,70 +200,70 @@ export const VARIABLES = {
     name: 'MAX_CONCURRENT_SUBMISSIONS',
     readBy: 'operator',
     kind: wholeNumber(1, 1_000),
-    default: '32',
+    default: String(DEFAULT_POLICY.maxConcurrentSubmissions),
     meaning: 'Calls to `in.php` at once, per API key.',
   },
   pollIntervalMs: {
     name: 'POLL_INTERVAL_SECONDS',
     readBy: 'operator',
     kind: seconds(1, 3_600),
-    default: '10',
+    default: String(DEFAULT_POLICY.pollIntervalMs / 1_000),
     meaning: 'Time between two polls of one task, ±10 %.',
   },
   maxPollsPerSecond: {
     name: 'MAX_POLLS_PER_SECOND',
     readBy: 'operator',
     kind: wholeNumber(1, 1_000),
-    default: '20',
+    default: String(DEFAULT_POLICY.maxPollsPerSecond),
     meaning: 'Calls to `res.php` per second, per API key.',
   },
   unknownSubmissionGraceMs: {
     name: 'UNKNOWN_SUBMISSION_GRACE_SECONDS',
     readBy: 'operator',
     kind: seconds(1, 3_600),
-    default: '60',
+    default: String(DEFAULT_POLICY.unknownSubmissionGraceMs / 1_000),
     meaning: 'How long the callback of a submission with unknown outcome is awaited before it is submitted once more.',
   },
   rejectedKeysLimit: {
     name: 'REJECTED_KEYS_LIMIT',
     readBy: 'operator',
     kind: wholeNumber(0, 1_000),
-    default: '4',
+    default: String(DEFAULT_POLICY.rejectedKeysLimit),
     meaning: 'After so many rejections within 5 min, keys never accepted wait. `0`: no limit.',
   },
   defaultTtlMs: {
     name: 'DEFAULT_TTL_SECONDS_AFTER_FINISHED',
     readBy: 'operator',
     kind: secondsOrNever(0, 10 * YEAR),
-    default: String(DAY),
+    default: String(DEFAULT_POLICY.defaultTtlSeconds),
     meaning: 'When finished tasks without `ttlSecondsAfterFinished` are deleted. `never` keeps them.',
   },
   deadLetterRetryMinMs: {
     name: 'DEAD_LETTER_RETRY_MIN_SECONDS',
     readBy: 'operator',
     kind: seconds(1, DAY),
-    default: '10',
+    default: String(DEFAULT_LETTER_POLICY.retryMinMs / 1_000),
     meaning: 'Time before the first retry of a dead letter; doubles with every retry.',
   },
   deadLetterRetryMaxMs: {
     name: 'DEAD_LETTER_RETRY_MAX_SECONDS',
     readBy: 'operator',
     kind: seconds(1, DAY),
-    default: '300',
+    default: String(DEFAULT_LETTER_POLICY.retryMaxMs / 1_000),
     meaning: 'The longest time between two retries of a dead letter.',
   },
   deadLetterMaxAttempts: {
     name: 'DEAD_LETTER_MAX_ATTEMPTS',
     readBy: 'operator',
     kind: wholeNumber(1, 10_000),
-    default: '30',
+    default: String(DEFAULT_LETTER_POLICY.maxAttempts),
     meaning: 'Retries before a dead letter is abandoned.',
   },
   deadLetterTtlMs: {
     name: 'DEAD_LETTER_TTL_SECONDS',
     readBy: 'operator',
     kind: seconds(0, 10 * YEAR),
-    default: String(DAY),
+    default: String(DEFAULT_LETTER_POLICY.ttlMs / 1_000),
     meaning: 'When finished dead letters are deleted.',
   },
   logLevel: {

@@ -1,4 +1,5 @@
 /** Rows of the metric table: callbacks, the spool and dead letters. Assembled in `table.ts`. */
+import { LETTER_PHASES, LETTER_STAGES } from '../../api/names.ts';
 import * as labels from './labels.ts';
 import { EVERY_REPLICA, counter, gauge, histogram, none } from './row.ts';
 import type { MetricRow } from './row.ts';
@@ -89,13 +90,13 @@ export const LETTERS = {
   captcha_operator_dead_letters: {
     ...gauge,
     help: `Dead letters. ${EVERY_REPLICA}`,
-    labels: { phase: labels.LETTER_PHASES, stage: labels.LETTER_STAGES },
+    labels: { phase: LETTER_PHASES, stage: LETTER_STAGES },
     in: 'operator',
   },
   captcha_operator_dead_letters_created_total: {
     ...counter,
     help: 'Dead letters created, by the stage that failed.',
-    labels: { stage: labels.LETTER_STAGES },
+    labels: { stage: LETTER_STAGES },
     in: 'both',
   },
   captcha_operator_dead_letter_retries_total: {

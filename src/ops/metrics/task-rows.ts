@@ -1,4 +1,7 @@
 /** Rows of the metric table: tasks and the provider. Assembled in `table.ts`. */
+import * as names from '../../api/names.ts';
+import { REQUEST_CODES, REQUEST_OPERATIONS } from '../../core/provider-labels.ts';
+import { AMBIGUITY_RESOLUTIONS } from '../../core/task/announce.ts';
 import * as labels from './labels.ts';
 import { EVERY_REPLICA, counter, gauge, histogram, none } from './row.ts';
 import type { MetricRow } from './row.ts';
@@ -10,19 +13,19 @@ export const TASKS = {
   captcha_operator_tasks: {
     ...gauge,
     help: `Unfinished tasks. ${EVERY_REPLICA}`,
-    labels: { phase: labels.UNFINISHED_PHASES, type: labels.CAPTCHA_TYPES },
+    labels: { phase: names.UNFINISHED_PHASES, type: names.CAPTCHA_TYPES },
     in: 'operator',
   },
   captcha_operator_task_oldest_age_seconds: {
     ...gauge,
     help: `Time since the oldest unfinished task of the phase was started (created, where it was not); 0 without one. Suspended and dead-lettered tasks are left out. ${EVERY_REPLICA}`,
-    labels: { phase: labels.UNFINISHED_PHASES },
+    labels: { phase: names.UNFINISHED_PHASES },
     in: 'operator',
   },
   captcha_operator_task_duration_seconds: {
     ...histogram,
     help: 'Time from `status.startTime` to `status.completionTime` of tasks that finished.',
-    labels: { type: labels.CAPTCHA_TYPES, outcome: labels.TASK_OUTCOMES, source: labels.DURATION_SOURCES },
+    labels: { type: names.CAPTCHA_TYPES, outcome: labels.TASK_OUTCOMES, source: labels.DURATION_SOURCES },
     in: 'both',
     buckets: SOLVING_SECONDS,
     occurs: ({ outcome, source }, process) => {
@@ -40,19 +43,19 @@ export const TASKS = {
   captcha_operator_results_total: {
     ...counter,
     help: 'Tasks that became Solved, by where the result came from.',
-    labels: { source: labels.RESULT_SOURCES },
+    labels: { source: names.RESULT_SOURCES },
     in: 'both',
   },
   captcha_operator_stale_results_total: {
     ...counter,
     help: 'Results that were received after their `freshUntilTime`: the site may not have taken them any more.',
-    labels: { type: labels.CAPTCHA_TYPES },
+    labels: { type: names.CAPTCHA_TYPES },
     in: 'both',
   },
   captcha_operator_failures_total: {
     ...counter,
     help: 'Tasks that became Failed, by `status.failure.class`.',
-    labels: { class: labels.FAILURE_CLASSES },
+    labels: { class: names.FAILURE_CLASSES },
     in: 'operator',
   },
   captcha_operator_status_writes_total: {
@@ -74,7 +77,7 @@ export const PROVIDER = {
   captcha_operator_ambiguous_submissions_total: {
     ...counter,
     help: 'Submissions with unknown outcome by what became of them: adopted (a callback brought the id), resubmitted (perhaps paid twice), failed (a second unknown ended the task).',
-    labels: { resolution: labels.AMBIGUOUS_RESOLUTIONS },
+    labels: { resolution: AMBIGUITY_RESOLUTIONS },
     in: 'both',
   },
   captcha_operator_submission_duration_seconds: {
@@ -105,20 +108,20 @@ export const PROVIDER = {
   captcha_operator_provider_requests_total: {
     ...counter,
     help: "Calls of the provider by operation and answer: `ok`, `pending`, the provider's code, or how the call failed.",
-    labels: { operation: labels.PROVIDER_OPERATIONS, code: labels.PROVIDER_CODES },
+    labels: { operation: REQUEST_OPERATIONS, code: REQUEST_CODES },
     in: 'operator',
   },
   captcha_operator_provider_request_duration_seconds: {
     ...histogram,
     help: 'Duration of provider calls.',
-    labels: { operation: labels.PROVIDER_OPERATIONS },
+    labels: { operation: REQUEST_OPERATIONS },
     in: 'operator',
     buckets: PROVIDER_SECONDS,
   },
   captcha_operator_provider_breaker_open: {
     ...gauge,
     help: 'Open breakers (keys, or the address of this process) by reason: submissions rest until they close.',
-    labels: { reason: labels.BREAKER_REASONS },
+    labels: { reason: labels.BREAKERS },
     in: 'operator',
   },
   captcha_operator_provider_threads: {

@@ -1,6 +1,5 @@
 /** What the sidecar's hooks make of metrics and log: every result counted once, every kind of fault told once in a while. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { CALLBACK_RESULTS } from '../../../src/callback/hooks.ts';
 import type { CallbackHooks } from '../../../src/callback/hooks.ts';
 import { reportTo } from '../../../src/callback/report.ts';
 import { createLogger } from '../../../src/ops/log.ts';
@@ -27,15 +26,6 @@ afterEach(() => {
   metrics.stop();
   vi.useRealTimers();
 });
-
-test.each(CALLBACK_RESULTS)(
-  'the result %s is counted under its own label, which is there from the start',
-  async (result) => {
-    expect(await sample(`callbacks_total{result="${result}"}`)).toBe(0);
-    hooks.onResult(result);
-    expect(await sample(`callbacks_total{result="${result}"}`)).toBe(1);
-  },
-);
 
 test('a solved task counts as a result by callback, with its duration, and is named in the log only', async () => {
   const before = aTask().intended(T0).submitted(T0);

@@ -5,7 +5,7 @@ import { CAPTCHA_TYPES, type CaptchaType } from '../../../src/api/names.ts';
 import type { PollOutcome } from '../../../src/core/outcome.ts';
 import { PROVIDER_CODES } from '../../../src/core/provider-codes.ts';
 import type { Exchange, Fault } from '../../../src/provider/http.ts';
-import { REQUEST_CODES, requestCode } from '../../../src/provider/labels.ts';
+import { REQUEST_CODES, requestCode } from '../../../src/core/provider-labels.ts';
 import * as wire from '../../../src/provider/wire.ts';
 import { submitOutcome, threadsOutcome } from '../../../src/provider/wire.ts';
 

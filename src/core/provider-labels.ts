@@ -1,18 +1,17 @@
 /**
  * The closed list of labels under which provider calls are counted (`captcha_operator_provider_requests_total{code}`),
- * and the label of each outcome. Pure. Read by `provider/client` for its hook and by `ops/metrics` through the
- * operator's wiring, which starts every series at zero.
+ * and the label of each outcome. The provider's client labels its calls by it, and the metrics start every series of it
+ * at zero.
  *
  * It refuses to carry the provider's own text: a code that is not in the table counts as `unlisted`.
  */
-import type { PollOutcome, Refusal, SubmitOutcome, Unreachable } from '../core/outcome.ts';
-import { HTTP_413, PROVIDER_CODES } from '../core/provider-codes.ts';
-import type { UnknownCause } from './wire.ts';
+import type { PollOutcome, Refusal, SubmitOutcome, UnknownCause, Unreachable } from './outcome.ts';
+import { HTTP_413, PROVIDER_CODES } from './provider-codes.ts';
 
 export const REQUEST_OPERATIONS = ['submit', 'poll', 'threads'] as const;
 export type RequestOperation = (typeof REQUEST_OPERATIONS)[number];
 
-const CAUSE_LABELS: Readonly<Record<Unreachable['cause'] | Exclude<UnknownCause, 'redirect'>, string>> = {
+const CAUSE_LABELS: Readonly<Record<Unreachable['cause'] | Exclude<UnknownCause, 'exception'>, string>> = {
   connectionRefused: 'connection_refused',
   dns: 'dns',
   tls: 'tls',
@@ -53,8 +52,9 @@ export function requestCode(outcome: SubmitOutcome | PollOutcome): string {
     case 'refused':
       return refusalCode(outcome);
     case 'unreachable':
+      return CAUSE_LABELS[outcome.cause];
     case 'unknown':
-      return CAUSE_LABELS[outcome.cause as keyof typeof CAUSE_LABELS];
+      return outcome.cause === 'exception' ? 'unreadable' : CAUSE_LABELS[outcome.cause];
     default:
       return outcome satisfies never;
   }
