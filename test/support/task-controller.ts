@@ -30,6 +30,8 @@ export interface Stage {
   /** Writes status by another hand. */
   write(status: CaptchaTaskStatus, name?: string): void;
   until(reason: string, matches: (task: CaptchaTask) => boolean, name?: string): Promise<CaptchaTask>;
+  /** The same on a fast clock: every look is half a second later for the controller, which then looks at the task too. */
+  untilLater(reason: string, matches: (task: CaptchaTask) => boolean, name?: string): Promise<CaptchaTask>;
   reason(name?: string): string | undefined;
   /** Status writes so far, by the phase they wrote. */
   phases(): (string | undefined)[];
@@ -51,7 +53,17 @@ export async function startStage(
     void logged.push(`${message} ${JSON.stringify(fields ?? {})}`);
   const log = { debug: line, info: line, warn: line, error: line, isEnabled: () => true, with: () => log };
   let leading = true;
+  let aheadMs = 0;
   const read = (name = 'login'): CaptchaTask | undefined => api.read<CaptchaTask>(CAPTCHA_TASK.plural, name);
+  const lookAt = (reason: string, name: string, look: (task: CaptchaTask) => boolean): Promise<CaptchaTask> =>
+    waitUntil(
+      reason,
+      () => {
+        const task = read(name);
+        return task !== undefined && look(task) ? task : undefined;
+      },
+      { boundMs: 8_000, everyMs: 5 },
+    );
   const stage: Omit<Stage, 'controller'> = {
     api,
     client,
@@ -71,15 +83,13 @@ export async function startStage(
     task: read,
     write: (status, name = 'login') =>
       client.change(CAPTCHA_TASK.plural, name, () => api.seed(CAPTCHA_TASK.plural, { ...read(name), status })),
-    until: (reason, matches, name = 'login') =>
-      waitUntil(
-        reason,
-        () => {
-          const task = read(name);
-          return task !== undefined && matches(task) ? task : undefined;
-        },
-        { boundMs: 8_000, everyMs: 5 },
-      ),
+    until: (reason, matches, name = 'login') => lookAt(reason, name, matches),
+    untilLater: (reason, matches, name = 'login') =>
+      lookAt(reason, name, (task) => {
+        aheadMs += 500;
+        controller.wake(task.metadata.namespace, name);
+        return matches(task);
+      }),
     reason: (name) => read(name)?.status?.conditions?.find(({ type }) => type === 'Solved')?.reason,
     phases: () =>
       api.writes
@@ -110,6 +120,7 @@ export async function startStage(
     log,
     events: { record: () => {} },
     policy: DEFAULT_POLICY,
+    clock: { now: Date.now, monotonicMs: () => performance.now() + aheadMs, random: Math.random },
     identity: 'operator-a',
     ownKey: { value: 'x'.repeat(32) },
     letters: { lookup: () => ({ state: 'absent' }), find: () => Promise.resolve('absent') },

@@ -21,20 +21,6 @@ async function series(metrics: Metrics): Promise<Map<string, number>> {
   );
 }
 
-describe('the table of metrics', () => {
-  const rows: [string, MetricRow][] = Object.entries(METRICS);
-
-  test.each(rows)('%s follows the naming rules of Prometheus', (name, row) => {
-    expect(name).toMatch(/^[a-z][a-z0-9_]*$/);
-    expect(name.endsWith('_total')).toBe(row.type === 'counter');
-    expect(row.buckets !== undefined).toBe(row.type === 'histogram');
-    if (row.type === 'histogram') expect(name).toMatch(/_seconds$/);
-    expect(row.help).toMatch(/^[A-Z10].*\.$/);
-    for (const values of Object.values(row.labels)) expect(new Set(values).size).toBe(values.length);
-    expect([...(row.buckets ?? [])]).toEqual([...(row.buckets ?? [])].sort((a, b) => a - b));
-  });
-});
-
 describe('metrics', () => {
   test('start with every combination that can occur at zero', async () => {
     const found = await series(metricsOf('callback'));

@@ -39,7 +39,7 @@ describe('the API key in a file', () => {
   test('that is not there yet is said to be missing', async () => {
     stage = await startStage({ ownKey: { file: keyFile() } });
     stage.apply(aTask().created(Date.now()));
-    await stage.until('waiting', () => stage.reason() === 'MissingAPIKey');
+    await stage.untilLater('waiting', () => stage.reason() === 'MissingAPIKey');
     expect(stage.submissions).toHaveLength(0);
   });
 });

@@ -28,7 +28,7 @@ describe('a task whose API key is missing', () => {
     stage = await startStage();
     if (object !== undefined) stage.api.seed(SECRET.plural, object);
     stage.apply(ownKeyed());
-    await stage.until('waiting', () => stage.reason() === 'MissingAPIKey');
+    await stage.untilLater('waiting', () => stage.reason() === 'MissingAPIKey');
     expect(messageOf(stage)).toBe(message);
     expect(stage.submissions).toHaveLength(0);
   });
@@ -38,13 +38,13 @@ describe('a task whose API key is missing', () => {
       request.resource.plural === SECRET.plural ? refusal(403, 'Forbidden', 'secrets is forbidden') : undefined,
     );
     stage.apply(ownKeyed());
-    await stage.until('waiting', () => stage.reason() === 'MissingAPIKey');
+    await stage.untilLater('waiting', () => stage.reason() === 'MissingAPIKey');
     expect(messageOf(stage)).toContain('captcha-operator-tenant');
   });
   test('says so too when neither task nor operator has one', async () => {
     stage = await startStage({ ownKey: undefined });
     stage.apply(fresh());
-    await stage.until('waiting', () => stage.reason() === 'MissingAPIKey');
+    await stage.untilLater('waiting', () => stage.reason() === 'MissingAPIKey');
     expect(messageOf(stage)).toContain('apiKeySecretRef');
   });
   test('does not take an API server that is away for a missing Secret', async () => {
@@ -75,7 +75,7 @@ test.each([
     stage = await startStage();
     stage.api.seed(SECRET.plural, aSecret('tls', { k: 'user:pass@10.0.0.1:8080' }, 'kubernetes.io/tls'));
     stage.apply(fresh().spec(spec));
-    await stage.until('waiting', () => messageOf(stage) !== undefined);
+    await stage.untilLater('waiting', () => messageOf(stage) !== undefined);
     expect(messageOf(stage)).toBe(`Secret "tls" is of type kubernetes.io/tls: ${NOT_FOR_TASKS}`);
     expect(stage.submissions).toHaveLength(0);
   },
@@ -102,7 +102,7 @@ describe('what a submission needs beside the key', () => {
     stage = await startStage();
     stage.api.seed(SECRET.plural, aSecret('proxy', { address: 'not an address' }));
     stage.apply(proxied());
-    await stage.until('stalled', () => messageOf(stage) !== undefined);
+    await stage.untilLater('stalled', () => messageOf(stage) !== undefined);
     expect(messageOf(stage)).toBe('Secret "proxy" holds no proxy address like user:pass@host:port.');
     expect(stage.phases()).toEqual(['Pending']);
   });
