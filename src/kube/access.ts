@@ -2,7 +2,6 @@
  * Where the API server is and what proves who we are: in-cluster files, or a kubeconfig. Reads files only; makes no
  * connection. Whatever can change on disk (projected tokens, a rotated CA, client certificates) is read again while
  * requests are made, so nothing needs a restart. Secrets stay in the returned material: no error text carries them.
- * Called once by each process in `bin/`; used by `transport.ts`.
  */
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';

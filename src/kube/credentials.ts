@@ -1,9 +1,7 @@
 /**
- * What proves who we are to the API server, and a place that it is read from. Types only, shared by the two files that
- * know such places: `access.ts` (pods) and `kubeconfig.ts`.
+ * What proves who we are to the API server, and a place that it is read from. Types only: `access.ts` (pods) and
+ * `kubeconfig.ts` know such places, and one of them calls the other.
  */
-
-import type { Impersonation } from './impersonation.ts';
 
 /** TLS settings in the spelling of `node:tls`. */
 export interface TlsParts {
@@ -13,6 +11,9 @@ export interface TlsParts {
   servername?: string | undefined;
   rejectUnauthorized?: boolean | undefined;
 }
+
+/** Header names and values; a name may come several times. Empty: nobody is impersonated. */
+export type Impersonation = readonly (readonly [name: string, value: string])[];
 
 /** What one reading of the files gave. */
 export interface Credentials {

@@ -2,13 +2,17 @@
  * Records Kubernetes Events (`events.k8s.io/v1`) for the few turns that a person needs to see. It never blocks, never
  * fails its caller, and never becomes a load: repetitions are counted in a series that is written now and then, what
  * exceeds the rate or the backlog is dropped and counted. What an outage kept back is tried again every minute, a
- * dozen times. Nothing depends on an Event arriving. Called by the controllers with what `announce` computed. Needs the
- * verbs create and patch on events.
+ * dozen times. Nothing depends on an Event arriving. Needs the verbs create and patch on events.
  * Source: "Event API" of Kubernetes, whose fields are bounded: note 1,024 bytes, action and reason 128 characters.
  */
 import { randomBytes } from 'node:crypto';
 import type { KubeClient } from './client.ts';
-import { microTime } from './micro-time.ts';
+import { createLine } from '../waiting/line.ts';
+import type { Line } from '../waiting/line.ts';
+import { createPacer } from '../waiting/pace.ts';
+import type { Pacer } from '../waiting/pace.ts';
+import { within } from './pause.ts';
+import { microTime } from './types.ts';
 import type { ApiReply, Resource } from './types.ts';
 
 const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events' };
@@ -73,10 +77,9 @@ interface State {
   options: EventRecorderOptions;
   now: () => number;
   series: Map<string, Series>;
-  line: Series[];
+  line: Line<Series>;
   writing: Promise<void> | undefined;
-  tokens: number;
-  refilledMs: number;
+  pacer: Pacer;
   sweeper: NodeJS.Timeout | undefined;
   stopped: boolean;
 }
@@ -97,10 +100,9 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     options,
     now,
     series: new Map(),
-    line: [],
+    line: createLine(),
     writing: undefined,
-    tokens: BURST,
-    refilledMs: performance.now(),
+    pacer: createPacer(options.perSecond ?? 5, BURST),
     sweeper: undefined,
     stopped: false,
   };
@@ -117,17 +119,14 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       clearTimeout(state.sweeper);
       writeSeries(state);
       if (state.writing === undefined) return;
-      const { promise: late, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, drainMs);
-      await Promise.race([state.writing, late]);
-      clearTimeout(timer);
-      state.line = [];
+      await within(state.writing, drainMs);
+      state.line.clear();
     },
   };
 }
 
 function begin(state: State, key: string, event: EventRecord): void {
-  if (!takeToken(state)) return state.options.hooks?.onDropped?.('rate');
+  if (!state.pacer.take(performance.now())) return state.options.hooks?.onDropped?.('rate');
   const { object } = event;
   const name = `${object.name.slice(0, 230).replace(/[^a-z0-9]+$/, '')}.${randomBytes(8).toString('hex')}`;
   const nowMs = state.now();
@@ -163,7 +162,7 @@ function writeSeries(state: State): void {
 
 function enqueue(state: State, series: Series): boolean {
   if (series.queued) return true;
-  if (state.line.length >= BACKLOG) return false;
+  if (state.line.size >= BACKLOG) return false;
   series.queued = true;
   state.line.push(series);
   state.writing ??= writeAll(state);
@@ -172,7 +171,7 @@ function enqueue(state: State, series: Series): boolean {
 
 /** One after the other: Events go behind everything else. */
 async function writeAll(state: State): Promise<void> {
-  for (let series = state.line.shift(); series !== undefined; series = state.line.shift()) {
+  for (let series = state.line.take(); series !== undefined; series = state.line.take()) {
     series.queued = false;
     const { count } = series;
     settle(state, series, { count, reply: await write(state, series) });
@@ -210,16 +209,6 @@ function told(state: State, series: Series, count: number): void {
 function giveUp(state: State, series: Series): void {
   if (state.series.get(series.key) === series) state.series.delete(series.key);
   state.options.hooks?.onDropped?.('refused');
-}
-
-function takeToken(state: State): boolean {
-  const { perSecond = 5 } = state.options;
-  const nowMs = performance.now();
-  state.tokens = Math.min(BURST, state.tokens + ((nowMs - state.refilledMs) / 1000) * perSecond);
-  state.refilledMs = nowMs;
-  if (state.tokens < 1) return false;
-  state.tokens--;
-  return true;
 }
 
 function seriesOf({ count, lastMs }: Series): object {

@@ -1,8 +1,7 @@
 /**
  * Runs the credential plugin that a kubeconfig's user names (`exec`), and keeps what it gave until it expires. The plugin
  * gets no terminal, a closed stdin, and a bounded time; what it writes to stderr is counted and never quoted, because
- * plugins print what they were given. Refuses what cannot work here (a plugin that insists on a terminal). Called by
- * `kubeconfig.ts`.
+ * plugins print what they were given. Refuses what cannot work here (a plugin that insists on a terminal).
  * Source: "client-go credential plugins" of Kubernetes, and the reference of client.authentication.k8s.io (v1).
  */
 import { spawn } from 'node:child_process';

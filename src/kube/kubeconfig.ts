@@ -2,15 +2,14 @@
  * Reads kubeconfig files. Static credentials (token, token file, client certificate) and whom to impersonate are read
  * here, exec plugins run by `exec-plugin.ts`; importing the Kubernetes library's configuration costs about a second and
  * 90 MB, so only users with an auth provider load it. Refuses what it cannot honour (a proxy, a password, which no
- * supported Kubernetes takes) instead of ignoring it. Called by `access.ts`.
+ * supported Kubernetes takes) instead of ignoring it.
  * File format: "Organizing Cluster Access Using kubeconfig Files" and the reference of kubeconfig (v1).
  */
 import { readFile } from 'node:fs/promises';
 import { delimiter, dirname, resolve } from 'node:path';
 import { load } from 'js-yaml';
-import type { AccessSource, Credentials, TlsParts } from './credentials.ts';
+import type { AccessSource, Credentials, Impersonation, TlsParts } from './credentials.ts';
 import { createPlugin } from './exec-plugin.ts';
-import { impersonationOf } from './impersonation.ts';
 
 type Fields = Record<string, unknown>;
 /** A named entry and the folder its relative paths start from. */
@@ -63,6 +62,35 @@ async function readerOf(
   const impersonation = impersonationOf(user.fields);
   const read = await identityReader(cluster, user, surroundings);
   return async (rejected) => ({ ...(await read(rejected)), impersonation });
+}
+
+/**
+ * Whom the user acts as (`as`, `as-uid`, `as-groups`, `as-user-extra`), as request headers.
+ * Source: "User impersonation" of the Kubernetes authentication documentation.
+ * @throws Error where a group, uid or extra field stands without a user: the server would refuse every request
+ */
+function impersonationOf(user: Fields): Impersonation {
+  const extra = user['as-user-extra'];
+  const extras = Object.entries(isFields(extra) ? extra : {});
+  const headers = [
+    ...textsOf(user['as']).map((name) => ['impersonate-user', name] as const),
+    ...textsOf(user['as-uid']).map((uid) => ['impersonate-uid', uid] as const),
+    ...textsOf(user['as-groups']).map((group) => ['impersonate-group', group] as const),
+    ...extras.flatMap(([key, values]) => textsOf(values).map((value) => [headerOf(key), value] as const)),
+  ];
+  const alone = ['as-uid', 'as-groups', 'as-user-extra'].find((field) => field in user);
+  if (alone !== undefined && headers[0]?.[0] !== 'impersonate-user') throw new Error(`kubeconfig: ${alone} without as`);
+  return headers;
+}
+
+/** Header names are case-insensitive and of few characters, so keys are sent in lower case and percent-encoded. */
+function headerOf(key: string): string {
+  return `impersonate-extra-${encodeURIComponent(key.toLowerCase()).toLowerCase()}`;
+}
+
+function textsOf(value: unknown): string[] {
+  const values: unknown[] = Array.isArray(value) ? value : [value];
+  return values.filter((one): one is string => typeof one === 'string' && one !== '');
 }
 
 async function identityReader(

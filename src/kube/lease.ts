@@ -1,7 +1,7 @@
 /**
  * Leader election by a `coordination.k8s.io/v1` Lease. It says who may start work; it stops nobody, so whoever acts asks
- * `isLeader()` right before. It ends no process: an API outage makes it step down and campaign again. Called by the
- * operator's main. Needs the verbs get, create and update on leases.
+ * `isLeader()` right before. It ends no process: an API outage makes it step down and campaign again. Needs the
+ * verbs get, create and update on leases.
  *
  * - *candidate*: reads the Lease every retry period. Takes it when nobody holds it, or when it has not *changed* for a
  *   lease duration by the local monotonic clock since this process first saw it so. Its timestamps are never compared:
@@ -13,13 +13,19 @@
  * - *released*: holder emptied, so that another takes over at once; final.
  */
 import type { KubeClient } from './client.ts';
-import { DEFAULT_DURATIONS, refuseUnsafe } from './lease-durations.ts';
-import type { LeaseDurations } from './lease-durations.ts';
-import { microTime } from './micro-time.ts';
 import { pause } from './pause.ts';
+import { microTime } from './types.ts';
 import type { ApiFailure, ApiReply, KubeObject, Resource } from './types.ts';
 
 const LEASE: Resource = { group: 'coordination.k8s.io', version: 'v1', plural: 'leases' };
+
+interface LeaseDurations {
+  /** A Lease that did not change for so long may be taken. */
+  leaseDurationMs: number;
+  /** A holder that could not renew for so long is no leader any more. */
+  renewDeadlineMs: number;
+  retryPeriodMs: number;
+}
 
 /** 15 s, 10 s, 2 s unless told otherwise. */
 export interface LeaseOptions extends Partial<LeaseDurations> {
@@ -72,7 +78,9 @@ interface State {
 }
 
 const DEFAULTS = {
-  ...DEFAULT_DURATIONS,
+  leaseDurationMs: 15_000,
+  renewDeadlineMs: 10_000,
+  retryPeriodMs: 2_000,
   monotonicMs: () => performance.now(),
   now: () => Date.now(),
   random: Math.random,
@@ -83,7 +91,7 @@ const HAND_BACK_TIMEOUT_MS = 1_500;
 
 /**
  * Starts to campaign at once.
- * @throws Error for durations that could not work (`lease-durations.ts`)
+ * @throws Error for durations with which there could be two leaders, or a leader could not keep the Lease
  */
 export function startLease(options: LeaseOptions): Lease {
   const { hooks, ...rest } = options;
@@ -117,6 +125,19 @@ export function startLease(options: LeaseOptions): Lease {
       await handBack(state);
     },
   };
+}
+
+/** client-go's factor: a round may come that much later. */
+const RETRY_MARGIN = 1.2;
+
+function refuseUnsafe({ leaseDurationMs, renewDeadlineMs, retryPeriodMs }: LeaseDurations): void {
+  if (!(retryPeriodMs > 0)) throw new Error('lease: the retry period must be longer than nothing');
+  if (!(renewDeadlineMs > retryPeriodMs * RETRY_MARGIN)) {
+    throw new Error('lease: the renew deadline must leave time for a second try');
+  }
+  if (!(leaseDurationMs > renewDeadlineMs)) {
+    throw new Error('lease: the renew deadline must be shorter than the lease duration, or two could lead');
+  }
 }
 
 async function runCampaign(state: State): Promise<void> {
@@ -237,6 +258,7 @@ function stepDown(state: State): void {
 
 function change(state: State, leading: boolean): void {
   if (state.leading === leading) return;
+  if (leading && state.stopping.signal.aborted) throw new Error('lease: won after it was stopped');
   state.leading = leading;
   for (const listener of state.listeners) listener(leading);
 }

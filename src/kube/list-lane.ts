@@ -3,7 +3,7 @@
  * cost the memory of those, and no status write ever waits behind them. A stream holds one object at a time and spends
  * most of its time waiting for the server to be up to date (up to 0.1 s), hence the more of them. It also remembers that
  * streamed lists do not work here (an old server, a proxy that holds events back), so that not every reflector has to
- * find out by waiting. Made and used by `client.ts`.
+ * find out by waiting.
  */
 import { createGate } from '../waiting/gate.ts';
 import type { Gate } from '../waiting/gate.ts';

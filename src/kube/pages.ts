@@ -1,8 +1,7 @@
 /**
  * Reads a list page by page, and through what may happen to a page: one that is too large is asked for again in halves,
  * one that failed is asked for again with its token, and where the token has expired the server's fresh one goes on
- * from the same place. So a fault costs a page and not the list, whatever the size of the objects. Used by the
- * reflector and by whoever sweeps over objects that are not watched.
+ * from the same place. So a fault costs a page and not the list, whatever the size of the objects.
  * Source: "Retrieving large results sets in chunks", Kubernetes API concepts.
  */
 import { exponentialBackoff } from '../waiting/backoff.ts';

@@ -1,7 +1,6 @@
 /**
  * Work queue of keys. It knows names only, merges duplicates, never gives one key to two workers, and wakes keys later
- * with one timer for all. It does no work itself and forgets nothing it was told. Called by `controllers/loop.ts` and
- * by the sidecar's drainer.
+ * with one timer for all. It does no work itself and forgets nothing it was told.
  *
  * A key is in at most one of these states:
  * - *waiting*: it has a due time; the earliest one told wins. Left when due, or by `add`.
@@ -11,10 +10,10 @@
  * A pass answers for everything told before it began: it has to say itself when the key is to be looked at again.
  */
 import { exponentialBackoff } from '../waiting/backoff.ts';
+import { createHeap } from '../waiting/heap.ts';
 import { createLine } from '../waiting/line.ts';
 import type { Line } from '../waiting/line.ts';
-import { createDueTimes } from './due-times.ts';
-import type { DueTimes } from './due-times.ts';
+import { within } from './pause.ts';
 
 export interface QueueHooks {
   /** A key became ready that was not. */
@@ -29,12 +28,15 @@ export interface QueueHooks {
 }
 
 export interface WorkQueueOptions {
-  /** For logs and metrics; not used here otherwise. */
+  /** For logs, metrics and errors. */
   name: string;
   concurrency: number;
-  /** Looks at one key. `retryAtMs` is on the clock of `now`. The signal aborts when the queue stops waiting for it. */
+  /** Looks at one key. `retryAtMs`: as `addAt`. The signal aborts when the queue stops waiting for it. */
   process(key: string, signal: AbortSignal): Promise<void | { retryAtMs?: number | undefined }>;
-  /** Milliseconds; monotonic, so that a step of the wall clock delays nothing. */
+  /**
+   * The clock of all due times, in milliseconds; only its own instants mean something here. Take a monotonic one: with
+   * the wall clock, a step back would delay every key.
+   */
   now(): number;
   hooks?: QueueHooks;
   /** Delay after the n-th failure of a key in a row, n from 1. */
@@ -45,7 +47,7 @@ export interface WorkQueue {
   readonly name: string;
   /** As soon as possible. */
   add(key: string): void;
-  /** Not later than this; an earlier time that was told before stays. */
+  /** Not later than this instant of `now`; an earlier one that was told before stays. */
   addAt(key: string, atMs: number): void;
   /** After a failure: later with each one until a pass ends without `addBackoff`. */
   addBackoff(key: string): void;
@@ -217,7 +219,9 @@ function enqueue(state: State, key: string, pump: () => void): void {
 function takeFirst(state: State): string | undefined {
   const key = state.line.take();
   if (key === undefined) return undefined;
-  const sinceMs = state.readySince.get(key) ?? performance.now();
+  const sinceMs = state.readySince.get(key);
+  if (sinceMs === undefined) throw new Error(`queue ${state.options.name}: in line, but not ready: ${key}`);
+  if (state.processing.has(key)) throw new Error(`queue ${state.options.name}: a second worker for ${key}`);
   state.readySince.delete(key);
   state.options.hooks?.onStart?.(performance.now() - sinceMs);
   return key;
@@ -230,15 +234,90 @@ function schedule(state: State, pump: () => void): void {
   setImmediate(pump);
 }
 
-function idleWithin(state: State, limitMs: number): Promise<void> {
-  if (state.processing.size === 0) return Promise.resolve();
-  return new Promise((resolve) => {
-    const finish = () => {
+async function idleWithin(state: State, limitMs: number): Promise<void> {
+  if (state.processing.size === 0) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  state.idle = resolve;
+  await within(promise, limitMs);
+  state.idle = undefined;
+}
+
+/**
+ * Wakes keys at their time, the earliest told for each, with one timer for all of them. Built for tens of thousands of
+ * keys that are mostly moved or removed before they are due: what was moved stays in the heap as a stale entry until it
+ * surfaces. It keeps no order among keys that are due at one time.
+ */
+interface DueTimes {
+  /** Keeps the earlier of this and what was told before. */
+  add(key: string, atMs: number): void;
+  remove(key: string): void;
+  size(): number;
+  clear(): void;
+}
+
+interface DueTimesOptions {
+  now(): number;
+  onDue(key: string): void;
+}
+
+/** A timer holds 24 days at most, and one of a paused process may be late: it is set anew at least this often. */
+const LONGEST_NAP_MS = 30_000;
+/** Below this many entries stale ones do not matter. */
+const COMPACT_FROM = 1_024;
+
+interface Due {
+  key: string;
+  atMs: number;
+}
+
+function createDueTimes(options: DueTimesOptions): DueTimes {
+  const dueAt = new Map<string, number>();
+  const heap = createHeap<Due>((left, right) => left.atMs < right.atMs);
+  let timer: NodeJS.Timeout | undefined;
+  let wakeAtMs = Infinity;
+
+  const arm = () => {
+    const earliestMs = heap.peek()?.atMs;
+    if (earliestMs === undefined || earliestMs >= wakeAtMs) return;
+    clearTimeout(timer);
+    wakeAtMs = earliestMs;
+    timer = setTimeout(fire, Math.min(LONGEST_NAP_MS, Math.max(1, earliestMs - options.now())));
+  };
+  const fire = () => {
+    wakeAtMs = Infinity;
+    const nowMs = options.now();
+    for (let due = heap.peek(); due !== undefined && due.atMs <= nowMs; due = heap.peek()) {
+      heap.pop();
+      const { key, atMs } = due;
+      if (dueAt.get(key) !== atMs) continue;
+      dueAt.delete(key);
+      options.onDue(key);
+    }
+    arm();
+  };
+  const compact = () => {
+    if (heap.size < COMPACT_FROM || heap.size < 2 * dueAt.size) return;
+    heap.clear();
+    for (const [key, atMs] of dueAt) heap.push({ key, atMs });
+  };
+
+  return {
+    add(key, atMs) {
+      if ((dueAt.get(key) ?? Infinity) <= atMs) return;
+      dueAt.set(key, atMs);
+      heap.push({ key, atMs });
+      compact();
+      arm();
+    },
+    remove: (key) => {
+      dueAt.delete(key);
+    },
+    size: () => dueAt.size,
+    clear() {
+      dueAt.clear();
+      heap.clear();
       clearTimeout(timer);
-      state.idle = undefined;
-      resolve();
-    };
-    const timer = setTimeout(finish, limitMs);
-    state.idle = finish;
-  });
+      wakeAtMs = Infinity;
+    },
+  };
 }

@@ -1,7 +1,6 @@
 /**
  * Keeps a store equal to a selection of objects: lists, watches from there, and resumes for ever. It never
- * stops by itself and decides nothing about the objects. Called by the wiring of the controllers; several reflectors,
- * one a namespace, may feed one store.
+ * stops by itself and decides nothing about the objects. Several reflectors, one a namespace, may feed one store.
  *
  * Its states, and what leads out of each:
  * - *listing*: a watch that begins with every object there is and then goes on (a streamed list): one object at a time
@@ -188,7 +187,7 @@ async function watchOnce(run: Run): Promise<void> {
     onEvent: (type, object) => {
       if (run.version === undefined) return takeListed(run, type, object);
       events++;
-      return takeWatched(run, type, object);
+      return takeWatched(run, run.version, { type, object });
     },
     onOddity: (what) => passOver(run, what),
   });
@@ -218,11 +217,15 @@ async function afterUnfinishedList(run: Run, end: WatchEnd, isOpen: boolean): Pr
   await waitAfterFailure(run, end.failure, end.retryAfterMs);
 }
 
-function takeWatched(run: Run, type: WatchEventType, object: KubeObject): 'distrust' | void {
+function takeWatched(
+  run: Run,
+  since: number,
+  { type, object }: { type: WatchEventType; object: KubeObject },
+): 'distrust' | void {
   const { feed } = run.options.store;
   const version = versionOf(object);
   heard(run);
-  if (version < (run.version ?? -1)) {
+  if (version < since) {
     // Events of one watch come in order, so an older one is a repetition. It could bring back what is deleted. A
     // bookmark is never repeated: this server does not know what we know.
     return type === 'BOOKMARK' ? 'distrust' : undefined;

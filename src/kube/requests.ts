@@ -1,7 +1,7 @@
 /**
  * Spells requests on the wire: path, method, body and content type of each verb, and the queries of lists and watches.
  * Pure. It never writes status by a merge-patch: the API server ignores the uid in one and would change whatever
- * object has that name now. Called by `client.ts`.
+ * object has that name now.
  */
 import { resourcePath } from './types.ts';
 import type { ApiRequest, Resource } from './types.ts';

@@ -1,6 +1,6 @@
 /**
  * Runs a pure protocol of `core/` against the API server: sends each request it yields, hands back the reply, returns
- * its verdict. Decides nothing and repeats nothing. Called by the callback sidecar and by both controllers.
+ * its verdict. Decides nothing and repeats nothing.
  */
 import type { KubeClient } from './client.ts';
 import type { ApiReply, ApiRequest, KubeObject } from './types.ts';

@@ -1,7 +1,7 @@
 /**
  * Sends a request, and again where that is safe, within one deadline. Safe is: what the server turned away and said
  * when to come back (429, 503 with Retry-After), a read whose kept-alive connection turned out to be dead, and one more
- * try with renewed credentials after a 401. Everything else is the caller's decision. Called by `client.ts`.
+ * try with renewed credentials after a 401. Everything else is the caller's decision.
  */
 import type { Access, CurrentCredentials } from './access.ts';
 import type { Gate } from '../waiting/gate.ts';

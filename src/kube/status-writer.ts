@@ -1,7 +1,7 @@
 /**
  * Writes the status of an object: one PUT on `/status` that carries uid and resourceVersion, so that the write of
  * whoever read something older, or another object of that name, is refused (409). Never a merge-patch: the API server
- * ignores the uid in one. What is unchanged is not sent. Called by the controllers after `fold`.
+ * ignores the uid in one. What is unchanged is not sent.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { KubeClient } from './client.ts';

@@ -1,7 +1,6 @@
 /**
  * What a watch knows, projected and frozen, keyed `namespace/name`, together with what our own writes returned before
- * the watch told of them. It never holds raw objects. Filled by reflectors (`apply…`, `begin`/`endReplace`) and by
- * writers (`put`, `drop`); read by controllers.
+ * the watch told of them. It never holds raw objects. Reflectors fill it through `feed`, writers through `put` and `drop`.
  *
  * Three things keep it true although both sources write to it, in any order:
  * - an entry only moves to a higher resourceVersion, so echoes of own writes and repeated events change nothing;
@@ -76,7 +75,7 @@ interface State<T> {
   floors: Map<string, number>;
   progress: Map<string, number>;
   listeners: Set<StoreListener<T>>;
-  /** Lists begun so far, and for each scope the number of its own. Lists of several scopes may overlap. */
+  /** Lists begun so far, and for each scope the number of the one under way. Lists of several scopes may overlap. */
   round: number;
   rounds: Map<string, number>;
 }
@@ -145,7 +144,10 @@ function createFeed<T>(state: State<T>, project: (raw: KubeObject) => T): StoreF
       if (version !== undefined && version < (state.progress.get(scope) ?? -1)) forgetVersions(state, scope, version);
     },
     endReplace(scope, version) {
-      const begun = state.rounds.get(scope) ?? 0;
+      const begun = state.rounds.get(scope);
+      // Without its beginning a list would delete what it did not name.
+      if (begun === undefined) throw new Error(`store: a list of "${scope}" ended that had not begun`);
+      state.rounds.delete(scope);
       for (const [key, entry] of state.entries) {
         const isMissing = entry.round < begun && entry.version <= version && isInScope(key, scope);
         if (isMissing) remove(state, key, entry, 'watch');

@@ -1,8 +1,7 @@
 /**
- * The vocabulary of this room: requests, replies, objects and paths of a Kubernetes API server, for any resource.
- * It knows no captcha and imports nothing of ours, so it declares its own request and reply types; those of
- * `core/protocol.ts` are structurally assignable to them. Used by every file in `kube/`, and by controllers and the
- * callback sidecar for keys and paths.
+ * The vocabulary of this room: requests, replies, objects, paths, keys and times of a Kubernetes API server, for any
+ * resource. The pure core has its own words for the part of this that its protocols use (`core/protocol.ts`); neither
+ * room imports the other, and the compiler compares the two wherever `runProtocol` (`run.ts`) is given a protocol.
  */
 
 /** A resource as it appears in a path. The core group is the empty string. */
@@ -21,7 +20,7 @@ export interface JsonPatchOp {
 /** Reads may be `cached` (served from the watch cache, perhaps stale) or `quorum` (linearizable). */
 export type ReadKind = 'cached' | 'quorum';
 
-/** One call on one object. The first five are those of `core/protocol.ts`; lease and events use the others. */
+/** One call on one object. */
 export type ApiRequest =
   | { verb: 'get'; resource: Resource; namespace: string; name: string; read: ReadKind }
   | { verb: 'create'; resource: Resource; namespace: string; object: object }
@@ -90,6 +89,14 @@ export function keyOf(metadata: { name: string; namespace?: string }): string {
 export function splitKey(key: string): { namespace: string; name: string } {
   const slash = key.indexOf('/');
   return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}
+
+/**
+ * The MicroTime of Leases and Events: RFC 3339 with exactly six fractional digits, of which those below a millisecond are
+ * zero. Source: `metav1.RFC3339Micro`.
+ */
+export function microTime(epochMs: number): string {
+  return new Date(epochMs).toISOString().replace('Z', '000Z');
 }
 
 /**

@@ -3,13 +3,12 @@
  * a connection can die without a word; bookmarks come about every minute, so a living one is never silent for longer.
  * Only what is understood breaks the silence: neither the headers of an answer nor bytes that are no event prove that
  * events come through. What a newer server may send is passed over. It does not reconnect and keeps no state between
- * connections: that is `reflector.ts`. Called through `client.ts`.
+ * connections: that is `reflector.ts`.
  * Source: "Efficient detection of changes" in the Kubernetes API concepts.
  */
 import type { Access } from './access.ts';
 import { within } from './pause.ts';
 import type { OnTurn } from './pause.ts';
-import { createLineSplitter } from './lines.ts';
 import { failureOf, noAnswer } from './reply.ts';
 import type { Status } from './reply.ts';
 import { watchRequestOf } from './requests.ts';
@@ -104,13 +103,59 @@ export async function openWatch(parts: WatchParts, resource: Resource, options: 
   return endOf(end, progress);
 }
 
-function feed(splitter: { push(chunk: Buffer): void }, chunk: Buffer, conclude: (verdict: WatchEnd) => void): void {
+function feed(splitter: LineSplitter, chunk: Buffer, conclude: (verdict: WatchEnd) => void): void {
   try {
     splitter.push(chunk);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     conclude(garbage('line too long'));
   }
+}
+
+export interface LineSplitter {
+  /** @throws RangeError when a line is longer than the limit */
+  push(chunk: Buffer): void;
+  /** Bytes after the last newline; a clean end leaves none. */
+  pending(): number;
+}
+
+const NEWLINE = 0x0a;
+
+/**
+ * Cuts a stream of bytes into lines of text. A newline byte never occurs inside a UTF-8 sequence, so cutting the bytes
+ * first and decoding whole lines afterwards is safe at any chunk boundary. Refuses lines beyond a limit, so that a
+ * server that never ends a line cannot fill the memory.
+ */
+export function createLineSplitter(limitBytes: number, onLine: (line: string) => void): LineSplitter {
+  let pieces: Buffer[] = [];
+  let pendingBytes = 0;
+
+  const finish = (last: Buffer): string => {
+    if (pieces.length === 0) return last.toString('utf8');
+    pieces.push(last);
+    const line = Buffer.concat(pieces).toString('utf8');
+    pieces = [];
+    pendingBytes = 0;
+    return line;
+  };
+
+  return {
+    push(chunk) {
+      let start = 0;
+      for (;;) {
+        const end = chunk.indexOf(NEWLINE, start);
+        if (end < 0) break;
+        const line = finish(chunk.subarray(start, end));
+        start = end + 1;
+        if (line !== '') onLine(line);
+      }
+      if (start >= chunk.length) return;
+      pieces.push(start === 0 ? chunk : chunk.subarray(start));
+      pendingBytes += chunk.length - start;
+      if (pendingBytes > limitBytes) throw new RangeError(`a line is longer than ${limitBytes} bytes`);
+    },
+    pending: () => pendingBytes,
+  };
 }
 
 interface Silence {

@@ -156,6 +156,13 @@ describe('the store', () => {
     expect(store.size).toBe(1);
   });
 
+  test('ends only a list that has begun: without one, nothing may be taken for missing', () => {
+    const store = watched([object('a', 1)], 1);
+    store.put(object('b', 2));
+    expect(() => store.feed.endReplace('', 3)).toThrow('had not begun');
+    expect([...store.keys()]).toEqual(['ns/a', 'ns/b']);
+  });
+
   test('starts over when the storage went back in time', () => {
     const store = watched([object('a', 500), object('b', 501)], 501);
     store.feed.beginReplace('', 40);

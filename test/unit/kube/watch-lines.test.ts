@@ -1,7 +1,7 @@
 /** Lines come out whole, however the bytes are cut. */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createLineSplitter } from '../../../src/kube/lines.ts';
+import { createLineSplitter } from '../../../src/kube/watch.ts';
 
 test('gives the same lines for every way to cut the bytes, multibyte characters included', () => {
   const line = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).map((text) => text.replaceAll('\n', '·'));
