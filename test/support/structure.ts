@@ -127,7 +127,7 @@ function checkText(file: string, text: string): string[] {
   }
   if (VAGUE_NAME.test(file)) found.push(`${file}:1 has a name that says nothing; name it after what it does.`);
   if (!/^(?:#!.*\n)?\s*\/[/*]/.test(text)) {
-    found.push(`${file}:1 does not open with a comment; say what it is for, what it refuses to do and who calls it.`);
+    found.push(`${file}:1 does not open with a comment; say what it is for and what it refuses to do.`);
   }
   report(/\bexport\s+default\b|\bas\s+default\b/g, 'has a default export; export it by name.');
   if (!isProcess(file)) {
