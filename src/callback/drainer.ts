@@ -7,7 +7,7 @@
  * learns that the API is back. A success of anybody, a fresh callback's included, cuts the waiting short: one record that
  * failed because of the API is tried at once, and two more for each that then succeeds. Stopping goes on draining for a bounded time. Started by `server.ts`.
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { within } from '../kube/pause.ts';
 import { exponentialBackoff } from '../waiting/backoff.ts';
 import { atMostEvery } from './api-health.ts';
 import type { ApiHealth } from './api-health.ts';
@@ -75,7 +75,7 @@ export function createDrainer(options: DrainerOptions): Drainer {
       onIdle = resolve;
       backlog.hurry();
       pump();
-      await withinBound(idle, boundMs);
+      await within(idle, boundMs);
       stopped.abort();
       backlog.clear();
       probe.cancel();
@@ -118,10 +118,4 @@ function createProbe() {
       count = 0;
     },
   };
-}
-
-async function withinBound(work: Promise<void>, boundMs: number): Promise<void> {
-  const over = new AbortController();
-  await Promise.race([work, delay(boundMs, undefined, { signal: over.signal }).catch(() => undefined)]);
-  over.abort();
 }

@@ -50,7 +50,8 @@ function alarm(delayMs: number, signal: AbortSignal | undefined, ring: (isTime: 
     ring(isTime);
   };
   const onAbort = (): void => end(false);
-  const timer = setTimeout(end, delayMs, true);
+  // A time that is over already, because the event loop was held up, is no number for a timer.
+  const timer = setTimeout(end, Math.max(0, delayMs), true);
   const cancel = (): void => {
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);

@@ -1,7 +1,7 @@
 /**
  * The vocabulary of this room: requests, replies, objects, paths, keys and times of a Kubernetes API server, for any
- * resource. The pure core has its own words for the part of this that its protocols use (`core/protocol.ts`); neither
- * room imports the other, and the compiler compares the two wherever `runProtocol` (`run.ts`) is given a protocol.
+ * resource. The pure core has its own words for the part of this that its protocols use (`core/protocol.ts`): neither
+ * room imports the other, and `test/unit/kube/run.test.ts` has the compiler compare the two.
  */
 
 /** A resource as it appears in a path. The core group is the empty string. */

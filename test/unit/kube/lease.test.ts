@@ -66,11 +66,17 @@ function campaign(server: LeaseServer, identity: string, extra: Partial<LeaseOpt
 }
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
+/** `a` leads. */
+async function leader() {
+  const server = new LeaseServer();
+  const a = campaign(server, 'a');
+  await pass(10);
+  return { server, a };
+}
+
 describe('a candidate', () => {
   test('creates the Lease where there is none, with times of six digits', async () => {
-    const server = new LeaseServer();
-    const a = campaign(server, 'a');
-    await pass(10);
+    const { server, a } = await leader();
     expect([a.leads(), a.changes]).toEqual([true, [true]]);
     expect(server.lease?.spec).toMatchObject({ holderIdentity: 'a', leaseTransitions: 0, leaseDurationSeconds: 15 });
     expect(server.lease?.spec.renewTime).toBe('2026-11-22T10:00:00.123000Z');
@@ -110,9 +116,7 @@ describe('a candidate', () => {
   });
 
   test('takes over within lease duration and retry period when the leader dies', async () => {
-    const server = new LeaseServer();
-    const a = campaign(server, 'a');
-    await pass(10);
+    const { server, a } = await leader();
     const b = campaign(server, 'b');
     await pass(30_000);
     await a.lease.stop();
@@ -144,9 +148,7 @@ describe('a leader', () => {
   });
 
   test('steps down at the renew deadline when the API is gone, and campaigns again', async () => {
-    const server = new LeaseServer();
-    const a = campaign(server, 'a');
-    await pass(10);
+    const { server, a } = await leader();
     server.down = true;
     await pass(9_900);
     expect(a.leads()).toBe(true);
@@ -158,9 +160,7 @@ describe('a leader', () => {
   });
 
   test('tells of its stepping down by itself, without being asked', async () => {
-    const server = new LeaseServer();
-    const a = campaign(server, 'a');
-    await pass(10);
+    const { server, a } = await leader();
     server.down = true;
     await pass(10_100);
     expect(a.changes).toEqual([true, false]);
@@ -177,9 +177,7 @@ describe('a leader', () => {
   });
 
   test('counts from before a renewal was sent, so a slow answer does not lengthen it', async () => {
-    const server = new LeaseServer();
-    const a = campaign(server, 'a');
-    await pass(10);
+    const { server, a } = await leader();
     server.slowMs = 4_000;
     await pass(60_000);
     // The server's Lease is never older than what the leader believes.
@@ -191,9 +189,7 @@ describe('a leader', () => {
   });
 
   test('steps down at once when somebody else holds the Lease', async () => {
-    const server = new LeaseServer();
-    const a = campaign(server, 'a');
-    await pass(10);
+    const { server, a } = await leader();
     server.lease = { metadata: { resourceVersion: '900' }, spec: { holderIdentity: 'usurper' } };
     server.version = 900;
     await pass(2_100);
@@ -201,9 +197,7 @@ describe('a leader', () => {
   });
 
   test('is not disturbed by a label that somebody puts on the Lease', async () => {
-    const server = new LeaseServer();
-    const a = campaign(server, 'a');
-    await pass(10);
+    const { server, a } = await leader();
     if (server.lease) server.lease.metadata = { resourceVersion: '700', labels: { new: 'label' } };
     server.version = 700;
     await pass(10_000);
@@ -223,9 +217,7 @@ describe('a leader', () => {
   });
 
   test('hands the Lease back, so that the next one need not wait', async () => {
-    const server = new LeaseServer();
-    const a = campaign(server, 'a');
-    await pass(10);
+    const { server, a } = await leader();
     const b = campaign(server, 'b');
     await pass(100);
     const released = a.lease.release();
@@ -271,9 +263,7 @@ describe('a leader', () => {
   });
 
   test('hands back nothing that it does not hold', async () => {
-    const server = new LeaseServer();
-    const a = campaign(server, 'a');
-    await pass(10);
+    const { server, a } = await leader();
     const b = campaign(server, 'b');
     await pass(100);
     await Promise.all([b.lease.release(), pass(10)]);
