@@ -1,7 +1,7 @@
 /**
- * What is to be done about one task now: an ordered table of named rules, first match wins. Read from top to bottom it
- * is sections 3 to 7 of the contract. `controllers/loop` calls it after every gather; it looks at nothing but its
- * arguments, so a history of facts can be replayed through it.
+ * What is to be done about one task now: every rule in order on this page, the first that matches decides. Read from
+ * top to bottom it is sections 3 to 7 of the contract; conditions and choices are told by story in `submission.ts`,
+ * `polling.ts` and `holding.ts`. It looks at nothing but its arguments, so a history of facts can be replayed through it.
  *
  * Order matters twice. What the provider said is recorded before anything is decided (a reply forgotten is money
  * lost), and that part works without leadership. Then whatever holds the task (letter, suspension) comes before
@@ -14,61 +14,184 @@ import type { Decision } from '../decision.ts';
 import type { TaskEffect } from './effects.ts';
 import type { Moment, TaskFacts } from './facts.ts';
 import type { TaskPolicy } from './policy.ts';
-import { DEADLINE_RULES, RETRY_RULES, UNRESOLVED_RULES } from './ending.ts';
-import { LETTER_RULES, SUSPEND_RULES } from './holding.ts';
-import { ADMISSION_RULES, POLL_RULES } from './progress.ts';
-import { LAST_WORD_RULES, REFUSAL_RULES, REPLY_RULES } from './replies.ts';
+import * as holding from './holding.ts';
+import * as polling from './polling.ts';
+import * as submission from './submission.ts';
 import {
-  IDLE,
-  type Rule,
   type Situation,
-  holdsPlace,
+  type TaskChoice,
+  IDLE,
+  deadlinePassed,
   msToDeadline,
   msToWatch,
   order,
-  ownsFreshIntent,
   situationOf,
+  waitForKey,
   wakeIn,
+  watchOn,
 } from './situation.ts';
 import { isFinished } from './transitions.ts';
 
 export type TaskDecision = Decision<TaskEffect>;
 
-export const TASK_RULES: readonly Rule[] = [
-  { name: 'a finished task needs nothing', when: ({ task }) => isFinished(task), choose: () => IDLE },
-  ...REPLY_RULES,
-  {
-    name: 'a received result is delivered',
+interface Row {
+  when: (situation: Situation) => boolean;
+  choose: (situation: Situation) => TaskChoice;
+  /** Waits for the task's turn or uses it. Under any other rule a task keeps nobody of its API key waiting. */
+  keepsPlace?: true;
+}
+
+/** Tried from top to bottom. The name says what is true of a task that gets here, and goes to the log. */
+const TABLE: Readonly<Record<string, Row>> = {
+  'a finished task needs nothing': { when: ({ task }) => isFinished(task), choose: () => IDLE },
+
+  // What the provider said to this process, whether it leads or not.
+  'a reply to an intent that ended or was replaced changes nothing': {
+    when: submission.isReplyToAnother,
+    choose: () => order({ kind: 'settleReply', conflict: false }),
+  },
+  'a reply after the id became known from elsewhere keeps the stored id': {
+    when: submission.isReplyToKnown,
+    choose: submission.keepStoredID,
+  },
+  'an accepted id is recorded at once': { when: submission.isAccepted, choose: submission.recordAccepted },
+  'a received result is delivered': {
     when: ({ memory }) => memory.held !== undefined,
     choose: () => order({ kind: 'deliver' }),
   },
-  ...REFUSAL_RULES,
-  {
-    name: 'a task being deleted starts nothing',
+  'an own intent that may not be used any more is given up, however old: its call is never made': {
+    when: submission.ownsUselessIntent,
+    choose: () => order({ kind: 'forgoCall' }),
+  },
+  'a submission that was not accepted is written back': {
+    when: submission.isNotAccepted,
+    choose: submission.recordNotAccepted,
+  },
+
+  // From here on only the leader acts, and only on a task that stays.
+  'a task being deleted starts nothing': {
     when: ({ task }) => task.metadata.deletionTimestamp !== undefined,
     choose: () => IDLE,
   },
-  { name: 'a standby starts nothing', when: ({ facts }) => !facts.mayAct, choose: () => IDLE },
-  {
-    name: 'a call under way is waited for',
-    when: ({ memory, open }) => memory.intent?.call === 'underWay' && open?.intentBy === memory.intent.by,
-    choose: () => wakeIn(60_000),
-  },
-  {
-    name: 'the provider is called once for an own intent while it is fresh',
-    when: ownsFreshIntent,
+  'a standby starts nothing': { when: ({ facts }) => !facts.mayAct, choose: () => IDLE },
+  'a call under way is waited for': { when: submission.isCalling, choose: () => wakeIn(60_000) },
+  'the provider is called once for an own intent while it is fresh': {
+    when: submission.ownsFreshIntent,
     choose: () => order({ kind: 'submit' }),
     keepsPlace: true,
   },
-  ...LETTER_RULES,
-  ...LAST_WORD_RULES,
-  ...SUSPEND_RULES,
-  ...DEADLINE_RULES,
-  ...UNRESOLVED_RULES,
-  ...RETRY_RULES,
-  ...POLL_RULES,
-  ...ADMISSION_RULES,
-];
+
+  // A dead letter holds it.
+  'a confirmed mark holds the task while its letter exists': {
+    when: (situation) => holding.hasConfirmedMark(situation) && situation.facts.letter.state === 'present',
+    choose: holding.holdForLetter,
+  },
+  'a confirmed mark whose letter is gone by a quorum read fails the task': {
+    when: holding.hasConfirmedMark,
+    choose: holding.failWithoutLetter,
+  },
+  'an unconfirmed mark is left for a while to whoever holds the result': {
+    when: holding.hasFreshMark,
+    choose: holding.leaveToHolder,
+  },
+  'an unconfirmed mark is confirmed when its letter exists after all, and dropped when not': {
+    when: holding.isMarked,
+    choose: holding.confirmOrDrop,
+  },
+
+  // The provider's last word on an attempt.
+  'a final answer of a poll that is no result ends the attempt or the task': {
+    when: polling.isRefused,
+    choose: polling.recordRefusal,
+  },
+  'a task that can never succeed by the word that ended its attempt is not submitted again': {
+    when: submission.endedForGood,
+    choose: submission.failRejected,
+  },
+
+  // Its owner holds it.
+  'a suspended task says so, its clock stops and nothing starts': {
+    when: ({ task }) => task.spec.suspend,
+    choose: holding.saySuspended,
+  },
+  'a resumed task starts its clock anew': { when: holding.wasSuspended, choose: holding.resume },
+
+  // Its deadline, after one more look at every place where a result may lie.
+  'a deadline that passed waits until the operator has watched for a while': {
+    when: holding.isLateAndUnwatched,
+    choose: (situation) => watchOn(situation),
+  },
+  'a task with an id is polled once more before its deadline counts': {
+    when: (situation) => holding.isOverdue(situation) && polling.needsFinalPoll(situation),
+    choose: polling.pollFinally,
+  },
+  'a solution Secret that the task owns already is looked for before its deadline counts': {
+    when: (situation) => holding.isOverdue(situation) && holding.mayOwnSolutionSecret(situation),
+    choose: () => order({ kind: 'readSolutionSecret' }),
+  },
+  'a task that has passed its deadline fails': { when: holding.isOverdue, choose: holding.failOverdue },
+
+  // Nobody knows whether its submission was accepted; or its attempt has ended.
+  'an unknown submission says so': { when: submission.hasNotSaidUnknown, choose: submission.sayUnknown },
+  'an unknown submission waits for its callback during the grace': {
+    when: submission.isInGrace,
+    choose: submission.waitForCallback,
+  },
+  'a second unknown submission fails the task': { when: submission.isUnknownAgain, choose: submission.failUnknown },
+  'an attempt that ended fails the task when its retries are used up': {
+    when: submission.hasNoRetry,
+    choose: submission.failUnsolvable,
+  },
+
+  // Accepted: it is polled.
+  'a poll that is under way is waited for': { when: polling.isUnderWay, choose: () => wakeIn(60_000) },
+  'a task says once that it is being polled, while there is a key to poll it with': {
+    when: polling.hasNotSaidPolling,
+    choose: polling.sayPolling,
+  },
+  'an accepted task is polled when it is due': { when: polling.isAccepted, choose: polling.pollWhenDue },
+
+  // Nothing is under way, and nothing holds it: on to its next submission.
+  'a task whose deadline passed is not submitted any more': { when: deadlinePassed, choose: () => wakeIn(1_000) },
+  'a task rests after an answer that may concern it alone': {
+    when: (situation) => submission.restLeftMs(situation) > 0,
+    choose: (situation) => wakeIn(submission.restLeftMs(situation)),
+  },
+  'the API key is read when it is needed': {
+    when: ({ facts }) => facts.key.state === 'unread',
+    choose: () => order({ kind: 'readKey' }),
+    keepsPlace: true,
+  },
+  'a task without an API key waits and says what is missing': {
+    when: ({ facts }) => facts.key.state === 'missing',
+    choose: waitForKey,
+  },
+  'a task whose proxy or image is missing waits and says so': {
+    when: (situation) => submission.msToSources(situation) > 0,
+    choose: submission.waitForSources,
+  },
+  'a task that wants to be submitted takes a place in the queue of its key': {
+    when: ({ facts }) => facts.lane.ticket === 'none',
+    choose: () => order({ kind: 'joinLane' }),
+  },
+  'a task waits for its turn, and says why when its key is blocked': {
+    when: ({ facts }) => facts.lane.ticket !== 'granted',
+    choose: submission.waitForTurn,
+    keepsPlace: true,
+  },
+  'proxy, image and long texts are read when it is the turn of the task': {
+    when: submission.lacksSources,
+    choose: () => order({ kind: 'readSources' }),
+    keepsPlace: true,
+  },
+  'the intent is written before the provider is called': {
+    when: () => true,
+    choose: submission.writeIntent,
+    keepsPlace: true,
+  },
+};
+
+export const TASK_RULES = Object.entries(TABLE).map(([name, row]) => ({ name, ...row }));
 
 const GIVES_UP: TaskDecision = {
   rule: 'a place or a turn that a task does not use now is given up before anything else',
@@ -77,15 +200,19 @@ const GIVES_UP: TaskDecision = {
 
 export function decideTask(facts: TaskFacts, moment: Moment, policy: TaskPolicy): TaskDecision {
   const situation = situationOf(facts, moment, policy);
-  for (const rule of TASK_RULES) {
-    if (!rule.when(situation)) continue;
-    if (holdsPlace(situation) && (rule.keepsPlace !== true || facts.lane.ticket === 'elsewhere')) return GIVES_UP;
-    const choice = rule.choose(situation);
-    if (choice.effect !== undefined) return { rule: rule.name, effect: choice.effect };
-    const wakeInMs = soonest(choice.wakeInMs, wakeForDeadline(situation));
-    return { rule: rule.name, ...(wakeInMs === undefined ? {} : { wakeInMs }) };
-  }
-  throw new Error('the last rule of the table matches everything');
+  const rule = TASK_RULES.find(({ when }) => when(situation));
+  if (rule === undefined) throw new Error('the last rule of the table matches everything');
+  if (holdsPlace(situation) && (rule.keepsPlace !== true || facts.lane.ticket === 'elsewhere')) return GIVES_UP;
+  const { effect, wakeInMs: restMs } = rule.choose(situation);
+  if (effect !== undefined) return { rule: rule.name, effect };
+  const wakeInMs = soonest(restMs, wakeForDeadline(situation));
+  return wakeInMs === undefined ? { rule: rule.name } : { rule: rule.name, wakeInMs };
+}
+
+/** A place or a turn in a lane that can be given up; a turn whose call is under way ends with the call. */
+function holdsPlace({ facts }: Situation): boolean {
+  const { ticket } = facts.lane;
+  return ticket === 'queued' || ticket === 'granted' || ticket === 'elsewhere';
 }
 
 function wakeForDeadline(situation: Situation): number | undefined {

@@ -1,16 +1,123 @@
 /**
- * What an answer of `res.php?action=get` means for one task's memory: a result is held until it is delivered, a final
- * refusal until it is written, anything else postpones the next poll. An answer without the shape of the task's type is
- * asked for again, and the third one is final. What is no result and comes after its attempt has ended or been replaced
- * is forgotten. Key, address and block codes never fail a task here; the lane pauses polling for them.
+ * Everything about asking `res.php?action=get` for a result (section 7 of the contract): when a task is polled, once
+ * more before its deadline counts, and what an answer means. A result is held until it is delivered, a final refusal
+ * until it is written, anything else postpones the next poll. An answer without the shape of the task's type is asked
+ * for again, and the third one is final. What is no result and comes after its attempt has ended or been replaced is
+ * forgotten. Key, address and block codes never fail a task here; the lane pauses polling for them.
  */
 import type { CaptchaTask, Submission } from '../../api/captchatask.ts';
 import type { PollOutcome, Refusal, RefusalClass } from '../outcome.ts';
-import type { Moment } from './facts.ts';
-import { UNREADABLE_ANSWERS, type TaskPolicy } from './policy.ts';
+import type { KeyView, Moment } from './facts.ts';
 import { UNREADABLE_ANSWER } from '../provider-codes.ts';
+import { firstPollDelayMs } from '../solution.ts';
+import { SILENT_MESSAGE } from './callback-mode.ts';
+import { summaryOf } from './conditions.ts';
 import { type TaskMemory, isAwaited, isOf, pollPostponed, pollRefused, resultHeld } from './memory.ts';
+import { FINAL_POLL_TRIES, UNREADABLE_ANSWERS, UNREAD_KEY_PATIENCE_MS, type TaskPolicy } from './policy.ts';
 import { POLL_BACKOFF, backoffMs, pollIntervalMs } from './schedule.ts';
+import { type Situation, type TaskChoice, IDLE, order, waitForKey, wakeIn, write } from './situation.ts';
+import { parseTime } from './times.ts';
+import { attemptEnded, rejected, waiting } from './transitions.ts';
+
+/* When a task is polled */
+
+export function isAccepted({ open }: Situation): boolean {
+  return open?.captchaID !== undefined;
+}
+
+export function isUnderWay({ open, memory }: Situation): boolean {
+  return open?.captchaID !== undefined && memory.poll.underWay;
+}
+
+/** It was polled and is not ready: from then on its reason is `Polling`, while there is a key to poll it with. */
+export function hasNotSaidPolling({ memory, open, status, facts }: Situation): boolean {
+  const polled = open?.captchaID !== undefined && memory.poll.pending && facts.key.state === 'present';
+  return polled && summaryOf(status)?.reason !== 'Polling';
+}
+
+export function sayPolling(situation: Situation): TaskChoice {
+  const detail = isSilenced(situation) ? { message: SILENT_MESSAGE } : {};
+  return write(waiting(situation.task, 'Polling', situation.moment.now, detail));
+}
+
+export function pollWhenDue(situation: Situation): TaskChoice {
+  const { facts } = situation;
+  const dueInMs = msToPoll(situation);
+  if (dueInMs > 0) return wakeIn(dueInMs);
+  if (facts.key.state === 'unread') return order({ kind: 'readKey' });
+  if (facts.key.state === 'missing') return waitForKey(situation);
+  if (facts.lane.pollPauseMs > 0) return wakeIn(facts.lane.pollPauseMs);
+  return order({ kind: 'poll', final: false });
+}
+
+/** Until the next poll: from our last one while status shows the same `pollAfterTime`, else from that. */
+function msToPoll(situation: Situation): number {
+  const { memory, facts, moment, policy, task, open } = situation;
+  const { poll } = memory;
+  if (poll.nextMono !== undefined && poll.after === open?.pollAfterTime) return poll.nextMono - moment.mono;
+  const dueInMs = dueAt(situation) - moment.now;
+  // Status holds whole seconds, rounded down: a hint of just now looks up to a second older.
+  const overdueAtStart = -dueInMs > facts.actingMs + 1_000;
+  if (!overdueAtStart) return dueInMs;
+  // Everything that fell due while nobody acted is spread over one interval, each task at its own place.
+  return fractionOf(task.metadata.uid) * pollIntervalMs(true, policy, 0.5) - facts.actingMs;
+}
+
+/** While callbacks are silent a task is first polled like one without: what status says stands for when they are not. */
+function dueAt(situation: Situation): number {
+  const { task, moment, open } = situation;
+  const at = parseTime(open?.pollAfterTime) ?? moment.now;
+  if (!isSilenced(situation)) return at;
+  return Math.min(at, (parseTime(open?.submittedTime) ?? at) + firstPollDelayMs(task.spec.captcha.type));
+}
+
+/** A callback was to come, and none of its API key does. */
+function isSilenced({ facts, open }: Situation): boolean {
+  return open?.pingback === true && facts.callbacks.silent;
+}
+
+/** A number in [0,1) that belongs to the uid (FNV-1a, and its bits mixed once more). */
+function fractionOf(uid: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < uid.length; index += 1) hash = Math.imul(hash ^ uid.charCodeAt(index), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  return ((hash ^ (hash >>> 13)) >>> 0) / 0x1_0000_0000;
+}
+
+/* Once more, before the deadline counts */
+
+export function needsFinalPoll({ open, memory, facts }: Situation): boolean {
+  if (open?.captchaID === undefined || lacksKey(facts.key)) return false;
+  return !memory.poll.finalDone && memory.poll.finalTries < FINAL_POLL_TRIES;
+}
+
+/** A Secret that only cannot be read just now is waited for: the result that a poll may find was paid for. */
+function lacksKey(key: KeyView): boolean {
+  return key.state === 'missing' && (key.unreadForMs ?? Infinity) >= UNREAD_KEY_PATIENCE_MS;
+}
+
+export function pollFinally({ memory, facts, moment }: Situation): TaskChoice {
+  if (memory.poll.underWay) return wakeIn(60_000);
+  if (facts.key.state === 'unread') return order({ kind: 'readKey' });
+  if (facts.key.state === 'missing') return wakeIn(facts.key.retryInMs);
+  const { finalTries, booked, nextMono = 0 } = memory.poll;
+  const restMs = finalTries === 0 && !booked ? 0 : nextMono - moment.mono;
+  const waitMs = Math.max(facts.lane.pollPauseMs, restMs);
+  return waitMs > 0 ? wakeIn(waitMs) : order({ kind: 'poll', final: true });
+}
+
+/* What an answer means */
+
+export function isRefused({ memory, open }: Situation): boolean {
+  return isOf(memory.refusal?.of, open);
+}
+
+export function recordRefusal({ memory, task, moment }: Situation): TaskChoice {
+  if (memory.refusal === undefined) return IDLE;
+  const { class: refusalClass, code } = memory.refusal.answer;
+  const record = refusalClass === 'permanent' ? rejected : attemptEnded;
+  return order({ kind: 'recordRefusal', status: record(task, code, moment.now) });
+}
 
 /** Refusals that are the provider's last word on this submission. */
 const FINAL_CLASSES: ReadonlySet<RefusalClass> = new Set(['permanent', 'retriable', 'proxy']);

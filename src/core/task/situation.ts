@@ -1,7 +1,7 @@
 /**
  * What the rules of a task ask again and again, computed from the facts in one place: has the deadline passed, has the
- * operator watched long enough, what was said last. Also the small answers rules are made of. Pure; used by the rule
- * files and by `decide` alone.
+ * operator watched long enough, what was said last. Also the small choices that others are made of. No rule stands
+ * here, and nothing that only one of the stories (submission, polling, holding) needs.
  */
 import type { CaptchaTask, CaptchaTaskStatus, Submission } from '../../api/captchatask.ts';
 import type { UnknownReason } from '../../api/names.ts';
@@ -11,7 +11,7 @@ import type { Moment, TaskFacts } from './facts.ts';
 import type { TaskMemory } from './memory.ts';
 import type { TaskPolicy } from './policy.ts';
 import { REASON_MESSAGES, summaryOf } from './conditions.ts';
-import { INTENT_FRESH_MS, MAX_WATCHED_MS, WAITING_WRITE_MS } from './policy.ts';
+import { MAX_WATCHED_MS, WAITING_WRITE_MS } from './policy.ts';
 import { parseTime } from './times.ts';
 import { type WaitingDetail, isUnresolved, waiting } from './transitions.ts';
 
@@ -28,15 +28,6 @@ export interface Situation {
 
 export type TaskChoice = Choice<TaskEffect>;
 
-export interface Rule {
-  /** A sentence of the contract. */
-  name: string;
-  when: (situation: Situation) => boolean;
-  choose: (situation: Situation) => TaskChoice;
-  /** Waits for the task's turn or uses it. Under any other rule a task keeps nobody of its API key waiting. */
-  keepsPlace?: true;
-}
-
 export const IDLE: TaskChoice = {};
 
 export function order(effect: TaskEffect): TaskChoice {
@@ -45,6 +36,11 @@ export function order(effect: TaskEffect): TaskChoice {
 
 export function wakeIn(ms: number): TaskChoice {
   return { wakeInMs: Math.max(1, Math.ceil(ms)) };
+}
+
+/** After so long; and each second while the operator has not watched long enough. */
+export function watchOn(situation: Situation, leftMs = 0): TaskChoice {
+  return wakeIn(Math.max(leftMs, Math.min(msToWatch(situation), 1_000)));
 }
 
 export function write(status: CaptchaTaskStatus): TaskChoice {
@@ -75,30 +71,10 @@ export function msToWatch({ facts, policy }: Situation): number {
   return Math.min(policy.unknownSubmissionGraceMs, MAX_WATCHED_MS) - facts.watchedMs;
 }
 
-/** A place or a turn in a lane that can be given up; a turn whose call is under way ends with the call. */
-export function holdsPlace({ facts }: Situation): boolean {
-  const { ticket } = facts.lane;
-  return ticket === 'queued' || ticket === 'granted' || ticket === 'elsewhere';
-}
-
-type OfIntent = Pick<Situation, 'memory' | 'open' | 'moment'>;
-
-/** Ours, written, and never used: nobody else can have made its call. */
-export function ownsUnusedIntent({ memory, open }: Omit<OfIntent, 'moment'>): boolean {
-  const { intent } = memory;
-  if (intent === undefined || !intent.written || intent.call !== 'notSent') return false;
-  return open?.intentBy === intent.by && open.captchaID === undefined;
-}
-
-/** And young enough that nobody can have taken it for unknown. */
-export function ownsFreshIntent({ memory, open, moment }: OfIntent): boolean {
-  const sentMono = memory.intent?.sentMono ?? -Infinity;
-  return ownsUnusedIntent({ memory, open }) && moment.mono - sentMono < INTENT_FRESH_MS;
-}
-
 /**
- * Says in status why the task waits (an unresolved submission keeps saying that): once it has waited for two seconds, and again only when the reason changes.
- * The write takes its turn among all waiting tasks, so that a storm of them does not delay submissions.
+ * Says in status why the task waits (an unresolved submission keeps saying that): once it has waited for two seconds,
+ * and again only when the reason changes. The write takes its turn among all waiting tasks, so that a storm of them
+ * does not delay submissions.
  */
 export function sayWaiting(
   situation: Situation,
@@ -113,6 +89,15 @@ export function sayWaiting(
   if (waitedMs < WAITING_WRITE_MS) return wakeIn(Math.min(WAITING_WRITE_MS - waitedMs, wakeInMs ?? Infinity));
   if (!facts.mayWriteWaiting) return wakeIn(100 + 400 * moment.random);
   return write(waiting(task, reason, moment.now, detail));
+}
+
+/** Without an API key; a Secret that just now cannot be read is no reason to say so at once. */
+export function waitForKey(situation: Situation): TaskChoice {
+  const { key } = situation.facts;
+  if (key.state !== 'missing') return IDLE;
+  const { message, retryInMs, unreadForMs = Infinity } = key;
+  if (unreadForMs < WAITING_WRITE_MS) return wakeIn(retryInMs);
+  return sayWaiting(situation, 'MissingAPIKey', { message, stalled: true }, retryInMs);
 }
 
 /** Another sentence for the same reason is worth a write only where a person has to act on it. */

@@ -154,6 +154,19 @@ export function failed(
   );
 }
 
+/** The provider's word is that this task can never succeed. */
+export function rejected(task: CaptchaTask, code: string, now: Millis): CaptchaTaskStatus {
+  if (code === NOT_ENCODABLE) {
+    const message = 'The task cannot be submitted as it is written.';
+    return failed(task, { class: 'Permanent', reason: 'InvalidTask', message }, now);
+  }
+  const message = `The provider rejected the task (${code}).`;
+  return failed(task, { class: 'Permanent', reason: 'ProviderRejected', code, message }, now);
+}
+
+/** The provider client's own word for a task that has no encoding; no call was made for it. */
+const NOT_ENCODABLE = 'INVALID_TASK';
+
 /** A letter of this name is about to hold a result of the task: first step of section 4's order. */
 export function marked(task: CaptchaTask, letter: string, now: Millis): CaptchaTaskStatus {
   return restate(task, { deadLetter: { name: letter, time: formatTime(now) } }, unknownBecause('DeadLettered'), now);
