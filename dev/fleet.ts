@@ -1,7 +1,6 @@
 /**
  * A whole installation on one machine: sidecars behind a front, operators, one key file, one spool directory each.
- * Every part is a real child process with the configuration a pod would have. Used by the demo, the benchmarks and
- * the cluster tests; it knows nothing of what they do with it.
+ * Every part is a real child process with the configuration a pod would have. It knows nothing of what they do with it.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';

@@ -1,7 +1,7 @@
 /**
  * Finds the binaries of a control plane, or makes them: `$KUBEBUILDER_ASSETS`, else the cache, else a download of the
  * envtest release, else a build with the local Go. The first that works is used, and each step says what it does.
- * Called by the demo, the benchmarks and the setup of the cluster tests. Nothing is installed outside the cache.
+ * Nothing is installed outside the cache.
  */
 import { access, constants, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

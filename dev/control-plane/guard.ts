@@ -4,7 +4,7 @@
  * becomes the program by `exec` (so the pid is the program's own). When the parent is gone the pipe ends, and the
  * watcher kills the program's process group and removes its scratch directory.
  *
- * Installs no signal handlers and never exits the process: that is for `bin/`. Used by the control plane and its build.
+ * Installs no signal handlers and never exits the process: that is for `bin/`.
  */
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 

@@ -1,10 +1,10 @@
 /**
  * A real Kubernetes API on this machine: etcd and kube-apiserver on free loopback ports with an empty data directory,
- * RBAC on, and a kubeconfig for every identity that needs one. No kubelet, scheduler or controller manager: objects
- * are stored, validated and watched, but no pods run and nothing is garbage collected.
+ * RBAC on, and a kubeconfig for every identity that needs one. No kubelet, scheduler or controller manager: objects are
+ * stored, validated and watched, but no pods run and nothing is garbage collected.
  *
- * Used by the demo, the benchmarks and the cluster tests. Whoever starts one calls `stop()`; when the process dies
- * before that, in whatever way, the servers and their directory go with it (guard.ts).
+ * Whoever starts one calls `stop()`; when the process dies before that, in whatever way, the servers and their
+ * directory go with it (guard.ts).
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';

@@ -1,7 +1,7 @@
 /**
  * A run against one provider: sends calls, keeps the budget, remembers every exchange in redacted form, and solves. A
- * submission counts as paid unless its refusal is certain: what is unclear may have been accepted. Used by the
- * questions; a run against the simulator is a session like any other.
+ * submission counts as paid unless its refusal is certain: what is unclear may have been accepted. A run against the
+ * simulator is a session like any other.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { exchange, type Call, type Encoding, type Reply } from './exchange.ts';

@@ -1,7 +1,7 @@
 /**
  * The shipped alert rules as Prometheus reads them, whole or with shortened durations. Shortening never touches the
  * shipped file: it makes a copy in which every duration (`for`, windows in brackets, offsets) is divided, so that a
- * rule that takes minutes can be seen firing in seconds. Thresholds stay as they are. Used by the demo and the tests.
+ * rule that takes minutes can be seen firing in seconds. Thresholds stay as they are.
  */
 import { readFile } from 'node:fs/promises';
 

@@ -2,7 +2,7 @@
  * A real Prometheus and a real Alertmanager beside local processes: scrapes the given pages, evaluates the given rules,
  * sends alerts to a webhook where there is one. Both programs are found on the PATH (Debian packages `prometheus` and
  * `prometheus-alertmanager`); without them it says what to install. Loopback only, scratch directory of its own,
- * nothing outlives the parent. Used by `npm run demo -- --monitoring` and by test/cluster/monitoring.
+ * nothing outlives the parent.
  */
 import { access, constants, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

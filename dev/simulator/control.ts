@@ -1,7 +1,7 @@
 /**
  * The simulator's remote control, over HTTP because it often runs as a process of its own: scripts, accounts, the
- * books, pingbacks on command, outages, the clock. Used by tests, the demo and the benchmarks. The routes are in
- * `routes.ts`; both sides share the types of this file.
+ * books, pingbacks on command, outages, the clock. The routes are in `routes.ts`; both sides share the types of this
+ * file.
  */
 import { request as httpRequest } from 'node:http';
 import type { Ledger, LedgerTotals } from './ledger.ts';

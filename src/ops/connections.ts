@@ -1,8 +1,8 @@
 /**
- * Bounds what strangers can hold of an HTTP server, without letting them shut anybody out. A new connection always
- * gets in: at the bound, the one that has been idle for the longest time is closed for it. And nobody can heap up
- * requests behind one that is still being answered: Node hands out pipelined requests as fast as it parses them, so a
- * connection with more than two at once is closed. Used by the listeners of callbacks, health and metrics.
+ * Bounds what strangers can hold of an HTTP server, without letting them shut anybody out. A new connection always gets
+ * in: at the bound, the one that has been idle for the longest time is closed for it. And nobody can heap up requests
+ * behind one that is still being answered: Node hands out pipelined requests as fast as it parses them, so a connection
+ * with more than two at once is closed.
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';

@@ -6,7 +6,7 @@
  * which file watchers miss. A file that cannot be read or holds a fault keeps the previous keys and is reported once
  * per change of the fault; with no keys at all nothing is signed and nothing verifies (fail closed).
  *
- * Refuses to say anything about key material: faults name line numbers, never contents. Used by both processes.
+ * Refuses to say anything about key material: faults name line numbers, never contents.
  */
 import { createHmac, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';

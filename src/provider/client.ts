@@ -1,6 +1,6 @@
 /**
- * The provider as three calls: submit a captcha, poll for its result, ask for the account's threads. Used by
- * `controllers/task` alone; the sidecar never calls the provider.
+ * The provider as three calls: submit a captcha, poll for its result, ask for the account's threads. The sidecar never
+ * calls the provider.
  *
  * It refuses to retry and to wait: one call is one HTTP request with a deadline, and every way it can end is a value of
  * `core/outcome`. It never throws for anything the network or the provider does, and hands no URL, key or body to

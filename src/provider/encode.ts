@@ -1,10 +1,10 @@
 /**
- * A captcha as form fields of `in.php`: the wire names of all types, the proxy and the pingback URL. Pure; called
- * by `provider/client`, one call per submission.
+ * A captcha as form fields of `in.php`: the wire names of all types, the proxy and the pingback URL. Pure, one call per
+ * submission.
  *
  * It refuses to repair a task: a captcha whose union member or image is missing has no encoding (the schema prevents
- * the first, reading the image the second). It sends no developer id and nothing of its own beyond `json=1`.
- * Names: provider-api.md section 2 (docs.captchaai.com).
+ * the first, reading the image the second). It sends no developer id and nothing of its own beyond `json=1`. Names:
+ * provider-api.md section 2 (docs.captchaai.com).
  */
 import type { Captcha } from '../api/captchatask.ts';
 

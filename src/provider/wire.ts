@@ -1,8 +1,8 @@
 /**
  * From a reply's status and text to an outcome. Pure, and total: whatever bytes come, the answer is a value. This is
- * where "accepted", "not accepted" and "unknown" are told apart, which decides whether a submission may be repeated,
- * so a reply counts as *not accepted* only if it proves it (section 5 of the contract): 429, 503, any other 4xx, or a
- * code of the provider. Of those statuses only 413 is about the submission itself. Called by `provider/client` alone.
+ * where "accepted", "not accepted" and "unknown" are told apart, which decides whether a submission may be repeated, so
+ * a reply counts as *not accepted* only if it proves it (section 5 of the contract): 429, 503, any other 4xx, or a code
+ * of the provider. Of those statuses only 413 is about the submission itself.
  */
 import type { Captcha } from '../api/captchatask.ts';
 import type { PollOutcome, Refusal, SubmitOutcome, ThreadCounts, UnknownCause, Unreachable } from '../core/outcome.ts';

@@ -1,5 +1,5 @@
 /**
- * What one row of the metric table says, and which series it makes. Used by the parts of the table and the registry.
+ * What one row of the metric table says, and which series it makes.
  */
 
 export type MetricType = 'counter' | 'gauge' | 'histogram';
