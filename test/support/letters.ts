@@ -5,7 +5,7 @@
 import type { DeadLetter, DeadLetterSpec, DeadLetterStatus, LetterError } from '../../src/api/deadletter.ts';
 import type { RetryOutcome } from '../../src/core/deadletter/facts.ts';
 import { API_VERSION, RETRY_ANNOTATION } from '../../src/api/names.ts';
-import { introduced, redriven, retried } from '../../src/core/deadletter/fold.ts';
+import { introduced, redriven, retried } from '../../src/core/deadletter/transitions.ts';
 import { DEFAULT_LETTER_POLICY } from '../../src/core/deadletter/schedule.ts';
 import { formatTime } from '../../src/core/task/times.ts';
 import { CAPTCHA_ID, T0, aTask } from './builders.ts';

@@ -1,31 +1,31 @@
 /**
  * The dead-letter controller: its own queue, its own pace, its own metrics, so that a storm of letters cannot starve
  * new tasks. One pass looks at one letter: facts from the cache, `decideLetter`, its effect. Nothing lives in memory
- * that status does not say, but two things: which task has a retry in flight (never more than one), and who waits for
- * it. Started by `bin/operator`, which also feeds the store by a reflector.
+ * that status does not say, but the turns (`turns.ts`). Its store is fed by whoever starts it.
  */
-import type { Letter } from '../../core/deadletter/facts.ts';
+import type { LetterDecision, LetterEffect } from '../../core/deadletter/decide.ts';
+import type { Letter, LetterFacts } from '../../core/deadletter/facts.ts';
 import type { LetterPolicy } from '../../core/deadletter/schedule.ts';
+import type { LetterView } from '../../core/task/facts.ts';
 import type { KubeClient } from '../../kube/client.ts';
+import type { EventRecorder } from '../../kube/events.ts';
 import type { WorkQueue } from '../../kube/queue.ts';
 import type { Store } from '../../kube/store.ts';
 import type { Logger } from '../../ops/log.ts';
-import type { LetterView } from './lookup.ts';
 import type { LetterMetrics } from './metrics.ts';
-import type { LetterEvents, PassContext } from './pass.ts';
-import { DEAD_LETTER } from '../../api/names.ts';
+import type { Turns } from './turns.ts';
+import { decideLetter } from '../../core/deadletter/decide.ts';
 import { createWorkQueue } from '../../kube/queue.ts';
-import { createStatusWriter } from '../../kube/status-writer.ts';
-import { findLetter, lookupLetter } from './lookup.ts';
+import { keyOf } from '../../kube/types.ts';
+import { logDecisions } from '../decision-log.ts';
+import { createPass } from '../loop.ts';
 import { queueHooks } from '../queue-metrics.ts';
-import { CONTROLLER, countFinished, countWrite, registerGauges } from './metrics.ts';
-import { createPace } from './pace.ts';
-import { createLetterPass } from './pass.ts';
-import { taskKeyOf } from './store.ts';
+import { findLetter, gather, lookupLetter, taskKeyOf } from './gather.ts';
+import { CONTROLLER, countPass, registerGauges } from './metrics.ts';
+import { createPerformer } from './perform.ts';
+import { createTurns } from './turns.ts';
 
-export { createLetterStore } from './store.ts';
-export type { LetterView } from './lookup.ts';
-export type { LetterEvents } from './pass.ts';
+export { createLetterStore } from './gather.ts';
 
 export interface DeadLetterControllerOptions {
   client: Pick<KubeClient, 'execute' | 'list'>;
@@ -38,7 +38,7 @@ export interface DeadLetterControllerOptions {
   clock: { now(): number; monotonicMs(): number; random(): number };
   metrics: LetterMetrics;
   log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'isEnabled'>;
-  events?: LetterEvents;
+  events?: Pick<EventRecorder, 'record'>;
   /** A letter of this task (`namespace/name`) came, changed or went: its task has to look. */
   onLetter?(taskKey: string): void;
 }
@@ -63,23 +63,8 @@ const CONCURRENCY = 2;
 const PACE = { perSecond: 20, burst: 20 };
 
 export function startDeadLetterController(options: DeadLetterControllerOptions): DeadLetterController {
-  const { client, store, policy, clock, metrics, log } = options;
-  const context: Omit<PassContext, 'queue'> = {
-    ...options,
-    performer: {
-      client,
-      store,
-      policy,
-      now: () => clock.now(),
-      random: () => clock.random(),
-      writer: createStatusWriter({ client, resource: DEAD_LETTER, store }),
-      onTaskWritten: (task) => countFinished(metrics, task),
-      onWrite: (result) => countWrite(metrics, result),
-    },
-    pace: createPace(PACE),
-    busy: new Set(),
-    waiting: new Map(),
-  };
+  const { client, store, clock, metrics, log } = options;
+  const turns = createTurns(PACE);
   const queue: WorkQueue = createWorkQueue({
     name: CONTROLLER,
     concurrency: CONCURRENCY,
@@ -89,7 +74,7 @@ export function startDeadLetterController(options: DeadLetterControllerOptions):
       log.error('Looking at a dead letter failed', { letter: key, error }),
     ),
   });
-  const pass = createLetterPass({ ...context, queue });
+  const pass = createLetterPass(options, queue, turns);
   registerGauges(metrics, store, { now: () => clock.now(), depth: () => queue.depth() });
   const unsubscribe = store.subscribe((key, change, current, previous) => {
     if (change === 'deleted') queue.forget(key);
@@ -110,4 +95,47 @@ export function startDeadLetterController(options: DeadLetterControllerOptions):
       return queue.stop(limits);
     },
   };
+}
+
+function createLetterPass(options: DeadLetterControllerOptions, queue: WorkQueue, turns: Turns) {
+  const { store, clock, mayAct, metrics, log } = options;
+  const perform = createPerformer(options);
+  return createPass<LetterFacts, LetterEffect>({
+    gather: (key) => gather(key, { store, mayAct, isBusy: turns.isBusy }),
+    decide: (facts) => decideInTurn(facts, options, turns),
+    onDecision: logDecisions(log, 'Decided about a dead letter'),
+    async perform({ facts: { letter }, effect, signal }) {
+      if (effect.kind !== 'retry') return await perform(effect, letter, signal);
+      const { uid } = letter.spec.taskRef;
+      turns.begin(uid);
+      try {
+        return await perform(effect, letter, signal);
+      } finally {
+        for (const key of turns.end(uid)) queue.add(key);
+      }
+    },
+    now: () => clock.monotonicMs(),
+    retry: (key) => queue.addBackoff(key),
+    forget(key) {
+      queue.forget(key);
+      turns.forget(key);
+    },
+    onPass: (result) => countPass(metrics, result),
+  });
+}
+
+/** What `decideLetter` says, at the time that the controller's pace and the task's other letters allow. */
+function decideInTurn(
+  facts: LetterFacts,
+  { clock, policy }: Pick<DeadLetterControllerOptions, 'clock' | 'policy'>,
+  turns: Turns,
+): LetterDecision {
+  const key = keyOf(facts.letter.metadata);
+  const decision = decideLetter(facts, clock.now(), policy);
+  if (decision.effect !== undefined) {
+    const waitMs = turns.waitMs(key, clock.monotonicMs());
+    return waitMs > 0 ? { rule: 'only so many letters are worked on in a second', wakeInMs: waitMs } : decision;
+  }
+  if (facts.taskBusy) turns.awaitTask(facts.letter.spec.taskRef.uid, key);
+  return decision;
 }

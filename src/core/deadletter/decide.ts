@@ -9,10 +9,11 @@
 import type { DeadLetterStatus } from '../../api/deadletter.ts';
 import type { Choice, Decision } from '../decision.ts';
 import type { LetterFacts } from './facts.ts';
-import type { LetterPolicy, Millis } from './schedule.ts';
+import type { LetterPolicy } from './schedule.ts';
+import type { Millis } from '../task/times.ts';
 import { parseTime } from '../task/times.ts';
 import { askedRedrive, phaseOf } from './facts.ts';
-import { firstRetryAt, introduced, redriven } from './fold.ts';
+import { firstRetryAt, introduced, redriven } from './transitions.ts';
 
 /** Everything the dead-letter controller can be told to do. */
 export type LetterEffect =

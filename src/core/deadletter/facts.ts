@@ -1,6 +1,6 @@
 /**
  * What a decision about a letter may look at. The letter comes without its payload: the cache holds none, and no
- * decision needs one; a retry reads it afresh. Filled by `controllers/deadletter`, read by `decide` and `fold`.
+ * decision needs one; a retry reads it afresh.
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { ObjectMeta } from '../../api/conditions.ts';

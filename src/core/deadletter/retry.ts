@@ -8,14 +8,15 @@ import type { DeadLetter, DeadLetterStatus, LetterError } from '../../api/deadle
 import type { Protocol } from '../protocol.ts';
 import type { ReceivedResult } from '../delivery/types.ts';
 import type { RetryOutcome } from './facts.ts';
-import type { LetterPolicy, Millis } from './schedule.ts';
+import type { LetterPolicy } from './schedule.ts';
+import type { Millis } from '../task/times.ts';
 import { API_VERSION, DEAD_LETTER } from '../../api/names.ts';
 import { deliverResult } from '../delivery/deliver.ts';
 import { holdTask, releaseTask } from '../delivery/letter.ts';
 import { troubleOf } from '../delivery/trouble.ts';
 import { parseTime } from '../task/times.ts';
 import { askedRedrive, outcomeOf, phaseOf } from './facts.ts';
-import { retried } from './fold.ts';
+import { retried } from './transitions.ts';
 
 export interface RetryOptions {
   now: Millis;

@@ -2,13 +2,11 @@
  * When a letter is retried and when its retries are used up; pure arithmetic on what its status says, so that a new
  * process goes on where the last one stopped. First 10 s after creation, then doubling with jitter up to every 300 s,
  * sooner where the content would expire before; 30 retries a budget, and a redrive starts a fresh one (defaults of
- * section 8). Used by `decide` and `fold`.
+ * section 8).
  */
 import type { DeadLetterStatus } from '../../api/deadletter.ts';
+import type { Millis } from '../task/times.ts';
 import { exponentialBackoff } from '../../waiting/backoff.ts';
-
-/** Times are epoch milliseconds. */
-export type Millis = number;
 
 /** From the configuration: `DEAD_LETTER_RETRY_MIN_SECONDS`, `…_MAX_SECONDS`, `…_MAX_ATTEMPTS`, `…_TTL_SECONDS`. */
 export interface LetterPolicy {
