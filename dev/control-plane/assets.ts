@@ -7,10 +7,10 @@ import { access, constants, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { buildFromModules } from './build.ts';
-import { BINARIES, publishEntry, readEntry, withCacheLock, type Binary, type CacheEntry } from './cache.ts';
+import { publishEntry, readEntry, withCacheLock, type CacheEntry, type EntryKind } from './cache.ts';
 import { downloadEnvtest } from './download.ts';
 import type { Log } from './progress.ts';
-import { GO_VERSION, KUBERNETES_VERSION, cacheDirectory, cacheKey } from './versions.ts';
+import { BINARIES, GO_VERSION, KUBERNETES_VERSION, cacheDirectory, cacheKey, type Binary } from './versions.ts';
 
 /** Absolute paths of the binaries; `kubectl` where the source had it. */
 export interface ControlPlaneAssets {
@@ -32,7 +32,7 @@ export async function ensureAssets({ log, env }: AssetOptions): Promise<ControlP
   const given = env['KUBEBUILDER_ASSETS'];
   if (given) return fromDirectory(given);
   const cache = cacheDirectory(env);
-  const cached = await readEntry(cache, cacheKey());
+  const cached = await readEntry(cache, entryKind());
   if (cached) return toAssets(cached);
   await mkdir(cache, { recursive: true }).catch((error: Error) => {
     throw new Error(waysOut(cache, [`cache: ${error.message}`]), { cause: error });
@@ -40,9 +40,13 @@ export async function ensureAssets({ log, env }: AssetOptions): Promise<ControlP
   return withCacheLock(cache, log, async () => toAssets(await makeEntry(cache, log, env)));
 }
 
-async function makeEntry(cache: string, log: Log, env: NodeJS.ProcessEnv): Promise<CacheEntry> {
+function entryKind(): EntryKind<Binary> {
+  return { key: cacheKey(), binaries: BINARIES, optional: ['kubectl'] };
+}
+
+async function makeEntry(cache: string, log: Log, env: NodeJS.ProcessEnv): Promise<CacheEntry<Binary>> {
   // Whoever held the lock before may have made it.
-  const madeMeanwhile = await readEntry(cache, cacheKey());
+  const madeMeanwhile = await readEntry(cache, entryKind());
   if (madeMeanwhile) return madeMeanwhile;
   const sources = [
     { name: 'download', fill: (directory: string) => downloadEnvtest(directory, log, env) },
@@ -51,7 +55,7 @@ async function makeEntry(cache: string, log: Log, env: NodeJS.ProcessEnv): Promi
   const failures: string[] = [];
   for (const { name, fill } of sources) {
     try {
-      const entry = await publishEntry(cache, cacheKey(), fill);
+      const entry = await publishEntry(cache, entryKind(), fill);
       log(`control plane ready in ${entry.directory} (${entry.origin})`);
       return entry;
     } catch (error) {
@@ -93,7 +97,7 @@ async function fromDirectory(directory: string): Promise<ControlPlaneAssets> {
   return toAssets({ directory, origin: 'KUBEBUILDER_ASSETS', binaries });
 }
 
-function toAssets({ binaries, origin }: CacheEntry): ControlPlaneAssets {
+function toAssets({ binaries, origin }: CacheEntry<Binary>): ControlPlaneAssets {
   const { etcd, 'kube-apiserver': kubeApiserver, kubectl } = binaries;
   if (etcd === undefined || kubeApiserver === undefined) throw new Error('an entry without etcd or kube-apiserver');
   return { etcd, kubeApiserver, origin, ...(kubectl === undefined ? {} : { kubectl }) };

@@ -1,7 +1,8 @@
 /**
- * Builds etcd, kube-apiserver and kubectl with the local Go, from the modules pinned in `modules/go.mod` and `go.sum`.
- * Cold on two cores this takes about five minutes and 700 MB of Go's module cache; Go keeps its own build cache, so an
- * interrupted build continues where it was. Writes only into the folder it is given.
+ * Builds programs with the local Go from modules pinned in a `go.mod` and `go.sum`: etcd, kube-apiserver and kubectl from
+ * those in `modules/`, and what else development needs. Cold on two cores the control plane takes about five minutes and
+ * 700 MB of Go's module cache; Go keeps its own build cache, so an interrupted build continues where it was. Writes only
+ * into the folder it is given.
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,24 +11,53 @@ import { spawnGuarded } from './guard.ts';
 import { withProgress, type Log } from './progress.ts';
 import { ETCD_VERSION, GO_VERSION, KUBERNETES_VERSION } from './versions.ts';
 
+/** One program: the file it becomes, and the package of a module that `modules` (a folder with go.mod) pins. */
+export interface Program {
+  binary: string;
+  version: string;
+  path: string;
+  modules: string;
+  /** Variables that the linker sets. */
+  stamps?: Readonly<Record<string, string>>;
+}
+
 const MODULES = fileURLToPath(new URL('./modules', import.meta.url));
-const PACKAGES = [
+const [MAJOR = '', MINOR = ''] = KUBERNETES_VERSION.split('.');
+const STAMP = 'k8s.io/component-base/version.git';
+const stamps = { [`${STAMP}Version`]: `v${KUBERNETES_VERSION}`, [`${STAMP}Major`]: MAJOR, [`${STAMP}Minor`]: MINOR };
+const PROGRAMS: readonly Program[] = [
   { binary: 'etcd', version: ETCD_VERSION, path: 'go.etcd.io/etcd/server/v3' },
   { binary: 'kube-apiserver', version: KUBERNETES_VERSION, path: 'k8s.io/kubernetes/cmd/kube-apiserver' },
   { binary: 'kubectl', version: KUBERNETES_VERSION, path: 'k8s.io/kubernetes/cmd/kubectl' },
-] as const;
+].map((program) => ({ ...program, modules: MODULES, stamps }));
 
 /** Builds the three binaries into `directory` and returns their origin. Throws with Go's last words when it cannot. */
 export async function buildFromModules(directory: string, log: Log, env: NodeJS.ProcessEnv): Promise<string> {
+  log(
+    `building etcd ${ETCD_VERSION} and Kubernetes ${KUBERNETES_VERSION} from their modules; once, about 5 min on 2 cores`,
+  );
+  return buildPrograms(PROGRAMS, { directory, log, env });
+}
+
+export interface BuildPlace {
+  directory: string;
+  log: Log;
+  env: NodeJS.ProcessEnv;
+}
+
+/** Builds each program into `directory` and returns their origin. Throws with Go's last words when it cannot. */
+export async function buildPrograms(
+  programs: readonly Program[],
+  { directory, log, env }: BuildPlace,
+): Promise<string> {
   const go = await goVersion(env);
-  log(`building etcd ${ETCD_VERSION} and Kubernetes ${KUBERNETES_VERSION} with ${go}; once, about 5 min on 2 cores`);
-  for (const { binary, version, path } of PACKAGES) {
+  for (const program of programs) {
     const seen: Seen = { downloaded: 0, compiled: 0 };
+    const place = { env, cwd: program.modules, scratch: directory };
     await withProgress(
       log,
-      `building ${binary} ${version}`,
-      () =>
-        runGo(buildArguments(join(directory, binary), path), { env, scratch: directory }, (line) => count(line, seen)),
+      `building ${program.binary} ${program.version} with ${go}`,
+      () => runGo(buildArguments(join(directory, program.binary), program), place, (line) => count(line, seen)),
       { detail: () => describeProgress(seen) },
     );
   }
@@ -36,17 +66,15 @@ export async function buildFromModules(directory: string, log: Log, env: NodeJS.
 
 async function goVersion(env: NodeJS.ProcessEnv): Promise<string> {
   try {
-    return (await runGo(['env', 'GOVERSION'], { env }, () => {})).trim();
+    return (await runGo(['env', 'GOVERSION'], { env, cwd: MODULES }, () => {})).trim();
   } catch (error) {
     throw new Error(`no usable Go ≥ ${GO_VERSION} on the PATH (${(error as Error).message})`, { cause: error });
   }
 }
 
-function buildArguments(output: string, path: string): string[] {
-  const [major, minor] = KUBERNETES_VERSION.split('.');
-  const stamp = 'k8s.io/component-base/version.git';
-  const version = `-X ${stamp}Version=v${KUBERNETES_VERSION} -X ${stamp}Major=${major} -X ${stamp}Minor=${minor}`;
-  const flags = ['-v', '-trimpath', '-mod=readonly', '-buildvcs=false', '-ldflags', `-s -w ${version}`];
+function buildArguments(output: string, { path, stamps = {} }: Program): string[] {
+  const link = ['-s', '-w', ...Object.entries(stamps).map(([name, value]) => `-X ${name}=${value}`)].join(' ');
+  const flags = ['-v', '-trimpath', '-mod=readonly', '-buildvcs=false', '-ldflags', link];
   return ['build', ...flags, '-o', output, path];
 }
 
@@ -64,14 +92,14 @@ function count(line: string, seen: Seen): void {
   else if (/^[a-z][\w./-]*$/.test(line)) seen.compiled += 1;
 }
 
-/** Runs Go in the pinned module and returns what it printed. A failure carries its last lines. */
+/** Runs Go in a pinned module and returns what it printed. A failure carries its last lines. */
 async function runGo(
   args: string[],
-  place: { env: NodeJS.ProcessEnv; scratch?: string },
+  place: { env: NodeJS.ProcessEnv; cwd: string; scratch?: string },
   onLine: (line: string) => void,
 ): Promise<string> {
   const env = { ...place.env, CGO_ENABLED: '0', GOWORK: 'off' };
-  const go = spawnGuarded('go', ['go', ...args], { ...place, cwd: MODULES, env, output: 'pipe' });
+  const go = spawnGuarded('go', ['go', ...args], { ...place, env, output: 'pipe' });
   let output = '';
   const take = (text: string): void => {
     output = (output + text).slice(-20_000);

@@ -1,5 +1,5 @@
 /**
- * The cache of control-plane binaries: complete entries only, whatever happens while one is made.
+ * The cache of built and downloaded programs: complete entries only, whatever happens while one is made.
  *
  * An entry is filled in a `.partial-…` folder and appears under its name by one rename, so that a reader sees all of
  * it or none, and an interrupted build leaves nothing that looks finished. A lock file keeps two starts from doing
@@ -12,16 +12,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Log } from './progress.ts';
 
-/** Names of the binaries in an entry; kubectl is missing where the source had none. */
-export const BINARIES = ['etcd', 'kube-apiserver', 'kubectl'] as const;
-export type Binary = (typeof BINARIES)[number];
-const OPTIONAL: readonly Binary[] = ['kubectl'];
+/** What an entry is called and holds. */
+export interface EntryKind<Binary extends string> {
+  /** The name of its folder: with version and platform, so that an upgrade never meets old binaries. */
+  key: string;
+  binaries: readonly Binary[];
+  /** Those of them that some sources do not have. */
+  optional?: readonly Binary[];
+}
 
-interface Manifest {
+interface Manifest<Binary extends string> {
   origin: string;
   sizes: Partial<Record<Binary, number>>;
 }
-export interface CacheEntry {
+export interface CacheEntry<Binary extends string> {
   directory: string;
   /** Where it came from, for people: `built from Go modules`, `envtest v1.36.0`. */
   origin: string;
@@ -36,14 +40,17 @@ const ABANDONED_LOCK_MS = 20_000;
 const ABANDONED_PARTIAL_MS = 6 * 3_600_000;
 
 /** The entry, or undefined when there is none or it does not match its manifest (for example cut short by a crash). */
-export async function readEntry(cache: string, key: string): Promise<CacheEntry | undefined> {
-  const directory = join(cache, key);
+export async function readEntry<Binary extends string>(
+  cache: string,
+  kind: EntryKind<Binary>,
+): Promise<CacheEntry<Binary> | undefined> {
+  const directory = join(cache, kind.key);
   try {
-    const manifest = JSON.parse(await readFile(join(directory, MANIFEST), 'utf8')) as Manifest;
+    const manifest = JSON.parse(await readFile(join(directory, MANIFEST), 'utf8')) as Manifest<Binary>;
     const binaries: Partial<Record<Binary, string>> = {};
-    for (const binary of BINARIES) {
+    for (const binary of kind.binaries) {
       const expected = manifest.sizes[binary];
-      if (expected === undefined && OPTIONAL.includes(binary)) continue;
+      if (expected === undefined && kind.optional?.includes(binary)) continue;
       const path = join(directory, binary);
       if ((await stat(path)).size !== expected) return undefined;
       binaries[binary] = path;
@@ -58,28 +65,31 @@ export async function readEntry(cache: string, key: string): Promise<CacheEntry 
  * Fills and publishes an entry. `fill` puts the binaries into the given folder and returns their origin. When another
  * process published the same entry meanwhile, that one is kept and returned.
  */
-export async function publishEntry(
+export async function publishEntry<Binary extends string>(
   cache: string,
-  key: string,
+  kind: EntryKind<Binary>,
   fill: (directory: string) => Promise<string>,
-): Promise<CacheEntry> {
+): Promise<CacheEntry<Binary>> {
   const partial = join(cache, `.partial-${process.pid}-${randomBytes(4).toString('hex')}`);
   await mkdir(partial, { recursive: true });
   try {
     const origin = await fill(partial);
-    await writeFile(join(partial, MANIFEST), JSON.stringify({ origin, sizes: await measure(partial) }));
-    return await moveIntoPlace(cache, key, partial);
+    await writeFile(join(partial, MANIFEST), JSON.stringify({ origin, sizes: await measure(partial, kind) }));
+    return await moveIntoPlace(cache, kind, partial);
   } finally {
     await rm(partial, { recursive: true, force: true });
   }
 }
 
-async function measure(directory: string): Promise<Manifest['sizes']> {
-  const sizes: Manifest['sizes'] = {};
-  for (const binary of BINARIES) {
+async function measure<Binary extends string>(
+  directory: string,
+  kind: EntryKind<Binary>,
+): Promise<Manifest<Binary>['sizes']> {
+  const sizes: Manifest<Binary>['sizes'] = {};
+  for (const binary of kind.binaries) {
     const path = join(directory, binary);
     const found = await stat(path).catch(() => undefined);
-    if (found === undefined && OPTIONAL.includes(binary)) continue;
+    if (found === undefined && kind.optional?.includes(binary)) continue;
     if (found === undefined) throw new Error(`${binary} was not produced`);
     await chmod(path, 0o755);
     await flush(path);
@@ -97,15 +107,19 @@ async function flush(path: string): Promise<void> {
   }
 }
 
-async function moveIntoPlace(cache: string, key: string, partial: string): Promise<CacheEntry> {
-  const target = join(cache, key);
-  if ((await readEntry(cache, key)) === undefined) {
+async function moveIntoPlace<Binary extends string>(
+  cache: string,
+  kind: EntryKind<Binary>,
+  partial: string,
+): Promise<CacheEntry<Binary>> {
+  const target = join(cache, kind.key);
+  if ((await readEntry(cache, kind)) === undefined) {
     // Whatever is there is damaged: set it aside first, because a folder is not renamed over a filled one.
     await rename(target, `${partial}-damaged`).catch(() => {});
     await rename(partial, target).catch((error: unknown) => (lostRace(error) ? undefined : Promise.reject(error)));
     await rm(`${partial}-damaged`, { recursive: true, force: true });
   }
-  const entry = await readEntry(cache, key);
+  const entry = await readEntry(cache, kind);
   if (entry === undefined) throw new Error(`${target} is not readable after it was written`);
   return entry;
 }

@@ -13,10 +13,9 @@ import { pipeline } from 'node:stream/promises';
 import { EnvHttpProxyAgent, request } from 'undici';
 import { parse } from 'yaml';
 
-import { BINARIES } from './cache.ts';
 import { spawnGuarded } from './guard.ts';
 import { withProgress, type Log } from './progress.ts';
-import { ENVTEST_INDEX_URL, KUBERNETES_VERSION, platform } from './versions.ts';
+import { BINARIES, ENVTEST_INDEX_URL, KUBERNETES_VERSION, platform } from './versions.ts';
 
 const CONNECT_TIMEOUT_MS = 3_000;
 const INDEX_TIMEOUT_MS = 10_000;

@@ -10,6 +10,10 @@ export const KUBERNETES_VERSION = '1.36.3';
 export const ETCD_VERSION = '3.6.8';
 export const GO_VERSION = '1.26';
 
+/** kubectl is missing where a source has none. */
+export const BINARIES = ['etcd', 'kube-apiserver', 'kubectl'] as const;
+export type Binary = (typeof BINARIES)[number];
+
 /** The public list of envtest archives with their SHA-512 sums; `CAPTCHA_OPERATOR_ENVTEST_INDEX` replaces it. */
 export const ENVTEST_INDEX_URL =
   'https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml';
