@@ -20,7 +20,7 @@ export interface CallbackKey {
 export type ParsedKeys = { ok: true; keys: CallbackKey[] } | { ok: false; faults: string[] };
 
 export interface CallbackKeys {
-  /** True once at least one key is loaded; stays true when a later reload fails. */
+  /** True once at least one key is loaded, and while none is needed; stays true when a later reload fails. */
   ready(): boolean;
   /** Ids of the loaded keys, the signing one first. Ids are no secret. */
   kids(): readonly string[];
@@ -39,6 +39,8 @@ export interface CallbackKeys {
 
 export interface CallbackKeysOptions {
   path: string;
+  /** No file is no fault: nothing is signed with it, so nothing comes that it would verify. Default false. */
+  mayBeAbsent?: boolean;
   /** How often the file is read again; 5,000 ms keeps a change within the promised 10 s. */
   reloadIntervalMs?: number;
   /** Called after each change of the loaded set. */
@@ -97,6 +99,7 @@ export async function loadCallbackKeys(options: CallbackKeysOptions): Promise<Ca
   const ring = createKeyRing();
   let fault: string | undefined;
   let loadedText: string | undefined;
+  let notNeeded = false;
 
   const fail = (next: string): void => {
     if (next === fault) return;
@@ -105,6 +108,8 @@ export async function loadCallbackKeys(options: CallbackKeysOptions): Promise<Ca
   };
   const reload = async (): Promise<void> => {
     const text = await readFile(options.path, 'utf8').catch(describeReadError);
+    notNeeded = options.mayBeAbsent === true && loadedText === undefined && text === ABSENT;
+    if (notNeeded) return undefined;
     if (typeof text !== 'string') return fail(text.fault);
     if (text === loadedText) {
       fault = undefined;
@@ -125,7 +130,8 @@ export async function loadCallbackKeys(options: CallbackKeysOptions): Promise<Ca
   const timer = setInterval(() => void reload(), options.reloadIntervalMs ?? DEFAULT_RELOAD_INTERVAL_MS);
   timer.unref();
   const { replace: _, ...readers } = ring;
-  return { ...readers, fault: () => fault, reload, stop: () => clearInterval(timer) };
+  const ready = (): boolean => notNeeded || ring.ready();
+  return { ...readers, ready, fault: () => fault, reload, stop: () => clearInterval(timer) };
 }
 
 async function rereadAfterPause(path: string): Promise<string | undefined> {
@@ -133,9 +139,11 @@ async function rereadAfterPause(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8').catch(() => undefined);
 }
 
+const ABSENT = { fault: 'the file cannot be read (ENOENT)' };
+
 function describeReadError(error: unknown): { fault: string } {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-  return { fault: `the file cannot be read (${code})` };
+  return code === 'ENOENT' ? ABSENT : { fault: `the file cannot be read (${code})` };
 }
 
 function compute(key: KeyObject, bytes: Uint8Array): Buffer {

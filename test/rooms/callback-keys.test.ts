@@ -29,6 +29,15 @@ function mintedPath(): string {
   return `${new URL(mint(task.metadata, 1)!).pathname}?id=${CAPTCHA_ID}&code=x`;
 }
 
+/** The same with a key that the sidecar never sees. */
+async function mintedPathOf(text: string): Promise<string> {
+  await writeFile(join(folder, 'elsewhere'), text);
+  const others = await loadCallbackKeys({ path: join(folder, 'elsewhere') });
+  others.stop();
+  const mint = createPingbackMinter({ callbackURL: 'http://sidecar', keys: others });
+  return `${new URL(mint(task.metadata, 1)!).pathname}?id=${CAPTCHA_ID}&code=x`;
+}
+
 beforeEach(async () => {
   folder = await temporaryDirectory();
   keys = await loadCallbackKeys({ path: join(folder, 'keys'), reloadIntervalMs: 20 });
@@ -46,6 +55,16 @@ test('a sidecar that started without keys is ready, and takes callbacks, when th
   await writeKeys(old);
   await waitUntil('the key', () => sidecar.server.ready());
   expect((await sidecar.get(mintedPath())).status).toBe(200);
+});
+
+test('a sidecar that needs no keys is ready without them, and answers 404 to everybody', async () => {
+  const path = mintedPathOf(old);
+  const none = await loadCallbackKeys({ path: join(folder, 'keys'), mayBeAbsent: true });
+  const polledOnly = await startSidecar({ keys: none });
+  await waitUntil('readiness', () => polledOnly.server.ready());
+  expect((await polledOnly.get(await path)).status).toBe(404);
+  await polledOnly.stop();
+  none.stop();
 });
 
 test('appending a key and then moving it first refuses no callback of either; removing the old one ends it', async () => {

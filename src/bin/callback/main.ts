@@ -64,7 +64,11 @@ async function openKeys(
   log: Logger,
   lifecycle: Lifecycle,
 ): Promise<CallbackKeys> {
-  const keys = await loadCallbackKeys({ path: config.callbackKeysFile, ...reportCallbackKeys(log) });
+  const keys = await loadCallbackKeys({
+    path: config.callbackKeysFile,
+    mayBeAbsent: config.callbackURL === undefined,
+    ...reportCallbackKeys(log),
+  });
   lifecycle.onStop('callback keys', 1_000, () => keys.stop());
   metrics.gauge('captcha_operator_callback_keys', (set) => set({}, keys.kids().length));
   metrics.gauge('captcha_operator_callback_keys_reload_failed', (set) => set({}, keys.fault() === undefined ? 0 : 1));

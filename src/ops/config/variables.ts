@@ -104,17 +104,19 @@ export const VARIABLES = {
   },
   callbackURL: {
     name: 'CALLBACK_URL',
-    readBy: 'operator',
+    readBy: 'both',
     kind: baseURL(MAX_CALLBACK_BASE_LENGTH),
     unset: 'every task is polled',
-    meaning: 'The public URL that is routed to the sidecar; `/v1/callback/<token>` is appended.',
+    meaning:
+      'The public URL that is routed to the sidecar; `/v1/callback/<token>` is appended. With it the sidecar is not ready without keys.',
   },
   callbackKeysFile: {
     name: 'CALLBACK_KEYS_FILE',
     readBy: 'both',
     kind: filePath,
     unset: 'allowed for the operator without `CALLBACK_URL` only',
-    meaning: 'Lines `kid:base64`: the first key signs callback URLs, all verify. Reloaded when it changes.',
+    meaning:
+      'Lines `kid:base64`: the first key signs callback URLs, all verify. Reloaded when it changes. The file may be missing without `CALLBACK_URL`.',
   },
   callbackAllowHTTP: {
     name: 'CALLBACK_ALLOW_HTTP',

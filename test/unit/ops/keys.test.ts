@@ -61,6 +61,28 @@ describe('following the file', () => {
     expect(faults).toEqual(['the file cannot be read (ENOENT)']);
   });
 
+  test('is ready without a file where none is needed, verifies nothing, and follows the file from when it is there', async () => {
+    const loaded = await loadCallbackKeys({
+      path: join(folder, 'keys'),
+      mayBeAbsent: true,
+      onFault: (fault) => faults.push(fault),
+    });
+    expect(loaded.ready()).toBe(true);
+    expect(loaded.fault()).toBeUndefined();
+    expect(loaded.verify('a', text.encode('x'), new Uint8Array(18))).toBe(false);
+    await write('nonsense');
+    await loaded.reload();
+    expect(loaded.ready()).toBe(false);
+    await write(`a:${A}`);
+    await loaded.reload();
+    expect(loaded.kids()).toEqual(['a']);
+    await rm(join(folder, 'keys'));
+    await loaded.reload();
+    loaded.stop();
+    expect(loaded.kids()).toEqual(['a']);
+    expect(faults).toEqual(['line 1: expected "kid:base64"', 'the file cannot be read (ENOENT)']);
+  });
+
   test('becomes ready when the file appears', async () => {
     const loaded = await load();
     await write(`a:${A}`);
