@@ -1,8 +1,9 @@
-/** The versions that the local control plane is named and cached by are those that its Go modules pin. */
+/** The versions that the local control plane and Helm are named and cached by are those that their Go modules pin. */
 import { readFile } from 'node:fs/promises';
 
 import { describe, expect, it } from 'vitest';
 
+import { HELM_VERSION } from '../../dev/helm/index.ts';
 import { ETCD_VERSION, GO_VERSION, KUBERNETES_VERSION } from '../../dev/control-plane/versions.ts';
 
 const modules = new URL('../../dev/control-plane/modules/', import.meta.url);
@@ -27,5 +28,16 @@ describe('the pinned Go modules', () => {
     expect(goSum).toContain(`k8s.io/kubernetes v${KUBERNETES_VERSION} h1:`);
     expect(goSum).toContain(`go.etcd.io/etcd/server/v3 v${ETCD_VERSION} h1:`);
     expect(goMod).not.toMatch(/=> (?:\.|\/)/);
+  });
+});
+
+describe("Helm's module", () => {
+  it('requires the version that the code names, and is covered by checksums', async () => {
+    const [mod, sum] = await Promise.all(
+      ['go.mod', 'go.sum'].map((name) => readFile(new URL(`../../dev/helm/${name}`, import.meta.url), 'utf8')),
+    );
+    expect(mod).toContain(`helm.sh/helm/v4 v${HELM_VERSION}\n`);
+    expect(sum).toContain(`helm.sh/helm/v4 v${HELM_VERSION} h1:`);
+    expect(mod).not.toMatch(/^replace /m);
   });
 });

@@ -3,12 +3,14 @@
  * and the promises about rights and pods that a careless edit would break. test/cluster/manifests.test.ts applies it all.
  */
 import { IMAGE_FLAGS } from '../../dev/child.ts';
-import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { LIMITS } from '../../src/callback/limits.ts';
 import { DRAIN_MS } from '../../src/core/task/policy.ts';
+import { copies } from '../../scripts/generate-deploy.ts';
+import { CHART } from '../support/helm.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
@@ -25,7 +27,8 @@ interface Manifest {
 }
 
 const files = readdirSync(join(ROOT, 'deploy'), { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.yaml'))
+  // Of the chart only copies are plain YAML; test/cluster/chart.test.ts renders it.
+  .filter((name) => name.endsWith('.yaml') && !name.startsWith('helm/'))
   .map((name) => `deploy/${name}`);
 const manifests = files.flatMap((file) =>
   parseAllDocuments(read(file)).map((document) => ({ file, manifest: document.toJS() as Manifest })),
@@ -50,6 +53,7 @@ const deployment = parse(read('deploy/base/deployment.yaml')) as {
       spec: {
         terminationGracePeriodSeconds: number;
         containers: Container[];
+        volumes: { secret?: { secretName: string; optional?: boolean } }[];
         topologySpreadConstraints?: unknown;
         affinity: { podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: WeightedTerm[] } };
       };
@@ -72,9 +76,16 @@ describe('the definitions', () => {
     expect(readdirSync(join(ROOT, 'crds')).toSorted()).toEqual(['captchatask.yaml', 'deadletter.yaml']);
   });
 
-  test.each(['captchatask.yaml', 'deadletter.yaml'])('deploy/crds/%s is a copy of the one in crds/', (name) => {
-    const isCopy = read(`deploy/crds/${name}`) === read(`crds/${name}`);
+  test.each(copies())('%s has its copy in %s', (from, to) => {
+    const isCopy = existsSync(join(ROOT, to)) && read(from) === read(to);
     expect(isCopy, 'run: npm run generate:deploy').toBe(true);
+  });
+
+  test('the chart holds no copies but those', () => {
+    const made = new Set(copies().map(([, to]) => to));
+    const files = readdirSync(join(ROOT, CHART, 'files'), { recursive: true, withFileTypes: true });
+    const found = files.filter((file) => file.isFile()).map((file) => relative(ROOT, join(file.parentPath, file.name)));
+    expect(found.filter((file) => !made.has(file))).toEqual([]);
   });
 });
 
@@ -139,6 +150,14 @@ describe('the pods', () => {
     expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(Math.max(operatorMs, callbackMs) / 1_000);
   });
 
+  test('start without the Secrets: neither is needed while every task is polled and brings its own key', () => {
+    const secrets = pod.volumes.flatMap(({ secret }) => secret ?? []);
+    expect(secrets.map(({ secretName, optional }) => [secretName, optional])).toEqual([
+      ['captcha-operator-callback-keys', true],
+      ['captcha-operator-provider', true],
+    ]);
+  });
+
   test('never block a drain', () => {
     const budget = parse(read('deploy/base/poddisruptionbudget.yaml')) as { spec: object };
     expect(budget.spec).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' });
@@ -199,6 +218,13 @@ describe('the version', () => {
     };
     expect(base.images.map((image) => image.newTag)).toEqual([version]);
     expect(base.labels[0]?.pairs['app.kubernetes.io/version']).toBe(version);
+  });
+
+  test('of the package is the one of the chart and of the image that it installs', () => {
+    const { version } = JSON.parse(read('package.json')) as { version: string };
+    const chart = parse(read(`${CHART}/Chart.yaml`)) as { version: string; appVersion: string };
+    expect([chart.version, chart.appVersion]).toEqual([version, version]);
+    expect(parse(read(`${CHART}/values.yaml`))).toMatchObject({ image: { tag: '', digest: '' } });
   });
 
   test('of Node is the same in the image, the package and .node-version', () => {
