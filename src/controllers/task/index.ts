@@ -79,7 +79,7 @@ function changed(context: TaskContext, change: StoreChange<PackedTask>): void {
   }
   // The step that asked for it goes on by itself.
   if (origin === 'own') return;
-  // What a standby's own calls left to record wakes by itself.
+  // The watch does not wake a standby; the reply of a call that it made earlier wakes its task without it.
   if (actingSinceMono(context, splitKey(key).namespace) !== undefined) context.queue.add(key);
   else if (current !== undefined) standBy(context, key, current);
 }

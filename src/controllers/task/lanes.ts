@@ -121,7 +121,7 @@ function viewOf({ all, options }: State, key: string, apiKey: string | undefined
   return { ticket, pollPauseMs, ...(blockage === undefined ? {} : { blockage }) };
 }
 
-/** After everything that is being added now: the oldest of a batch goes first, not the first of it. */
+/** Pumps when everything that is being added now has been: of a batch the oldest task goes first, not the first added. */
 function requestPump(state: State): void {
   if (state.pumping || state.ticker === undefined) return;
   state.pumping = true;

@@ -60,7 +60,10 @@ const FAULT_OF_CLASS: Partial<Record<RefusalClass, BreakerReason>> = {
   transient: 'unreachable',
 };
 
-/** What an answer says about the key or the address, if anything. `unknown` is one: a broken provider gets no more. */
+/**
+ * What an answer says about the key or the address, if anything. `unknown` counts as a fault: a provider that gives no
+ * readable answer gets no further calls for a while.
+ */
 export function faultOf(outcome: SubmitOutcome | PollOutcome): Fault | undefined {
   if (outcome.kind === 'unknown') return { reason: 'unreachable' };
   if (outcome.kind !== 'refused' && outcome.kind !== 'unreachable') return undefined;

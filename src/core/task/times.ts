@@ -1,7 +1,7 @@
 /**
- * Kubernetes times as text and back: RFC 3339 in whole seconds. The core computes in epoch milliseconds and meets
- * text only where status is read or written. Refuses fractions and never reads a clock; `fold`, `decide` and the
- * letter rules use it.
+ * Kubernetes times as text and back. The core computes in epoch milliseconds and meets text only where status is read
+ * or written. It writes whole seconds, as Kubernetes does, and reads what others wrote, fractions too. It never reads a
+ * clock.
  */
 
 /** Times are epoch milliseconds. */
