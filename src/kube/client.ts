@@ -1,7 +1,7 @@
 /**
  * The Kubernetes client of both processes: execute one request, list, watch. Replies are values; nothing here throws
  * for HTTP or network trouble. It bounds what is in flight, lists in a lane of their own (`list-lane.ts`), and leaves
- * repeating to `sender.ts`. Used by everything that talks to the API server, inside this room and outside.
+ * repeating to `sender.ts`.
  */
 import type { Access } from './access.ts';
 import { createGate } from '../waiting/gate.ts';

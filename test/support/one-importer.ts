@@ -15,6 +15,8 @@ export const ONE_IMPORTER: OneImporter = {
     'provider/wire',
   ],
   'a subject of its own': [
+    // Which request may be sent again, and when.
+    'kube/sender',
     // The roles that every controller has.
     'controllers/deadletter/index',
     'controllers/deadletter/gather',
@@ -37,10 +39,6 @@ export const ONE_IMPORTER: OneImporter = {
     'callback/report',
     'callback/server',
     'callback/warm-up',
-    'kube/due-times',
-    'kube/lease-durations',
-    'kube/lines',
-    'kube/sender',
     'bin/callback/main',
     'bin/operator/leadership',
     'bin/operator/letters',
