@@ -3,11 +3,13 @@
  * dead-letter controller until SIGTERM, then records the replies of calls already sent, gives the Lease back and ends
  * with 0. Wrong configuration ends it with 2.
  */
-import { describeConfig, parseOperatorConfig } from '../../ops/config.ts';
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+
+import { describeConfig, parseOperatorConfig, type Surroundings } from '../../ops/config.ts';
 import { configFaultText, EXIT_CONFIG, runProcess } from '../../ops/lifecycle.ts';
 import { createLogger } from '../../ops/log.ts';
 import { startOperator } from './start.ts';
-import { readSurroundings } from './surroundings.ts';
 import { VERSION } from '../wiring.ts';
 
 /** Resolves when everything is started. `handOver` ends the handling of early signals. */
@@ -27,4 +29,12 @@ export async function runOperator(handOver: () => void): Promise<void> {
   );
   handOver();
   await running;
+}
+
+const NAMESPACE_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
+
+/** What the machine knows where the environment is silent: the pod's namespace and the host's name. */
+async function readSurroundings(): Promise<Surroundings> {
+  const namespace = await readFile(NAMESPACE_FILE, 'utf8').catch(() => '');
+  return { serviceAccountNamespace: namespace.trim() || undefined, hostname: hostname() };
 }

@@ -4,23 +4,46 @@
  */
 import { randomBytes } from 'node:crypto';
 
-import { createPingbackMinter, type PingbackMinter } from '../../core/token.ts';
+import { DEAD_LETTER } from '../../api/names.ts';
 import { DRAIN_MS } from '../../core/task/policy.ts';
+import { createPingbackMinter, type PingbackMinter } from '../../core/token.ts';
+import { createLetterStore, startDeadLetterController } from '../../controllers/deadletter/index.ts';
 import { startTaskController } from '../../controllers/task/index.ts';
-import { createEventRecorder, type EventRecorder } from '../../kube/events.ts';
+import type { Leadership, LetterLookup, TaskController } from '../../controllers/task/ports.ts';
 import { loadAccess } from '../../kube/access.ts';
 import { createKubeClient, type KubeClient } from '../../kube/client.ts';
+import { createEventRecorder, type EventRecorder } from '../../kube/events.ts';
+import { startLease } from '../../kube/lease.ts';
+import { startReflector, type Reflector, type ReflectorHooks } from '../../kube/reflector.ts';
+import { splitKey } from '../../kube/types.ts';
 import type { OperatorConfig } from '../../ops/config.ts';
 import { checkWatches, createCallRecord, startHealthServer, startMetricsServer } from '../../ops/health.ts';
 import { loadCallbackKeys } from '../../ops/keys.ts';
+import type { Lifecycle } from '../../ops/lifecycle.ts';
+import type { Logger } from '../../ops/log.ts';
 import { createMetrics, type Metrics } from '../../ops/metrics.ts';
 import { refusedWatches, registerWatchGauges, reportWatches, signsOfLife, type Watches } from '../../ops/watches.ts';
 import { createProviderClient, type ProviderClient } from '../../provider/client.ts';
 import { accessEnvironment, announceListener, reportCallbackKeys, reportRequests, VERSION } from '../wiring.ts';
-import { startLeadership } from './leadership.ts';
-import { startLetters } from './letters.ts';
-import type { OperatorOptions, OperatorParts } from './parts.ts';
 
+export interface OperatorOptions {
+  config: OperatorConfig;
+  log: Logger;
+  lifecycle: Lifecycle;
+  env: NodeJS.ProcessEnv;
+}
+
+/** What the parts share. */
+interface OperatorParts extends OperatorOptions {
+  metrics: Metrics;
+  client: KubeClient;
+  /** Unique for each process, also after a restart of the pod: names the holder of the Lease and begins every intent. */
+  identity: string;
+  watchHooks: ReflectorHooks;
+}
+
+/** In the metric it is the election that is named, whatever the Lease is called: alerts and dashboards ask for it. */
+const ELECTION = 'captcha-operator';
 /** What the contract promises for the end: replies of calls already sent are read and recorded this long. */
 const STOP_MS = DRAIN_MS + 5_000;
 
@@ -81,6 +104,30 @@ async function openClient(options: OperatorOptions, metrics: Metrics, calls: Cal
   return client;
 }
 
+/** Who may act: the holder of the Lease, or always this process where leader election is off. */
+function startLeadership({ client, config, identity, lifecycle, log, metrics }: OperatorParts): Leadership {
+  const leadership = config.leaderElection ? campaign() : alone();
+  metrics.gauge('leader_election_master_status', (set) => set({ name: ELECTION }, leadership.isLeader() ? 1 : 0));
+  return leadership;
+
+  function campaign(): Leadership {
+    const lease = startLease({
+      client,
+      namespace: config.podNamespace,
+      name: config.leaseName,
+      identity,
+      hooks: { onTrouble: (message) => log.warn('lease cannot be read or written', { trouble: message }) },
+    });
+    lifecycle.onStop('lease', 6_000, () => lease.release());
+    lease.onChange((leading) => log.info(leading ? 'leading' : 'not leading any more', { identity }));
+    return lease;
+  }
+}
+
+function alone(): Leadership {
+  return { isLeader: () => true, onChange: () => () => false };
+}
+
 function openEvents({ client, config, lifecycle }: OperatorParts): EventRecorder {
   const events = createEventRecorder({
     client,
@@ -89,6 +136,60 @@ function openEvents({ client, config, lifecycle }: OperatorParts): EventRecorder
   });
   lifecycle.onStop('events', 3_000, () => events.stop());
   return events;
+}
+
+interface Letters {
+  lookup: LetterLookup;
+  /** From now on a task is woken when a letter of its own changes. */
+  connect(tasks: Pick<TaskController, 'wake'>): void;
+  watches(): readonly Reflector[];
+}
+
+/** The dead-letter controller: its cache, its right to act, and what it and the task controller tell each other. */
+function startLetters(parts: OperatorParts, leadership: Leadership, events: EventRecorder): Letters {
+  const { client, config, lifecycle, log, metrics } = parts;
+  const store = createLetterStore();
+  let tasks: Pick<TaskController, 'wake'> | undefined;
+  const controller = startDeadLetterController({
+    client,
+    store,
+    policy: {
+      retryMinMs: config.deadLetterRetryMinMs,
+      retryMaxMs: config.deadLetterRetryMaxMs,
+      maxAttempts: config.deadLetterMaxAttempts,
+      ttlMs: config.deadLetterTtlMs,
+    },
+    mayAct: () => leadership.isLeader() && !lifecycle.signal.aborted,
+    clock: { now: () => Date.now(), monotonicMs: () => performance.now(), random: () => Math.random() },
+    metrics,
+    log,
+    events,
+    onLetter: (taskKey) => {
+      const { namespace, name } = splitKey(taskKey);
+      tasks?.wake(namespace, name);
+    },
+  });
+  leadership.onChange(() => controller.actingChanged());
+  const watches = startLetterWatches(parts, store);
+  lifecycle.onStop('dead-letter watches', 2_000, () => Promise.all(watches.map((watch) => watch.stop())));
+  lifecycle.onStop('dead-letter controller', 12_000, () => controller.stop({ drainMs: 10_000 }));
+  return {
+    lookup: { lookup: (namespace, name) => controller.lookup(namespace, name), find: controller.find },
+    connect: (next) => {
+      tasks = next;
+    },
+    watches: () => watches,
+  };
+}
+
+function startLetterWatches(
+  { client, config, watchHooks }: OperatorParts,
+  store: ReturnType<typeof createLetterStore>,
+): Reflector[] {
+  const namespaces = config.watchNamespaces ?? [undefined];
+  return namespaces.map((namespace) =>
+    startReflector({ client, resource: DEAD_LETTER, namespace, store, hooks: watchHooks }),
+  );
 }
 
 function openProvider({ config, metrics, lifecycle, log }: OperatorParts): ProviderClient {

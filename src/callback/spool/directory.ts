@@ -1,19 +1,17 @@
 /**
- * What the spool does with its directory: takes and recovers it, removes segments that hold nothing any more, and
- * moves damaged records aside. Called by `spool.ts` only.
+ * What the spool does with its directory: takes and recovers it, moves damaged records aside, and gives the disk back.
+ *
+ * A segment's file goes when it takes no more records and holds none that is needed, and when no other segment needs
+ * its notes: they say which records of that other one are released. So removing one may free others.
  */
+import { codeOf, lockDirectory } from './files.ts';
 import type { SpoolFiles } from './files.ts';
-import { codeOf } from './fault-code.ts';
-import { isSparse, moveRecords } from './compact.ts';
-import { countOf, unpackFound } from './found.ts';
 import { createJournal } from './journal.ts';
-import type { Place } from './journal.ts';
-import { lockDirectory } from './lock.ts';
 import { tokenCandidates } from './record.ts';
-import { QUARANTINE, keepBytes, recover } from './recover.ts';
+import { QUARANTINE, countOf, keepBytes, recover, unpackFound } from './recover.ts';
 import type { Recovery } from './recover.ts';
 import { segmentName } from './segment.ts';
-import type { Segment } from './segment.ts';
+import type { Place, Segment } from './segment.ts';
 import { createTaskIndex } from './task-index.ts';
 import type { OpenSpool, SpoolEntry, SpoolOptions } from './types.ts';
 
@@ -29,6 +27,11 @@ export class SpoolError extends Error {
 }
 
 const LOCK_FILE = 'lock';
+/** Fewer segments than this are not worth the writing. */
+const MIN_SEGMENTS = 4;
+/** A segment is worth moving when at most this share of it is still needed. */
+const MAX_LIVE_SHARE = 0.25;
+
 /** Bytes on disk, those of segments that cannot be read included. */
 export function usedBytes({ segments, foreignBytes }: OpenSpool): number {
   let bytes = foreignBytes;
@@ -125,6 +128,7 @@ function report(parts: Parts, recovery: Recovery): void {
 /** The record at this place is not needed any more. */
 export function releaseFrom(open: OpenSpool, place: Place, parts: Parts): void {
   const { segment } = place;
+  if (segment.live === 0) throw new Error('spool: a record was released that its segment does not count');
   segment.live--;
   segment.liveBytes -= place.length;
   if (removeIfDone(open, segment, parts)) return;
@@ -150,6 +154,37 @@ function removeIfDone(open: OpenSpool, segment: Segment, parts: Parts): boolean 
     if (other.notes.has(segment.number)) removeIfDone(open, other, parts);
   }
   return true;
+}
+
+/**
+ * Whether moving what is left of a segment gives disk back that a few stuck records hold. A segment goes only when all
+ * its records are released; one task that cannot be applied for hours would keep eight megabytes.
+ */
+function isSparse(open: OpenSpool, segment: Segment): boolean {
+  if (!segment.sealed || segment.moving || segment.live === 0 || open.segments.size < MIN_SEGMENTS) return false;
+  return segment.liveBytes <= segment.size * MAX_LIVE_SHARE;
+}
+
+/**
+ * Appends anew what is left of a segment, and releases it in its old place. `release` is called for each place that is not needed any more: the old one, or
+ * the new one where the record was released on the way. Stops at the first failure, which the journal has reported.
+ */
+async function moveRecords(open: OpenSpool, segment: Segment, release: (place: Place) => void): Promise<void> {
+  segment.moving = true;
+  const entries = [...open.entries].filter((entry) => entry.segment === segment);
+  try {
+    for (const entry of entries) {
+      const { offset, length } = entry;
+      const moved = await open.journal.append(await segment.file.read(offset, length));
+      const needed = open.entries.has(entry);
+      release(needed ? { segment, offset, length } : moved);
+      if (needed) Object.assign(entry, moved);
+    }
+  } catch {
+    // What was not moved stays where it is, as good as before.
+  } finally {
+    segment.moving = false;
+  }
 }
 
 /** Moves the bytes of a record that went bad after it was written into quarantine. */

@@ -5,7 +5,7 @@
  */
 import { exponentialBackoff } from '../../waiting/backoff.ts';
 import { SpoolError } from './directory.ts';
-import { codeOf } from './fault-code.ts';
+import { codeOf } from './files.ts';
 import type { OpenSpool, SpoolOptions } from './types.ts';
 
 export interface Door {

@@ -1,11 +1,13 @@
 /**
- * The few file operations that the spool needs, as values, so that tests can make any of them fail on a real
- * directory: a full disk, a failing fsync, a read that returns other bytes. No rules here.
+ * What the spool asks of the disk: a few file operations, as values, so that tests can make any of them fail on a real
+ * directory (a full disk, a failing fsync, a read that returns other bytes); the lock on a directory; and what the log
+ * calls a fault. No rules here.
  */
-import { constants } from 'node:fs';
+import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { chmod, mkdir, open, readdir, rm, statfs } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 
 export interface SpoolFile {
   /** Writes all bytes at this position. */
@@ -79,4 +81,47 @@ function fileOf(handle: FileHandle): SpoolFile {
     truncate: (size) => handle.truncate(size),
     close: () => handle.close(),
   };
+}
+
+/**
+ * Lets one process at a time into a spool directory: takes the lock, or throws at once when another process has it or
+ * the directory cannot be written. Returns the way to let go.
+ *
+ * The lock is SQLite's on an empty database file: the kernel holds it and lets go when the process dies, however it
+ * dies. A file with a process id would not do: in a restarted container the new process often has the dead one's id.
+ * Nothing is ever written: SQLite's journal stays in memory. On disk it would need a block, and on a full disk the
+ * spool could not be opened to be drained, the one thing that gives room again.
+ */
+export function lockDirectory(path: string): () => void {
+  makePrivate(path);
+  const database = new DatabaseSync(path, { timeout: 0 });
+  try {
+    database.exec('PRAGMA journal_mode = MEMORY');
+    database.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return () => database.close();
+}
+
+/** For its owner alone, like all files of the spool. Whatever forbids that shows when the lock is taken. */
+function makePrivate(path: string): void {
+  try {
+    closeSync(openSync(path, 'a', 0o600));
+    chmodSync(path, 0o600);
+  } catch {
+    // Not ours.
+  }
+}
+
+/** Primary result codes of SQLite, which holds the lock (sqlite.org/rescode.html). */
+const LOCK_CODES: Record<number, string> = { 5: 'LOCKED', 8: 'EROFS', 10: 'EIO', 13: 'ENOSPC', 14: 'EACCES' };
+const PRIMARY_CODE = 0xff;
+
+/** A system error code, or a stable word. Messages stay out: they hold paths. */
+export function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'UNKNOWN';
+  if ('errcode' in error) return LOCK_CODES[Number(error.errcode) & PRIMARY_CODE] ?? 'LOCK_FAILED';
+  return 'code' in error ? String(error.code) : error.constructor.name;
 }

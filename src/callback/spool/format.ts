@@ -6,7 +6,7 @@
  *
  * all little-endian; a frame's checksum covers everything behind it. The four bytes that open a frame never occur in
  * UTF-8 text, so a reader that met damage finds the next frame by searching for them: one flipped bit costs one
- * record, even in a length field. Pure: bytes in, values out. Used by `segment.ts` and `recover.ts`.
+ * record, even in a length field. Pure: bytes in, values out.
  */
 import { crc32 } from 'node:zlib';
 

@@ -4,18 +4,12 @@
  * failed; a failed batch is tried once more on a new segment, because the old one may never be written again.
  *
  * Notes of released records ride along with the next batch, or are written alone after a moment, without an fsync.
- * It keeps no index and removes no file; `spool.ts` does.
+ * It keeps no index and removes no file; `directory.ts` does.
  */
 import type { SpoolFiles } from './files.ts';
 import { FRAME_RELEASES, encodeFrame } from './format.ts';
 import { appendTo, createSegment } from './segment.ts';
-import type { Segment } from './segment.ts';
-
-export interface Place {
-  segment: Segment;
-  offset: number;
-  length: number;
-}
+import type { Place, Segment } from './segment.ts';
 
 export interface Journal {
   /** Resolves when the frame is durable; its segment's `live` counts it by then. Rejects once the journal is closed. */

@@ -7,14 +7,12 @@
  * not give costs that segment, until the next start. Segments of a version this build does not know stay untouched for
  * the build that does.
  */
-import { codeOf } from './fault-code.ts';
 import { FORMAT_VERSION, FRAME_RECORD, FRAME_RELEASES, scanSegment, versionOf } from './format.ts';
 import type { Frame, Range } from './format.ts';
+import { codeOf } from './files.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
-import { countOf, packFound, withoutFound } from './found.ts';
-import type { FoundRecord, FoundSegment } from './found.ts';
 import { tokenCandidates, tokenOf } from './record.ts';
-import type { Segment } from './segment.ts';
+import type { Place, Segment } from './segment.ts';
 import { newSegment, segmentName, segmentNumber } from './segment.ts';
 import { taskKeyOf } from './task-index.ts';
 
@@ -30,6 +28,27 @@ export interface Recovery {
   foreignBytes: number;
   /** Segments that the disk does not give: why, and their bytes as far as they are known. */
   unreadable: { code: string; bytes: number }[];
+}
+
+/** One record, as the scan of its segment shows it. */
+interface FoundRecord extends Pick<Place, 'offset' | 'length'> {
+  receivedTime: number;
+  /** See `taskKeyOf`. */
+  task: number;
+}
+
+/**
+ * The records found in one segment, packed: twenty bytes each instead of an object each, so that a spool that was
+ * filled beyond what a process may hold in memory can still be opened, and drained segment by segment.
+ */
+export interface FoundSegment {
+  segment: Segment;
+  offsets: Uint32Array;
+  lengths: Uint32Array;
+  times: Float64Array;
+  tasks: Int32Array;
+  /** When its oldest record was received; `Infinity` without one. */
+  oldest: number;
 }
 
 interface Walk {
@@ -138,6 +157,38 @@ function withoutReleased({ result, released }: Walk): Recovery {
   }
   found.sort((left, right) => left.oldest - right.oldest);
   return { ...result, found };
+}
+
+function packFound(segment: Segment, records: readonly FoundRecord[]): FoundSegment {
+  return {
+    segment,
+    offsets: Uint32Array.from(records, ({ offset }) => offset),
+    lengths: Uint32Array.from(records, ({ length }) => length),
+    times: Float64Array.from(records, ({ receivedTime }) => receivedTime),
+    tasks: Int32Array.from(records, ({ task }) => task),
+    oldest: records.reduce((oldest, { receivedTime }) => Math.min(oldest, receivedTime), Number.POSITIVE_INFINITY),
+  };
+}
+
+export function countOf({ offsets }: FoundSegment): number {
+  return offsets.length;
+}
+
+export function unpackFound(found: FoundSegment): (FoundRecord & { segment: Segment })[] {
+  const { segment, lengths, times, tasks } = found;
+  return Array.from(found.offsets, (offset, index) => ({
+    segment,
+    offset,
+    length: lengths[index]!,
+    receivedTime: times[index]!,
+    task: tasks[index]!,
+  }));
+}
+
+/** Without the records at these offsets. */
+function withoutFound(found: FoundSegment, offsets: ReadonlySet<number>): FoundSegment {
+  const left = unpackFound(found).filter(({ offset }) => !offsets.has(offset));
+  return left.length === countOf(found) ? found : packFound(found.segment, left);
 }
 
 async function quarantine(walk: Walk, segment: Segment, segmentBytes: Buffer, { start, end }: Range): Promise<void> {

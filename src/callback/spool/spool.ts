@@ -15,8 +15,8 @@ import { createAppend } from './append.ts';
 import { diskFiles } from './files.ts';
 import { oldestOfAll, openDirectory, recordsOf, releaseFrom, setAside, takeUp, usedBytes } from './directory.ts';
 import { createDoor } from './door.ts';
-import { createFrameReader } from './frame-reader.ts';
 import { decodeRecord } from './record.ts';
+import { createFrameReader } from './segment.ts';
 import type { Spool, SpoolOptions } from './types.ts';
 
 export function createSpool(options: SpoolOptions): Spool {

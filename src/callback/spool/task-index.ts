@@ -1,7 +1,7 @@
 /**
  * Which undrained records belong to which task, so that one task's callbacks cannot fill the spool. Tasks are known by
  * a hash of their uid, in one machine word: two tasks that share it share their bound, and nothing else depends on it.
- * No I/O. Used by `append.ts` and `spool.ts`.
+ * No I/O.
  */
 import { parseToken } from '../../core/token.ts';
 

@@ -3,10 +3,10 @@
  */
 import type { SpoolFault } from '../hooks.ts';
 import type { SpoolFiles } from './files.ts';
-import type { FoundSegment } from './found.ts';
-import type { Journal, Place } from './journal.ts';
+import type { Journal } from './journal.ts';
 import type { SpoolRecord } from './record.ts';
-import type { Segment } from './segment.ts';
+import type { FoundSegment } from './recover.ts';
+import type { Place, Segment } from './segment.ts';
 import type { TaskIndex } from './task-index.ts';
 
 /** `repeat`: a record that says exactly the same was on disk already; there is no new one. */
