@@ -1,6 +1,6 @@
 /**
  * What both processes connect in the same way: where the Kubernetes API is, how its client is counted, how listeners
- * and key reloads are told. Used by the two processes only.
+ * and key reloads are told.
  */
 import { readFileSync } from 'node:fs';
 

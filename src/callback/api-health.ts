@@ -33,16 +33,6 @@ export function createApiHealth(): ApiHealth {
   };
 }
 
-/** True at most once in an interval: for what others only wait for, and somebody has to find out. */
-export function atMostEvery(intervalMs: number): () => boolean {
-  let lastMs = Number.NEGATIVE_INFINITY;
-  return () => {
-    if (performance.now() - lastMs < intervalMs) return false;
-    lastMs = performance.now();
-    return true;
-  };
-}
-
 /** Whether a callback is to be tried again because of the API, not because of trouble with its own task. */
 export function isUnavailable(verdict: Extract<CallbackVerdict, { kind: 'retry' }>): boolean {
   return verdict.error.class === 'Unavailable';

@@ -1,6 +1,6 @@
 /**
  * The order in which spooled records are tried: those that are ready, first in first out, and those that failed by
- * themselves, each waiting out its own jittered, growing delay without holding up the rest. Used by the drainer.
+ * themselves, each waiting out its own jittered, growing delay without holding up the rest. It tries none itself.
  */
 import { exponentialBackoff } from '../waiting/backoff.ts';
 import { createLine } from '../waiting/line.ts';

@@ -2,20 +2,31 @@
  * Applies what waits in the spool, oldest first, a bounded number at a time. A record leaves the spool only when its
  * verdict says that its result is in status or in a dead letter, or provably need not be.
  *
- * A record that fails while others succeed waits by itself and holds nobody up (`backlog.ts`). While the Kubernetes API
- * is down only one record at a time is tried, every few seconds, another each time: these probes are how the sidecar
- * learns that the API is back. A success of anybody, a fresh callback's included, cuts the waiting short: one record that
- * failed because of the API is tried at once, and two more for each that then succeeds. Stopping goes on draining for a bounded time. Started by `server.ts`.
+ *   draining  while the Kubernetes API is up. A record that fails while others succeed waits by itself and holds nobody
+ *             up (`backlog.ts`).
+ *   probing   while it is down: one record at a time is tried, every few seconds, another each time. These probes are
+ *             how the sidecar learns that the API is back. A success of anybody, a fresh callback's included, ends it:
+ *             one record that failed because of the API is tried at once, and two more for each that then succeeds.
+ *   stopping  goes on as before for a bounded time, with no record waiting for its delay.
+ *   stopped   for good: tries under way are broken off, and what is offered now stays on the disk.
  */
-import { within } from '../kube/pause.ts';
 import { exponentialBackoff } from '../waiting/backoff.ts';
-import { atMostEvery } from './api-health.ts';
+import { createPacer } from '../waiting/pace.ts';
+import { makePollDue, receiveCallback } from '../core/callback/callback.ts';
+import type { CallbackVerdict } from '../core/callback/callback.ts';
+import type { Protocol } from '../core/protocol.ts';
+import { parseToken } from '../core/token.ts';
+import type { TokenClaims } from '../core/token.ts';
+import { within } from '../kube/pause.ts';
+import { isUnavailable } from './api-health.ts';
 import type { ApiHealth } from './api-health.ts';
-import { applyEntry, isDone } from './apply-entry.ts';
-import type { Application, ApplyOptions } from './apply-entry.ts';
 import { createBacklog } from './backlog.ts';
 import type { Backlog, Waiting } from './backlog.ts';
-import type { SpoolEntry } from './spool/types.ts';
+import { nameOfError, resultOf } from './hooks.ts';
+import type { CallbackHooks } from './hooks.ts';
+import type { RunCallbackProtocol } from './intake.ts';
+import type { SpoolRecord } from './spool/record.ts';
+import type { Spool, SpoolEntry } from './spool/types.ts';
 
 export interface Drainer {
   /** A record that is to be applied. */
@@ -24,20 +35,25 @@ export interface Drainer {
   stop(boundMs: number): Promise<void>;
 }
 
-export interface DrainerOptions extends ApplyOptions {
+export interface DrainerOptions {
+  spool: Pick<Spool, 'read' | 'release'>;
+  run: RunCallbackProtocol;
+  hooks: Pick<CallbackHooks, 'onResult' | 'onVerdict' | 'onDeferred' | 'onSpoolFault' | 'onCrash'>;
   health: ApiHealth;
   concurrency: number;
 }
 
+const CALL_TIMEOUT_MS = 10_000;
+
 /** So that draining begins within seconds of the API's return. */
 const probeDelay = exponentialBackoff({ baseMs: 500, maxMs: 2_500, random: Math.random });
-const WAKE_INTERVAL_MS = 1_000;
+const WAKES_PER_SECOND = 1;
 
 export function createDrainer(options: DrainerOptions): Drainer {
   const { health, concurrency } = options;
   const stopped = new AbortController();
   const probe = createProbe();
-  const mayWake = atMostEvery(WAKE_INTERVAL_MS);
+  const wakes = createPacer(WAKES_PER_SECOND, 1);
   let running = 0;
   let onIdle: (() => void) | undefined;
   const startNext = (): void => {
@@ -62,12 +78,12 @@ export function createDrainer(options: DrainerOptions): Drainer {
   };
   const backlog = createBacklog(pump);
   health.onSuccess(() => {
-    if (mayWake()) backlog.wake(1);
+    if (wakes.take(performance.now())) backlog.wake(1);
     pump();
   });
   return {
     offer(entry) {
-      backlog.put({ entry, failures: 0 });
+      if (!stopped.signal.aborted) backlog.put({ entry, failures: 0 });
       pump();
     },
     async stop(boundMs) {
@@ -82,6 +98,18 @@ export function createDrainer(options: DrainerOptions): Drainer {
       if (running > 0) await idle;
     },
   };
+}
+
+/**
+ * `settled` by the API, or `discarded` because nobody can read it: released. Otherwise the record stays, for a later try:
+ * `unavailable` when the API did not answer as it should, `refused` when it did and the trouble is this record's own,
+ * `failed` when the API was not asked.
+ */
+type Application = 'settled' | 'discarded' | 'refused' | 'failed' | 'unavailable';
+
+/** Whether the record needs no further try. */
+function isDone(application: Application): boolean {
+  return application === 'settled' || application === 'discarded';
 }
 
 interface Parts {
@@ -118,4 +146,46 @@ function createProbe() {
       count = 0;
     },
   };
+}
+
+/** Tries to apply a record, and lets go of one that needs no further try: nowhere else. Never rejects. */
+async function applyEntry(options: DrainerOptions, entry: SpoolEntry, stopped: AbortSignal): Promise<Application> {
+  try {
+    const record = await options.spool.read(entry);
+    const application = record === undefined ? 'discarded' : await applyRecord(options, record, stopped);
+    if (isDone(application)) options.spool.release(entry);
+    return application;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) options.hooks.onSpoolFault('ioError', String(error.code));
+    else options.hooks.onCrash('drain', nameOfError(error));
+    return 'failed';
+  }
+}
+
+/**
+ * Its token was verified before it was written, so it counts although its key may have left the key file since: a
+ * rotation must not cost an acknowledged result.
+ */
+async function applyRecord(options: DrainerOptions, record: SpoolRecord, stopped: AbortSignal): Promise<Application> {
+  const { run, hooks } = options;
+  const claims = parseToken(record.token)?.claims;
+  if (claims === undefined) {
+    hooks.onSpoolFault('damaged', 'token');
+    return 'discarded';
+  }
+  const verdict = await run(protocolFor(record, claims), { signal: stopped, withinMs: CALL_TIMEOUT_MS });
+  if (verdict.kind === 'retry') {
+    hooks.onDeferred(verdict.error.class);
+    return isUnavailable(verdict) ? 'unavailable' : 'refused';
+  }
+  hooks.onVerdict(verdict, claims);
+  if (record.kind === 'callback') hooks.onResult(resultOf(verdict));
+  return 'settled';
+}
+
+function protocolFor(record: SpoolRecord, claims: TokenClaims): Protocol<CallbackVerdict> {
+  const now = Date.now();
+  if (record.kind === 'due') return makePollDue(claims, now);
+  const { callback, receivedTime } = record;
+  return receiveCallback(claims, callback, { now, receivedTime, write: 'put', onFailure: 'letter' });
 }

@@ -12,22 +12,21 @@
  * letter is made at once: better without that safety than not kept at all.
  *
  * While the API is known to be down nothing waits for it: the drainer, which has something to try then, finds out when
- * it is back. It has nothing when the spool refuses; then one callback a second asks. Called by `middleware/receive.ts`.
+ * it is back. It has nothing when the spool refuses; then one callback a second asks.
  */
+import { createGate } from '../waiting/gate.ts';
+import { createPacer } from '../waiting/pace.ts';
 import { isNotReady, receiveCallback } from '../core/callback/callback.ts';
 import type { CallbackVerdict } from '../core/callback/callback.ts';
 import type { Callback } from '../core/callback/parse.ts';
 import type { Protocol } from '../core/protocol.ts';
 import type { TokenClaims } from '../core/token.ts';
-import { atMostEvery, isUnavailable } from './api-health.ts';
+import { enterWithin, within } from '../kube/pause.ts';
+import { isUnavailable } from './api-health.ts';
 import type { ApiHealth } from './api-health.ts';
-import { createGoneTasks } from './gone-tasks.ts';
-import type { GoneTasks } from './gone-tasks.ts';
 import { nameOfError, resultOf } from './hooks.ts';
 import type { CallbackHooks, CallbackResult } from './hooks.ts';
 import type { Limits } from './limits.ts';
-import { enterWithin } from '../kube/pause.ts';
-import { createGate } from '../waiting/gate.ts';
 import type { SpoolEntry, SpoolWriter } from './spool/types.ts';
 
 /** Runs a callback protocol against the API; a call that was aborted or out of time shows up as a transient reply. */
@@ -63,9 +62,8 @@ export interface IntakeOptions {
 
 /** How long an attempt may go on once its callback is safe in the spool. */
 const ATTEMPT_TIMEOUT_MS = 10_000;
-const PROBE_INTERVAL_MS = 1_000;
+const PROBES_PER_SECOND = 1;
 const GONE_REMEMBERED = 10_000;
-const LATE = Symbol('late');
 
 export function createIntake(options: IntakeOptions): Intake {
   const { health, hooks, limits } = options;
@@ -74,13 +72,14 @@ export function createIntake(options: IntakeOptions): Intake {
   const tryApi = createAttempts(options, gone, stopping.signal);
   const keeping = createKeeping(options);
   const answerFrom = createAnswers(options);
-  const mayProbe = atMostEvery(PROBE_INTERVAL_MS);
+  const probes = createPacer(PROBES_PER_SECOND, 1);
+  const mayProbe = (): boolean => probes.take(performance.now());
 
   /** Into the spool; where that refuses, and the API may take it all the same, once more to the API, letter included. */
   const spoolOrTry = (incoming: Incoming, mayTry: () => boolean): Promise<CallbackResult> => {
     const spooled = keeping.spool(incoming);
     const whenRefused = async (): Attempt =>
-      (await spooled) === undefined && mayTry() ? tryApi(incoming, 'letter') : undefined;
+      (await spooled) === undefined && mayTry() ? tryApi(incoming, 'letter') : 'untried';
     return firstOf([spooled, takenBy(whenRefused())]);
   };
 
@@ -95,19 +94,16 @@ export function createIntake(options: IntakeOptions): Intake {
       }
       const attempt = tryApi(incoming, 'report');
       const verdict = await within(attempt, limits.apiBudgetMs);
-      if (verdict === LATE) {
+      if (verdict === undefined) {
         health.failed();
         hooks.onDeferred('apiSlow');
         return answerFrom(keeping.spoolBeside(incoming, attempt), sinceMs);
       }
       if (isSettled(verdict)) return resultOf(verdict);
-      hooks.onDeferred(verdict === undefined ? 'noPlace' : verdict.error.class);
+      hooks.onDeferred(verdict === 'untried' ? 'noPlace' : verdict.error.class);
       // Permanent trouble becomes a letter, from the spool so that a death in between is made good; else without it.
-      const isPermanent = verdict !== undefined && !isUnavailable(verdict);
-      return answerFrom(
-        spoolOrTry(incoming, () => isPermanent),
-        sinceMs,
-      );
+      const isPermanent = (): boolean => verdict !== 'untried' && !isUnavailable(verdict);
+      return answerFrom(spoolOrTry(incoming, isPermanent), sinceMs);
     },
     async stop() {
       stopping.abort();
@@ -124,21 +120,23 @@ function createAnswers({ hooks, limits }: IntakeOptions) {
     if (result !== 'lost') hooks.onLateAnswer();
   };
   return async (outcome: Promise<CallbackResult>, sinceMs: number): Promise<CallbackResult | 'later'> => {
-    const result = await within(outcome, sinceMs + limits.answerBudgetMs - performance.now());
-    if (result !== LATE) return result;
+    // The time may be over already, because the event loop was held up: no number for a timer.
+    const leftMs = Math.max(0, sinceMs + limits.answerBudgetMs - performance.now());
+    const result = await within(outcome, leftMs);
+    if (result !== undefined) return result;
     void reportLate(outcome);
     return 'later';
   };
 }
 
-/** Undefined where no place came free, or a bug stopped it. Never rejects. */
-type Attempt = Promise<CallbackVerdict | undefined>;
+/** `untried` where no place came free, or a bug stopped it. Never rejects. */
+type Attempt = Promise<CallbackVerdict | 'untried'>;
 type Settled = Exclude<CallbackVerdict, { kind: 'retry' }>;
 /** What one way of making a callback durable came to; undefined when it did not. */
 type Taken = CallbackResult | undefined;
 
 function isSettled(verdict: Awaited<Attempt>): verdict is Settled {
-  return verdict !== undefined && verdict.kind !== 'retry';
+  return verdict !== 'untried' && verdict.kind !== 'retry';
 }
 
 async function takenBy(attempt: Attempt): Promise<Taken> {
@@ -161,7 +159,7 @@ async function firstOf(ways: readonly Promise<Taken>[]): Promise<CallbackResult>
 function createAttempts({ run, health, hooks, limits }: IntakeOptions, gone: GoneTasks, stopping: AbortSignal) {
   const gate = createGate(limits.directCalls, limits.directWaiting);
   return async ({ claims, callback, receivedTime }: Incoming, onFailure: 'report' | 'letter'): Attempt => {
-    if (!(await enterWithin(gate, limits.apiBudgetMs))) return undefined;
+    if (!(await enterWithin(gate, limits.apiBudgetMs))) return 'untried';
     try {
       const protocol = receiveCallback(claims, callback, { now: Date.now(), receivedTime, onFailure });
       const verdict = await run(protocol, { signal: stopping, withinMs: ATTEMPT_TIMEOUT_MS });
@@ -173,7 +171,7 @@ function createAttempts({ run, health, hooks, limits }: IntakeOptions, gone: Gon
     } catch (error) {
       // A bug on the way to the API must not cost the result: it is kept on disk, for a build without the bug.
       hooks.onCrash('intake', nameOfError(error));
-      return undefined;
+      return 'untried';
     } finally {
       gate.leave();
     }
@@ -218,14 +216,35 @@ function resultWithoutAsking({ claims, callback }: Incoming, gone: GoneTasks): C
   return isNotReady(callback) ? 'ignored' : undefined;
 }
 
-/** What `work` comes to, or `LATE`. Work that ends later is harmless: applying a callback twice has one effect. */
-async function within<T>(work: Promise<T>, boundMs: number): Promise<T | typeof LATE> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<typeof LATE>((resolve) => {
-    // A bound that is over already, because the event loop was held up, is no number for a timer.
-    timer = setTimeout(resolve, Math.max(0, boundMs), LATE);
-  });
-  const result = await Promise.race([work, late]);
-  clearTimeout(timer);
-  return result;
+type Late = Extract<CallbackVerdict, { kind: 'late' }>;
+
+interface GoneTasks {
+  note(uid: string, verdict: CallbackVerdict): void;
+  /** What a callback for this task comes to, where that is known without asking. */
+  verdictFor(uid: string): Late | undefined;
+}
+
+/**
+ * Tasks that are proved to be gone, by uid. Tokens never expire, so whoever kept a callback URL could make the sidecar
+ * ask the Kubernetes API for ever about a task that is not there any more; a uid never comes back. Bounded: the ones
+ * that nobody asks for leave first.
+ */
+export function createGoneTasks(maxTasks: number): GoneTasks {
+  const gone = new Map<string, Late>();
+  const put = (uid: string, verdict: Late): void => {
+    gone.delete(uid);
+    gone.set(uid, verdict);
+    if (gone.size > maxTasks) gone.delete(gone.keys().next().value!);
+  };
+  return {
+    note(uid, verdict) {
+      // Of a finished task a repeat is a duplicate and another code a conflict; only reading it can tell.
+      if (verdict.kind === 'late' && (verdict.why === 'gone' || verdict.why === 'recreated')) put(uid, verdict);
+    },
+    verdictFor(uid) {
+      const verdict = gone.get(uid);
+      if (verdict !== undefined) put(uid, verdict);
+      return verdict;
+    },
+  };
 }

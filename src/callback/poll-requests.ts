@@ -1,7 +1,7 @@
 /**
  * Makes the task of a refused callback due for a poll: its token is authentic, so there may be a result that only
  * asking can bring now. At most once per task and poll interval, a few at a time, behind the answer; what the
- * Kubernetes API does not take is spooled. Used by the middlewares that refuse, and for damaged spool records.
+ * Kubernetes API does not take is spooled. Damaged spool records whose token is readable come here too.
  */
 import { makePollDue } from '../core/callback/callback.ts';
 import type { TokenClaims } from '../core/token.ts';

@@ -2,7 +2,7 @@
  * Connects the sidecar's hooks to the metrics and the log of its process. The log follows single tasks by namespace,
  * name, uid and attempt; metrics never do. Faults of the spool and trouble with the API can come with every callback,
  * and so can late and contradicting ones (one leaked URL repeated without end): each kind is logged at most once in ten
- * seconds, with how many there were; the counters have them all. Called by `bin/callback/main.ts`.
+ * seconds, with how many there were; the counters have them all.
  */
 import type { CallbackVerdict } from '../core/callback/callback.ts';
 import { announce } from '../core/task/announce.ts';

@@ -6,7 +6,7 @@
  *
  * Refuses what nobody meant to publish: hidden entries, names that would need an encoding, what is no regular file,
  * links that lead out of the directory, and more or larger files than the limits. A directory that cannot be read keeps
- * the files that it had. Faults are told once, by name and never by content. Called by `bin/callback/main.ts`.
+ * the files that it had. Faults are told once, by name and never by content.
  */
 import { constants } from 'node:fs';
 import { open, readdir, realpath } from 'node:fs/promises';

@@ -1,14 +1,14 @@
 /**
- * The callback sidecar as one value: listener, intake, spool and drainer, started and stopped in the right order.
- * It starts and answers while the Kubernetes API is down, and without keys (then it is not ready and refuses all).
- * Called by `bin/callback/main.ts`, tests and benchmarks.
+ * The callback sidecar as one value: listener, intake, spool and drainer, started and stopped in the right order, and
+ * the street of middlewares that each request walks (`createApp`). It starts and answers while the Kubernetes API is
+ * down, and without keys (then it is not ready and refuses all). Wiring only: it decides nothing about a callback.
  */
 import type { RequestListener } from 'node:http';
+import Koa from 'koa';
 import type { KubeClient } from '../kube/client.ts';
 import { stageOfCreated } from '../core/deadletter/announce.ts';
 import { type RunOptions, runProtocol } from '../kube/run.ts';
 import { createApiHealth } from './api-health.ts';
-import { createApp } from './app.ts';
 import { createDrainer } from './drainer.ts';
 import type { Drainer } from './drainer.ts';
 import type { CallbackHooks } from './hooks.ts';
@@ -18,14 +18,24 @@ import { LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
 import { startListener } from './listener.ts';
 import type { ListenAddress, Listener } from './listener.ts';
-import { claimsOf } from './middleware/authenticate.ts';
+import { authenticate, claimsOf } from './middleware/authenticate.ts';
 import type { TokenVerifier } from './middleware/authenticate.ts';
+import { limitHead } from './middleware/limit-head.ts';
+import { limitInFlight } from './middleware/limit-in-flight.ts';
+import { observe } from './middleware/observe.ts';
+import { readBody } from './middleware/read-body.ts';
+import { receive } from './middleware/receive.ts';
+import { refusePipelined } from './middleware/refuse-pipelined.ts';
+import { route } from './middleware/route.ts';
+import { serveRootFiles } from './middleware/serve-root-files.ts';
+import { shield } from './middleware/shield.ts';
 import { createPollRequests } from './poll-requests.ts';
 import type { PollRequests } from './poll-requests.ts';
 import type { RootFiles } from './root-files.ts';
 import type { SpoolFiles } from './spool/files.ts';
 import { createSpool } from './spool/spool.ts';
 import type { Spool, SpoolEntry, SpoolOptions, SpoolStats } from './spool/types.ts';
+import type { CallbackState } from './state.ts';
 import { startWarmUp } from './warm-up.ts';
 
 export interface CallbackServerOptions {
@@ -100,6 +110,34 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
       await stopAll({ listener, intake, pollRequests, drainer, spool }, limits);
     },
   };
+}
+
+interface AppParts {
+  keys: TokenVerifier;
+  namespaces?: readonly string[] | undefined;
+  rootFiles?: RootFiles | undefined;
+  intake: Intake;
+  pollRequests: PollRequests;
+  hooks: CallbackHooks;
+  limits: Limits;
+}
+
+/** The middlewares in the order in which a request meets them. */
+function createApp(parts: AppParts): Koa<CallbackState> {
+  const app = new Koa<CallbackState>();
+  // `shield` answers for errors; Koa's own handler would print them with their stacks.
+  app.silent = true;
+  app.use(observe(parts.hooks));
+  app.use(shield(parts.hooks));
+  if (parts.rootFiles !== undefined) app.use(serveRootFiles(parts.rootFiles));
+  app.use(route);
+  app.use(limitInFlight(parts.limits));
+  app.use(authenticate(parts.keys, parts.namespaces));
+  app.use(refusePipelined);
+  app.use(limitHead(parts.limits, parts.pollRequests));
+  app.use(readBody(parts.limits, parts.pollRequests));
+  app.use(receive(parts.intake, parts.pollRequests));
+  return app;
 }
 
 /** Runs protocols against the API, and counts the letters that they create. */

@@ -1,6 +1,6 @@
 /**
- * What the middlewares of one request hand on to each other, in `ctx.state`, and the few ways to answer.
- * The chain is: observe → shield → root files → route → in flight → authenticate → pipelined → head limits → body → receive.
+ * What the middlewares of one request hand on to each other, in `ctx.state`, and the one way to answer. In which order
+ * they come stands in `server.ts` (`createApp`), and nowhere else.
  */
 import type { ParameterizedContext } from 'koa';
 import type { TokenClaims } from '../core/token.ts';

@@ -2,7 +2,7 @@
  * Takes the two ways of a callback once before the first one comes: a connection to the API server with its handshakes,
  * and a record on disk with its segment and fsync. The first callback after a start has a second for its answer, and on
  * a node that is short of CPU these would cost it most of that. A best effort within a bound: the sidecar is ready
- * without it, because what is slow or away now is what the spool and the budgets are for. Started by `server.ts`.
+ * without it, because what is slow or away now is what the spool and the budgets are for.
  */
 import { CAPTCHA_TASK } from '../api/names.ts';
 import type { KubeClient } from '../kube/client.ts';

@@ -2,7 +2,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createBacklog } from '../../../src/callback/backlog.ts';
 import type { SpoolEntry } from '../../../src/callback/spool/types.ts';
-import { createApiHealth } from '../../../src/callback/api-health.ts';
 
 const entry = (offset: number): SpoolEntry => ({ offset }) as SpoolEntry;
 
@@ -44,20 +43,4 @@ test('hurry makes every waiting record ready, for the last round before the end'
   backlog.hurry();
   expect(backlog.ready()).toBe(1);
   expect(vi.getTimerCount()).toBe(0);
-});
-
-test('the API counts as down after three failures in a row, and as up with the first success', () => {
-  const health = createApiHealth();
-  for (const [step, up] of [
-    ['failed', true],
-    ['failed', true],
-    ['succeeded', true],
-    ['failed', true],
-    ['failed', true],
-    ['failed', false],
-    ['succeeded', true],
-  ] as const) {
-    health[step]();
-    expect(health.isUp()).toBe(up);
-  }
 });

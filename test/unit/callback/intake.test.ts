@@ -1,6 +1,6 @@
-/** Which tasks need no further question. */
+/** What the intake knows without asking: which tasks are gone. */
 import { expect, test } from 'vitest';
-import { createGoneTasks } from '../../../src/callback/gone-tasks.ts';
+import { createGoneTasks } from '../../../src/callback/intake.ts';
 import type { CallbackVerdict } from '../../../src/core/callback/callback.ts';
 
 const GONE: CallbackVerdict = { kind: 'late', why: 'gone' };
