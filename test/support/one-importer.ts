@@ -6,45 +6,8 @@
 import type { OneImporter } from './importers.ts';
 
 export const ONE_IMPORTER: OneImporter = {
-  'a stage of a request': [],
-  'a pure rule with its own test': [
-    'controllers/deadletter/turns',
-    'core/deadletter/names',
-    'core/deadletter/retry',
-    'provider/encode',
-    'provider/wire',
-  ],
-  'a subject of its own': [
-    // Which request may be sent again, and when.
-    'kube/sender',
-    // The roles that every controller has.
-    'controllers/deadletter/index',
-    'controllers/deadletter/gather',
-    // A room whose door re-exports it, and the parts of a table that is too long for one file.
-    'client/wait',
-    'ops/metrics/table',
-    'ops/metrics/callback-rows',
-    'ops/metrics/process-rows',
-    'ops/metrics/task-rows',
-    'ops/watches',
-    'provider/answer',
-  ],
-  'not folded yet': [
-    'callback/app',
-    'callback/apply-entry',
-    'callback/backlog',
-    'callback/drainer',
-    'callback/gone-tasks',
-    'callback/listener',
-    'callback/report',
-    'callback/server',
-    'callback/warm-up',
-    'bin/callback/main',
-    'bin/operator/leadership',
-    'bin/operator/letters',
-    'bin/operator/main',
-    'bin/operator/start',
-    'bin/operator/surroundings',
+  'a stage of a request': [
+    'callback/middleware/authenticate',
     'callback/middleware/limit-head',
     'callback/middleware/limit-in-flight',
     'callback/middleware/observe',
@@ -54,12 +17,37 @@ export const ONE_IMPORTER: OneImporter = {
     'callback/middleware/route',
     'callback/middleware/serve-root-files',
     'callback/middleware/shield',
-    'callback/spool/append',
-    'callback/spool/compact',
-    'callback/spool/door',
-    'callback/spool/frame-reader',
-    'callback/spool/lock',
-    'callback/spool/spool',
+  ],
+  'a pure rule with its own test': [
+    'callback/backlog',
+
+    'controllers/deadletter/turns',
+    'core/deadletter/names',
+    'core/deadletter/retry',
+    'provider/encode',
+    'provider/wire',
+  ],
+  'a subject of its own': [
+    'bin/callback/main',
+    'bin/operator/main',
+    'callback/listener',
+    'callback/report',
+    'callback/warm-up',
+    'bin/operator/start',
+
+    // Which request may be sent again, and when.
+    'kube/sender',
+    // The roles that every controller has.
+    'controllers/deadletter/gather',
+    // A room whose door re-exports it, and the parts of a table that is too long for one file.
+    'client/wait',
+    'ops/metrics/table',
+    'ops/metrics/callback-rows',
+    'ops/metrics/process-rows',
+    'ops/metrics/task-rows',
+    'provider/answer',
+  ],
+  'not folded yet': [
     'controllers/task/assemble',
     'controllers/task/index',
     'controllers/task/intents',
