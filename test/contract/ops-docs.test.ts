@@ -44,16 +44,31 @@ describe('the table of variables', () => {
   });
 });
 
-/** The names in a section of the contract, without the paragraph of what is not in this version yet. */
-function namesIn(section: number, pattern: RegExp): string[] {
+test('the contract (section 8) says who reads each variable', () => {
+  const table = sectionOf(8)
+    .filter((paragraph) => paragraph.startsWith('|'))
+    .join('\n');
+  const rows = table.split('\n').map((line) => line.split('|').map((cell) => cell.trim()));
+  const said = rows.flatMap(([, names = '', , readBy = '']) =>
+    [...names.matchAll(/`([A-Z_]+)`/g)].map(([, name = '']) => [name, readBy === 'sidecar' ? 'callback' : readBy]),
+  );
+  const declared = Object.values(VARIABLES).map(({ name, readBy }) => [name, readBy]);
+  expect(Object.fromEntries(said)).toEqual(Object.fromEntries(declared));
+});
+
+/** The paragraphs of a section of the contract, without what is not in this version yet. */
+function sectionOf(number: number): string[] {
   const text =
     read('docs/contract.md')
       .split(/^## /m)
-      .find((part) => part.startsWith(`${section}. `)) ?? '';
-  const present = text
+      .find((part) => part.startsWith(`${number}. `)) ?? '';
+  return text
     .split('\n\n')
     .filter((paragraph) => !/\bnot in this version yet\b/i.test(paragraph.replaceAll('\n', ' ')));
-  return [...new Set(present.join('\n\n').match(pattern))].sort();
+}
+
+function namesIn(section: number, pattern: RegExp): string[] {
+  return [...new Set(sectionOf(section).join('\n\n').match(pattern))].sort();
 }
 
 test('manifests set no variable that nobody reads', () => {
