@@ -4,7 +4,7 @@
  */
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import type { Moment, TaskFacts } from '../../src/core/task/facts.ts';
-import type { TaskMemory } from '../../src/core/task/memory.ts';
+import type { OwnIntent, TaskMemory } from '../../src/core/task/memory.ts';
 import { decideTask, type TaskDecision } from '../../src/core/task/decide.ts';
 import { freshMemory } from '../../src/core/task/memory.ts';
 import { DEFAULT_POLICY } from '../../src/core/task/policy.ts';
@@ -44,3 +44,23 @@ export function at(ms: number, random = 0.5): Moment {
 export function decideAt(builder: TaskBuilder, ms: number, change: FactsChange = {}): TaskDecision {
   return decideTask(factsOf(builder.build(), change), at(ms), DEFAULT_POLICY);
 }
+
+export const kind = ({ effect }: TaskDecision) => effect?.kind;
+/** The status that the decision writes, if it writes one. */
+export const statusOf = ({ effect }: TaskDecision) =>
+  effect !== undefined && 'status' in effect ? effect.status : undefined;
+export const reasonOf = (decision: TaskDecision) => statusOf(decision)?.conditions?.[0]?.reason;
+
+/** The process that decides, as its intents name it. */
+export const BY = 'operator-a/1';
+/** An intent of this process, written at T0 and not used yet. */
+export const own = (change: Partial<OwnIntent> = {}): OwnIntent => ({
+  by: BY,
+  attempt: 1,
+  sentMono: MONO0,
+  written: true,
+  call: 'notSent',
+  ...change,
+});
+/** The same, its call over so many milliseconds after T0. */
+export const ended = (ms: number): OwnIntent => own({ call: 'ended', endedMono: MONO0 + ms });

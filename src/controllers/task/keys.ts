@@ -7,8 +7,7 @@ import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { KeyView } from '../../core/task/facts.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { OwnKey } from './own-key.ts';
-import { SECRET_REREAD_MS } from '../../core/task/policy.ts';
-import { rereadMs } from '../../core/task/schedule.ts';
+import { SECRET_REREAD_MS, rereadMs } from '../../core/task/policy.ts';
 import { type ValueRead, readSecretValue } from './secrets.ts';
 
 /** How long a key that works is used before its Secret is read again. */

@@ -7,7 +7,7 @@ import type { Captcha, CaptchaTask, ImageSource, SecretKeyRef } from '../../api/
 import type { Sources } from '../../core/task/memory.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { CAPTCHA_TASK } from '../../api/names.ts';
-import { isAbridged } from '../../core/task/abridged.ts';
+import { isAbridged } from '../../core/task/packed.ts';
 import { type ValueRead, readConfigMapValue, readSecretValue } from './secrets.ts';
 
 /** `user:pass@host:port` or `host:port`. */

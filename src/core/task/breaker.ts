@@ -5,7 +5,7 @@
  */
 import type { PollOutcome, RefusalClass, SubmitOutcome, Unreachable } from '../outcome.ts';
 import type { Blockage } from './facts.ts';
-import { BUSY_BACKOFF, UNREACHABLE_BACKOFF, backoffMs } from './schedule.ts';
+import { BUSY_BACKOFF, UNREACHABLE_BACKOFF, backoffMs } from './policy.ts';
 
 export const BREAKER_REASONS = [
   'busy',

@@ -1,15 +1,18 @@
 /**
  * A CaptchaTask as the cache keeps it: the few fields that are looked at by the thousand, and the rest as one JSON
  * text, a sixth of the memory of the parsed object. What no rule reads is left out (managedFields, labels,
- * annotations, the long texts of a captcha), and so is what can be told without being kept: defaults of the schema,
- * names of fields, the sentence that a reason implies. So an entry is small whatever the task holds. The store's
- * projection; unpacked for one pass at a time.
+ * annotations), and so is what can be told without being kept: defaults of the schema, names of fields, the sentence
+ * that a reason implies. So an entry is small whatever the task holds. The store's projection; unpacked for one pass at
+ * a time.
+ *
+ * A captcha is abridged: its long texts (pictures, tiles, parameters, cookies) are needed for the one submission only,
+ * and are up to a megabyte for each of thousands of waiting tasks. What rules read (type, flags, numbers, references)
+ * stays; the submission reads the task again.
  */
-import type { CaptchaTask, CaptchaTaskSpec, CaptchaTaskStatus, Submission } from '../../api/captchatask.ts';
+import type { Captcha, CaptchaTask, CaptchaTaskSpec, CaptchaTaskStatus, Submission } from '../../api/captchatask.ts';
 import type { Condition, ConditionStatus } from '../../api/conditions.ts';
 import type { CaptchaType, TaskPhase } from '../../api/names.ts';
 import { API_VERSION } from '../../api/names.ts';
-import { abridgeCaptcha } from './abridged.ts';
 import { IMPLIED_MESSAGES } from './conditions.ts';
 
 export interface PackedTask {
@@ -56,6 +59,10 @@ const DEFAULTS = {
   backoffLimit: 0,
   suspend: false,
 } as const;
+
+/** A captcha that takes no more than this as JSON is kept whole: most are, and they need no second read. */
+const WHOLE_UP_TO = 1_024;
+const SHORT_TEXT = 64;
 
 /** From an object of the API (a frozen or a raw one; nothing of it is kept). */
 export function packTask(task: CaptchaTask): PackedTask {
@@ -147,4 +154,38 @@ function fieldsOf<Of extends object>(fields: readonly (keyof Of)[], values: Valu
     if (field !== undefined && value !== null) object[field] = value;
   }
   return object as Of;
+}
+
+/** Empty values stand where something was left out. */
+function abridgeCaptcha(captcha: Captcha): Captcha {
+  if (JSON.stringify(captcha).length <= WHOLE_UP_TO) return captcha;
+  const members = Object.entries(captcha).map(([name, member]) => {
+    if (typeof member !== 'object') return [name, member];
+    return [
+      name,
+      Object.fromEntries(
+        Object.entries(member as Record<string, unknown>).map(([field, value]) => [field, shorten(value)]),
+      ),
+    ];
+  });
+  return Object.fromEntries(members) as Captcha;
+}
+
+/** Whether something is missing. A task that brought an empty value of its own is taken for one; that costs a read. */
+export function isAbridged(captcha: Captcha): boolean {
+  return Object.values(captcha).some(
+    (member) => typeof member === 'object' && Object.values(member as Record<string, unknown>).some(isEmpty),
+  );
+}
+
+function shorten(value: unknown): unknown {
+  if (typeof value === 'string') return value.length > SHORT_TEXT ? '' : value;
+  if (Array.isArray(value)) return [];
+  if (typeof value !== 'object' || value === null) return value;
+  return JSON.stringify(value).length > WHOLE_UP_TO ? {} : value;
+}
+
+function isEmpty(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length === 0;
+  return value === '';
 }

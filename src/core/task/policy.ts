@@ -1,7 +1,9 @@
 /**
- * Every duration and limit that the rules of a task compare with, as one frozen value: `decide` and the lanes take it
- * as an argument, so that tests can shorten what people configure and nothing else. The constants are the contract's.
+ * Every duration and limit that the rules of a task compare with. What people configure is one value that `decide` and
+ * the lanes take as an argument, so that tests can shorten that and nothing else; the constants are the contract's.
+ * Also how a wait grows with failures. It decides nothing: what is waited for stands with the rules.
  */
+import { type BackoffSteps, doubled, jittered } from '../../waiting/backoff.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -69,3 +71,20 @@ export const FINAL_POLL_TRIES = 3;
 export const UNREAD_KEY_PATIENCE_MS = 30 * SECOND;
 /** Ids and results of calls already sent are read and recorded for this long after a stop. */
 export const DRAIN_MS = 30 * SECOND;
+
+export const BUSY_BACKOFF: BackoffSteps = { baseMs: 5 * SECOND, maxMs: 60 * SECOND };
+export const UNREACHABLE_BACKOFF: BackoffSteps = { baseMs: SECOND, maxMs: 30 * SECOND };
+export const POLL_BACKOFF: BackoffSteps = { baseMs: 10 * SECOND, maxMs: 60 * SECOND };
+
+/** The wait after the nth failure in a row (n counts from 1): doubling, capped, then ±20 %. */
+export function backoffMs(backoff: BackoffSteps, failures: number, random: number): number {
+  return Math.round(jittered(doubled(backoff, failures), 0.2, random));
+}
+
+/**
+ * The wait before a Secret that a task needs is read again. `unreadForMs`: for how long the API server has answered
+ * that it cannot read it; it may be able to in a moment, and for as long as nobody has been told it is asked often.
+ */
+export function rereadMs(unreadForMs: number | undefined): number {
+  return unreadForMs === undefined || unreadForMs >= WAITING_WRITE_MS ? SECRET_REREAD_MS : UNREAD_RETRY_MS;
+}

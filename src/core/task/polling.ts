@@ -9,17 +9,36 @@ import type { CaptchaTask, Submission } from '../../api/captchatask.ts';
 import type { PollOutcome, Refusal, RefusalClass } from '../outcome.ts';
 import type { KeyView, Moment } from './facts.ts';
 import { UNREADABLE_ANSWER } from '../provider-codes.ts';
+import { jittered } from '../../waiting/backoff.ts';
 import { firstPollDelayMs } from '../solution.ts';
 import { SILENT_MESSAGE } from './callback-mode.ts';
 import { summaryOf } from './conditions.ts';
 import { type TaskMemory, isAwaited, isOf, pollPostponed, pollRefused, resultHeld } from './memory.ts';
-import { FINAL_POLL_TRIES, UNREADABLE_ANSWERS, UNREAD_KEY_PATIENCE_MS, type TaskPolicy } from './policy.ts';
-import { POLL_BACKOFF, backoffMs, pollIntervalMs } from './schedule.ts';
+import {
+  type TaskPolicy,
+  FINAL_POLL_TRIES,
+  POLL_BACKOFF,
+  UNPINGED_POLL_INTERVAL_MS,
+  UNREADABLE_ANSWERS,
+  UNREAD_KEY_PATIENCE_MS,
+  backoffMs,
+} from './policy.ts';
 import { type Situation, type TaskChoice, IDLE, order, waitForKey, wakeIn, write } from './situation.ts';
-import { parseTime } from './times.ts';
+import { type Millis, parseTime } from './times.ts';
 import { attemptEnded, rejected, waiting } from './transitions.ts';
 
 /* When a task is polled */
+
+/** When an accepted submission is first polled. */
+export function firstPollAt(task: CaptchaTask, pingback: boolean, now: Millis): Millis {
+  const delayMs = pingback ? task.spec.callbackTimeoutSeconds * 1_000 : firstPollDelayMs(task.spec.captcha.type);
+  return now + delayMs;
+}
+
+/** The wait between two polls that found nothing, ±10 %. */
+function intervalMs(pingback: boolean, policy: TaskPolicy, random: number): number {
+  return Math.round(jittered(pingback ? policy.pollIntervalMs : UNPINGED_POLL_INTERVAL_MS, 0.1, random));
+}
 
 export function isAccepted({ open }: Situation): boolean {
   return open?.captchaID !== undefined;
@@ -60,7 +79,7 @@ function msToPoll(situation: Situation): number {
   const overdueAtStart = -dueInMs > facts.actingMs + 1_000;
   if (!overdueAtStart) return dueInMs;
   // Everything that fell due while nobody acted is spread over one interval, each task at its own place.
-  return fractionOf(task.metadata.uid) * pollIntervalMs(true, policy, 0.5) - facts.actingMs;
+  return fractionOf(task.metadata.uid) * intervalMs(true, policy, 0.5) - facts.actingMs;
 }
 
 /** While callbacks are silent a task is first polled like one without: what status says stands for when they are not. */
@@ -156,7 +175,7 @@ export function pollAnswered(memory: TaskMemory, poll: AnsweredPoll, moment: Mom
   const backoff = final ? FINAL_BACKOFF : POLL_BACKOFF;
   const waitMs =
     outcome.kind === 'pending'
-      ? pollIntervalMs(submission?.pingback === true && !silent, policy, moment.random)
+      ? intervalMs(submission?.pingback === true && !silent, policy, moment.random)
       : backoffMs(backoff, memory.poll.failures + 1, moment.random);
   const nextMono = moment.mono + waitMs;
   return pollPostponed(memory, submission, { nextMono, answer: outcome.kind, final, sentMono });

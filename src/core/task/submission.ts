@@ -9,13 +9,21 @@ import type { Refusal, RefusalClass } from '../outcome.ts';
 import type { Blockage, Moment } from './facts.ts';
 import type { Millis } from './times.ts';
 import { classifyCode } from '../provider-codes.ts';
-import { isAbridged } from './abridged.ts';
+import { isAbridged } from './packed.ts';
 import { BREAKER_SAYS } from './breaker.ts';
 import { REFUSED_MESSAGE, SILENT_MESSAGE } from './callback-mode.ts';
 import { summaryOf } from './conditions.ts';
 import type { SubmitReply, TaskMemory } from './memory.ts';
-import { INTENT_FRESH_MS, UNLISTED_TRIES, UNSEEN_CALL_GRACE_MS, WAITING_WRITE_MS } from './policy.ts';
-import { BUSY_BACKOFF, backoffMs, firstPollAt, rereadMs } from './schedule.ts';
+import {
+  BUSY_BACKOFF,
+  INTENT_FRESH_MS,
+  UNLISTED_TRIES,
+  UNSEEN_CALL_GRACE_MS,
+  WAITING_WRITE_MS,
+  backoffMs,
+  rereadMs,
+} from './policy.ts';
+import { firstPollAt } from './polling.ts';
 import {
   type Situation,
   type TaskChoice,
