@@ -1,7 +1,8 @@
 /**
  * Who may start: all lanes of this process, one per API key, and what they share: the breaker of this address and the
- * count of rejected keys (the provider bans addresses, not keys). Places, turns and permits are found again by the
- * task's key alone. A mutable value and its functions, without I/O; the task controller feeds and pumps it.
+ * count of rejected keys (the provider bans addresses, not keys). Places, turns and permits (see `lane.ts`) are found
+ * again by the task's key alone, which is its `namespace/name`. A mutable value and its functions, without I/O, clock or
+ * chance; it grants turns only when `pump` is called.
  */
 import type { PollOutcome, SubmitOutcome } from '../outcome.ts';
 import type { Blockage, LaneView, Moment } from './facts.ts';

@@ -1,8 +1,12 @@
 /**
  * One lane: all tasks that use the same API key. It hands out turns, to the namespaces one after the other and within
- * each to the oldest task, so that no namespace waits for another's backlog. Four limits: calls at once, one call at a
- * time while the key was never accepted, the provider's threads, and its breaker. A turn (`granted`) lasts from the
- * intent to the end of the call; a permit from acceptance to the provider's final answer.
+ * each to the oldest task, so that no namespace waits for another's backlog. Four limits: calls at once (`window`), one
+ * call at a time while the key was never accepted, the provider's threads, and its breaker.
+ *
+ * A task in its lane. `queued`: it has a place, and a ticket that says when it came; left for a turn or given up.
+ * `granted`: its turn; it writes its intent and makes its call, or gives the turn up. From the start of the call to its
+ * end `admit.ts` shows it as `calling`, and it cannot leave. Then it is out; where the call was accepted it holds a
+ * permit (one of the provider's threads) until the provider's final answer, or until that is forgotten.
  * A mutable value and its functions, without I/O, clock or chance; `core/task/admit` owns the lanes.
  */
 import type { SubmitOutcome, ThreadCounts } from '../outcome.ts';

@@ -1,7 +1,7 @@
 /**
- * `fold`: the only functions that make a new CaptchaTask status. Each takes the task as it is and returns the status
- * as it shall be, with phase and conditions derived; none knows how or by whom it is written, none looks at a clock,
- * and none checks that the step is allowed: that is for `decide`, `deliverResult` and `receiveCallback`, their callers.
+ * What the status of a CaptchaTask is after something happened to it. Each function takes the task as it is and returns
+ * the status as it shall be, with phase and conditions derived; none knows how or by whom it is written, none looks at
+ * a clock, and none checks that the step is allowed: that is for whoever decides to take it.
  *
  * Phases. `Pending`: nothing is under way; no `submission` (never tried, or the last try was not accepted, then
  * `attempts` names the attempt to try again), or one with `endTime`. `Submitting`: an open `submission` without id: the
@@ -13,8 +13,6 @@ import type { Summary } from './conditions.ts';
 import type { Millis } from './times.ts';
 import { deriveConditions } from './conditions.ts';
 import { formatTime } from './times.ts';
-
-export type { Millis } from './times.ts';
 
 /** What a waiting task may say beyond its reason: another stable sentence, and that only a person can help. */
 export interface WaitingDetail {
