@@ -24,6 +24,7 @@ export const ONE_IMPORTER: OneImporter = {
     'controllers/deadletter/turns',
     'core/deadletter/names',
     'core/deadletter/retry',
+    'core/task/references',
     'provider/encode',
     'provider/wire',
   ],
@@ -46,6 +47,7 @@ export const ONE_IMPORTER: OneImporter = {
     'ops/metrics/process-rows',
     'ops/metrics/task-rows',
     'provider/answer',
+    'core/task/pool',
   ],
   'not folded yet': [
     'controllers/task/assemble',
@@ -56,12 +58,5 @@ export const ONE_IMPORTER: OneImporter = {
     'controllers/task/perform',
     'controllers/task/results',
     'controllers/task/sources',
-    'core/task/decide',
-    'core/task/ending',
-    'core/task/holding',
-    'core/task/polling',
-    'core/task/pool',
-    'core/task/references',
-    'core/task/replies',
   ],
 };
