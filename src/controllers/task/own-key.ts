@@ -1,6 +1,6 @@
 /**
- * The operator's own API key, from a file that is read again when it changes, or as given. Used by the key ring for
- * tasks that bring no key. A file that cannot be read keeps the previous key; the key itself is never logged.
+ * The operator's own API key, from a file that is read again when it changes, or as given. A file that cannot be read
+ * keeps the previous key; the key itself is never logged.
  */
 import { readFile } from 'node:fs/promises';
 import type { Logger } from '../../ops/log.ts';
