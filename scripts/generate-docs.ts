@@ -44,8 +44,8 @@ ${configurationTable()}
 
 By \`KUBECONFIG\`, else as the pod's ServiceAccount, else by \`~/.kube/config\`. Of a kubeconfig these are honoured: tokens and
 token files, client certificates, exec plugins (with \`KUBERNETES_EXEC_INFO\`; no terminal, stdin closed, 20 s, stderr not
-shown), auth providers, impersonation (\`as\`, \`as-uid\`, \`as-groups\`, \`as-user-extra\`). \`proxy-url\` and passwords are refused.
-What changes on disk is read again without a restart.
+shown), auth providers (outside the image, which lacks the library for them), impersonation (\`as\`, \`as-uid\`, \`as-groups\`,
+\`as-user-extra\`). \`proxy-url\` and passwords are refused. What changes on disk is read again without a restart.
 
 Calls to the Kubernetes API never go through a proxy; \`HTTPS_PROXY\` and \`NO_PROXY\` are for calls to the provider alone, and a
 warning at the start says so where they are set. They need Node 24.5, which the image has, and a NetworkPolicy that lets
