@@ -1,5 +1,5 @@
 /**
- * What to do about a letter now: an ordered table of named rules, first match wins.
+ * What to do about a letter now: every rule in order on this page, the first that matches decides.
  *
  * Phases. `Pending` (also without status): retried when due. `Resolved`: a retry solved the task; left by nothing.
  * `Superseded`: the task was finished, gone or recreated otherwise. `Abandoned`: the budget is used up or no retry can
@@ -7,10 +7,10 @@
  * Ended letters are deleted when their time is over.
  */
 import type { DeadLetterStatus } from '../../api/deadletter.ts';
-import type { Choice, Decision } from '../decision.ts';
 import type { LetterFacts } from './facts.ts';
 import type { LetterPolicy } from './schedule.ts';
 import type { Millis } from '../task/times.ts';
+import { type Choice, type Decision, type Table, firstOf, inOrder } from '../decision.ts';
 import { parseTime } from '../task/times.ts';
 import { askedRedrive, phaseOf } from './facts.ts';
 import { firstRetryAt, introduced, redriven } from './transitions.ts';
@@ -25,59 +25,43 @@ export type LetterEffect =
 
 export type LetterDecision = Decision<LetterEffect>;
 
-interface Rule {
-  name: string;
+interface Row {
   when: (facts: LetterFacts, now: Millis, policy: LetterPolicy) => boolean;
   choose: (facts: LetterFacts, now: Millis, policy: LetterPolicy) => Choice<LetterEffect>;
 }
 
-const RULES: readonly Rule[] = [
-  {
-    name: 'only the leader acts',
-    when: ({ mayAct }) => !mayAct,
-    choose: () => ({}),
-  },
-  {
-    name: 'a new value of the retry annotation redrives a letter that is not resolved',
+/** Tried from top to bottom. The name says what is true of a letter that gets here, and goes to the log. */
+const TABLE: Table<Row> = {
+  'only the leader acts': { when: ({ mayAct }) => !mayAct, choose: () => ({}) },
+  'a new value of the retry annotation redrives a letter that is not resolved': {
     when: ({ letter }) => phaseOf(letter) !== 'Resolved' && askedRedrive(letter) !== undefined,
     choose: ({ letter }, now) => write(redriven(letter, askedRedrive(letter) ?? '', now)),
   },
-  {
-    name: 'a letter that has ended is deleted when its time is over',
+  'a letter that has ended is deleted when its time is over': {
     when: ({ letter }, now, policy) => phaseOf(letter) !== 'Pending' && deleteAt(letter, policy) <= now,
     choose: () => ({ effect: { kind: 'delete' } }),
   },
-  {
-    name: 'a letter that has ended stays for a while',
+  'a letter that has ended stays for a while': {
     when: ({ letter }) => phaseOf(letter) !== 'Pending',
     choose: ({ letter }, now, policy) => ({ wakeInMs: deleteAt(letter, policy) - now }),
   },
-  {
-    name: 'a new letter says when it will be retried and what to do, or that no retry can help',
+  'a new letter says when it will be retried and what to do, or that no retry can help': {
     when: ({ letter }) => letter.status?.phase === undefined,
     choose: ({ letter }, now, policy) => write(introduced(letter, now, policy)),
   },
-  {
-    name: 'a letter waits for its time',
+  'a letter waits for its time': {
     when: ({ letter }, now, policy) => dueAt(letter, now, policy) > now,
     choose: ({ letter }, now, policy) => ({ wakeInMs: dueAt(letter, now, policy) - now }),
   },
-  {
-    name: 'one retry at a time for each task',
-    when: ({ taskBusy }) => taskBusy,
-    choose: () => ({}),
-  },
-  {
-    name: 'a due letter is retried',
-    when: () => true,
-    choose: () => ({ effect: { kind: 'retry' } }),
-  },
-];
+  'one retry at a time for each task': { when: ({ taskBusy }) => taskBusy, choose: () => ({}) },
+  'a due letter is retried': { when: () => true, choose: () => ({ effect: { kind: 'retry' } }) },
+};
+const RULES = inOrder(TABLE);
 
 /** The first rule that matches, and what it says. */
 export function decideLetter(facts: LetterFacts, now: Millis, policy: LetterPolicy): LetterDecision {
-  const rule = RULES.find(({ when }) => when(facts, now, policy));
-  return rule === undefined ? { rule: 'none' } : { rule: rule.name, ...rule.choose(facts, now, policy) };
+  const rule = firstOf(RULES, ({ when }) => when(facts, now, policy));
+  return { rule: rule.name, ...rule.choose(facts, now, policy) };
 }
 
 function write(status: DeadLetterStatus): Choice<LetterEffect> {

@@ -10,10 +10,10 @@
  * One rule stands outside the table because it is about every row: a task that does not wait for its turn, or does not
  * use it now, gives it up first. A turn kept in vain stops everybody who shares the API key.
  */
-import type { Decision } from '../decision.ts';
 import type { TaskEffect } from './effects.ts';
 import type { Moment, TaskFacts } from './facts.ts';
 import type { TaskPolicy } from './policy.ts';
+import { type Decision, type Table, firstOf, inOrder } from '../decision.ts';
 import * as holding from './holding.ts';
 import * as polling from './polling.ts';
 import * as submission from './submission.ts';
@@ -42,7 +42,7 @@ interface Row {
 }
 
 /** Tried from top to bottom. The name says what is true of a task that gets here, and goes to the log. */
-const TABLE: Readonly<Record<string, Row>> = {
+const TABLE: Table<Row> = {
   'a finished task needs nothing': { when: ({ task }) => isFinished(task), choose: () => IDLE },
 
   // What the provider said to this process, whether it leads or not.
@@ -191,7 +191,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   },
 };
 
-export const TASK_RULES = Object.entries(TABLE).map(([name, row]) => ({ name, ...row }));
+export const TASK_RULES = inOrder(TABLE);
 
 const GIVES_UP: TaskDecision = {
   rule: 'a place or a turn that a task does not use now is given up before anything else',
@@ -200,8 +200,7 @@ const GIVES_UP: TaskDecision = {
 
 export function decideTask(facts: TaskFacts, moment: Moment, policy: TaskPolicy): TaskDecision {
   const situation = situationOf(facts, moment, policy);
-  const rule = TASK_RULES.find(({ when }) => when(situation));
-  if (rule === undefined) throw new Error('the last rule of the table matches everything');
+  const rule = firstOf(TASK_RULES, ({ when }) => when(situation));
   if (holdsPlace(situation) && (rule.keepsPlace !== true || facts.lane.ticket === 'elsewhere')) return GIVES_UP;
   const { effect, wakeInMs: restMs } = rule.choose(situation);
   if (effect !== undefined) return { rule: rule.name, effect };

@@ -1,12 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { TASK_RULES } from '../../../../src/core/task/decide.ts';
 import type { TaskBuilder } from '../../../support/builders.ts';
 import { T0, aTask } from '../../../support/builders.ts';
 import { type FactsChange, MONO0, decideAt, kind, own, reasonOf, statusOf } from '../../../support/facts.ts';
-
-test('every rule has a name of its own', () => {
-  expect(new Set(TASK_RULES.map((rule) => rule.name)).size).toBe(TASK_RULES.length);
-});
 
 describe('what is over', () => {
   test('a finished task needs nothing', () => {
