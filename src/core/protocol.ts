@@ -1,7 +1,7 @@
 /**
  * How the pure core talks to the Kubernetes API without doing I/O: a protocol is a generator that yields one request,
- * is resumed with the reply, and returns its verdict. In a process `kube/run.ts` sends the requests. Every `yield` is a
- * point where the process may die, so tests abandon generators there.
+ * is resumed with the reply, and returns its verdict. Every `yield` is a point where the process may die, so tests
+ * abandon generators there. Run by `kube/run.ts` (sidecar, both controllers) and by the property tests.
  */
 
 export interface Resource {
@@ -19,6 +19,8 @@ export interface JsonPatchOp {
 /** One call. `cached` reads may be stale (`resourceVersion=0`); `quorum` reads are linearizable. */
 export type ApiRequest =
   | { verb: 'get'; resource: Resource; namespace: string; name: string; read: 'cached' | 'quorum' }
+  /** The few objects that one field selects (a look-up), answered as a list in `object`. */
+  | { verb: 'list'; resource: Resource; namespace: string; fieldSelector: string }
   | { verb: 'create'; resource: Resource; namespace: string; object: object }
   | { verb: 'patchStatus'; resource: Resource; namespace: string; name: string; patch: JsonPatchOp[] }
   /** PUT on `/status`; `object.metadata` carries uid and resourceVersion, so a stale write is answered 409. */

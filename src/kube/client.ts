@@ -139,6 +139,7 @@ function replyFrom(answer: WireAnswer, sought: Sought): ApiReply {
 }
 
 function nameOf(request: ApiRequest): string | undefined {
+  if (request.verb === 'list') return undefined;
   if (request.verb !== 'create') return request.name;
   return (request.object as Partial<KubeObject>).metadata?.name;
 }

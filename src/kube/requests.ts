@@ -35,10 +35,11 @@ const METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.
 export function wireRequestOf(request: ApiRequest): WireRequest {
   const { resource, namespace } = request;
   if (request.verb === 'create') return write('POST', resourcePath(resource, namespace), request.object);
+  if (request.verb === 'list') return listRequestOf(resource, { namespace, fieldSelector: request.fieldSelector });
   return namedRequestOf(request, resourcePath(resource, namespace, request.name));
 }
 
-function namedRequestOf(request: Exclude<ApiRequest, { verb: 'create' }>, path: string): WireRequest {
+function namedRequestOf(request: Exclude<ApiRequest, { verb: 'create' | 'list' }>, path: string): WireRequest {
   if (request.verb === 'get') {
     return { method: 'GET', path: request.read === 'cached' ? `${path}?resourceVersion=0` : path };
   }

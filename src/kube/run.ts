@@ -26,8 +26,12 @@ export async function runProtocol<Verdict>(
     const request = step.value;
     const timeoutMs = untilMs === undefined ? undefined : Math.max(1, untilMs - performance.now());
     const reply = await client.execute(request, { signal, timeoutMs });
-    if (onObject !== undefined && reply.ok && request.verb !== 'delete') onObject(reply.object as KubeObject, request);
+    if (onObject !== undefined && reply.ok && isOfOne(request)) onObject(reply.object as KubeObject, request);
     step = protocol.next(reply);
   }
   return step.value;
+}
+
+function isOfOne({ verb }: ApiRequest): boolean {
+  return verb !== 'delete' && verb !== 'list';
 }

@@ -9,7 +9,7 @@ import { enterWithin, pause, within } from './pause.ts';
 import type { Transport, WireAnswer, WireRequest } from './transport.ts';
 import type { ApiRequest } from './types.ts';
 
-export type CallVerb = ApiRequest['verb'] | 'list' | 'watch';
+export type CallVerb = ApiRequest['verb'] | 'watch';
 
 /** Told of every HTTP exchange; `code` is 0 where no answer came. */
 export type Report = (verb: CallVerb, method: string, outcome: { code: number; sinceMs: number }) => void;

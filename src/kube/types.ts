@@ -20,9 +20,11 @@ export interface JsonPatchOp {
 /** Reads may be `cached` (served from the watch cache, perhaps stale) or `quorum` (linearizable). */
 export type ReadKind = 'cached' | 'quorum';
 
-/** One call on one object. */
+/** One call. */
 export type ApiRequest =
   | { verb: 'get'; resource: Resource; namespace: string; name: string; read: ReadKind }
+  /** The few objects that one field selects (a look-up), answered as a list in `object`. */
+  | { verb: 'list'; resource: Resource; namespace: string; fieldSelector: string }
   | { verb: 'create'; resource: Resource; namespace: string; object: object }
   | { verb: 'patchStatus'; resource: Resource; namespace: string; name: string; patch: JsonPatchOp[] }
   | { verb: 'replaceStatus'; resource: Resource; namespace: string; name: string; object: object }

@@ -14,7 +14,8 @@ import { startInstallation } from '../../dev/installation.ts';
 import type { Installation } from '../../dev/installation.ts';
 import { loadAccess } from '../../src/kube/access.ts';
 import { createKubeClient } from '../../src/kube/client.ts';
-import { createStatusWriter } from '../../src/kube/status-writer.ts';
+import { putStatus } from '../../src/core/status-write.ts';
+import { runProtocol } from '../../src/kube/run.ts';
 import { createBenchNamespace, createTasks, tasksPath } from './seed-tasks.ts';
 import { cpuMs } from './cpu.ts';
 
@@ -40,12 +41,11 @@ async function measure({ controlPlane: plane, admin }: Installation): Promise<vo
   const pool = new Pool(serverURL, { connections: IN_FLIGHT, allowH2: false, connect: { ca: await readFile(caFile) } });
   const access = await loadAccess({ kubeconfigPath: await plane.kubeconfigFor(OPERATOR) });
   const client = createKubeClient({ access, userAgent: 'kube-raw', maxInFlight: IN_FLIGHT });
-  const writer = createStatusWriter({ client, resource: CAPTCHA_TASK });
   const bare = bareWriter(pool, plane.tokenOf(OPERATOR));
   const ours: Write = async (task, status) => {
-    const result = await writer.write({ metadata: task.metadata }, status);
+    const result = await runProtocol(client, putStatus(CAPTCHA_TASK, { metadata: task.metadata, status: {} }, status));
     if (result.kind !== 'written') throw new Error(JSON.stringify(result));
-    return result.object.metadata.resourceVersion ?? '';
+    return result.object.metadata.resourceVersion;
   };
   for (let round = 1; round <= rounds; round++) {
     await runRound(`bare loop    ${round}`, { tasks, write: bare, generation: 2 * round, plane });

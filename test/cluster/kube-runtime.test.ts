@@ -13,7 +13,8 @@ import type { KubeClient } from '../../src/kube/client.ts';
 import { createEventRecorder } from '../../src/kube/events.ts';
 import { startLease } from '../../src/kube/lease.ts';
 import { startReflector } from '../../src/kube/reflector.ts';
-import { createStatusWriter } from '../../src/kube/status-writer.ts';
+import { putStatus } from '../../src/core/status-write.ts';
+import { runProtocol } from '../../src/kube/run.ts';
 import { createStore } from '../../src/kube/store.ts';
 import type { ApiReply, KubeObject } from '../../src/kube/types.ts';
 import { access, admin, corePathOf, createNamespace, pathOf } from '../support/cluster.ts';
@@ -38,7 +39,9 @@ async function clientOf(kubeconfigPath: string): Promise<KubeClient> {
 }
 
 const manifestOf = (name: string) => taskManifest('Turnstile', { name });
-const newWriter = () => createStatusWriter({ client: operator, resource: CAPTCHA_TASK });
+const writeStatus = (object: KubeObject, status: object, store?: { put(raw: KubeObject): void }) =>
+  runProtocol(operator, putStatus(CAPTCHA_TASK, object as Stored, status), { onObject: (it) => store?.put(it) });
+type Stored = KubeObject & { metadata: { namespace: string; name: string; uid: string; resourceVersion: string } };
 
 async function createTask(name: string): Promise<KubeObject> {
   return objectOf(await admin.create(pathOf('captchatasks', namespace), manifestOf(name)));
@@ -112,7 +115,7 @@ describe('a status write', () => {
     const manifest = manifestOf('written') as { metadata: object };
     Object.assign(manifest.metadata, { labels: { team: 'x' }, annotations: { note: 'y' } });
     const task: KubeObject = objectOf(await admin.create(pathOf('captchatasks', namespace), manifest));
-    const result = await newWriter().write(task, { phase: 'Pending', observedGeneration: 1 });
+    const result = await writeStatus(task, { phase: 'Pending', observedGeneration: 1 });
     expect(result.kind).toBe('written');
     const after: KubeObject = objectOf(await admin.get(pathOf('captchatasks', namespace, 'written')));
     expect(after['spec']).toEqual(task['spec']);
@@ -122,23 +125,22 @@ describe('a status write', () => {
 
   test('with a stale version, or the uid of another object, is a conflict', async () => {
     const task = await createTask('contested');
-    const writer = newWriter();
-    expect((await writer.write(task, { phase: 'Pending' })).kind).toBe('written');
-    expect((await writer.write(task, { phase: 'Pending', observedGeneration: 1 })).kind).toBe('conflict');
+    expect((await writeStatus(task, { phase: 'Pending' })).kind).toBe('written');
+    expect((await writeStatus(task, { phase: 'Pending', observedGeneration: 1 })).kind).toBe('conflict');
     const now: KubeObject = objectOf(await admin.get(pathOf('captchatasks', namespace, 'contested')));
     const other = { metadata: { ...now.metadata, uid: 'another' } };
-    expect((await writer.write(other, { phase: 'Pending', observedGeneration: 1 })).kind).toBe('conflict');
+    expect((await writeStatus(other, { phase: 'Pending', observedGeneration: 1 })).kind).toBe('conflict');
   });
 
   test('to an object that is gone says so', async () => {
     const task = await createTask('deleted');
     await admin.delete(pathOf('captchatasks', namespace, 'deleted'));
-    expect((await newWriter().write(task, { phase: 'Pending' })).kind).toBe('gone');
+    expect((await writeStatus(task, { phase: 'Pending' })).kind).toBe('gone');
   });
 
   test('that the schema refuses says why, without the refused value', async () => {
     const task = await createTask('refused');
-    const result = await newWriter().write(task, { phase: 'CANARY', solution: { value: 7, source: 'CANARY' } });
+    const result = await writeStatus(task, { phase: 'CANARY', solution: { value: 7, source: 'CANARY' } });
     expect(result).toMatchObject({ kind: 'invalid', message: expect.stringContaining('status.phase') });
     expect(JSON.stringify(result)).not.toContain('CANARY');
   });
@@ -158,13 +160,12 @@ test('the store follows a selection, and is not talked back into what an own wri
   for (const name of ['a', 'b', 'c']) objectOf(await admin.create(pathOf('captchatasks', place), manifestOf(name)));
   await reflector.synced;
   await waitUntil('all three', () => store.size === 3);
-  const writer = createStatusWriter({ client: operator, resource: CAPTCHA_TASK, store });
   const first: KubeObject = objectOf(await admin.get(pathOf('captchatasks', place, 'a')));
-  expect((await writer.write(first, { phase: 'Pending' })).kind).toBe('written');
+  expect((await writeStatus(first, { phase: 'Pending' }, store)).kind).toBe('written');
   expect(store.get(`${place}/a`)).toBe('Pending');
 
   const second: KubeObject = objectOf(await admin.get(pathOf('captchatasks', place, 'b')));
-  const finished = await createStatusWriter({ client: operator, resource: CAPTCHA_TASK }).write(second, FINISHED);
+  const finished = await writeStatus(second, FINISHED);
   if (finished.kind !== 'written') throw new Error(JSON.stringify(finished));
   store.drop(`${place}/b`, finished.object.metadata.resourceVersion ?? '');
   objectOf(await admin.create(pathOf('captchatasks', place), manifestOf('d')));

@@ -82,6 +82,15 @@ export function createModelApi(now: () => number = () => 0): ModelApi {
     return found === undefined ? notFound() : { ok: true, object: found };
   }
 
+  function list({ resource, namespace, fieldSelector }: Extract<ApiRequest, { verb: 'list' }>): ApiReply {
+    const [path = '', wanted] = fieldSelector.split('=');
+    const items = api.all(resource.plural).filter((object) => {
+      const value = path.split('.').reduce<unknown>((at, name) => (at as Record<string, unknown>)[name], object);
+      return object.metadata.namespace === namespace && value === wanted;
+    });
+    return { ok: true, object: { items, metadata: { resourceVersion: String(revision) } } };
+  }
+
   function create(request: Extract<ApiRequest, { verb: 'create' }>): ApiReply {
     const { plural } = request.resource;
     const { status: _dropped, ...object } = request.object as StoredObject;
@@ -139,6 +148,7 @@ export function createModelApi(now: () => number = () => 0): ModelApi {
         if (answer !== undefined) return answer;
       }
       if (request.verb === 'get') return get(request);
+      if (request.verb === 'list') return list(request);
       if (request.verb === 'create') return create(request);
       return request.verb === 'delete' ? remove(request) : writeStatus(request);
     },

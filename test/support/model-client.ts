@@ -59,6 +59,7 @@ export function createModelClient(api: ModelApi): ModelClient {
   }
 
   function carryOut(request: ApiRequest): ApiReply {
+    if (request.verb === 'list') return api.handle(request);
     let reply: ApiReply = outage();
     const name = 'name' in request ? request.name : ((request.object as StoredObject).metadata.name ?? '');
     change(request.resource.plural, name, () => {

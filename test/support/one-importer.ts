@@ -33,12 +33,13 @@ export const ONE_IMPORTER: OneImporter = {
     'bin/operator/main',
     'callback/listener',
     'callback/report',
-    'ops/lifecycle',
-    'callback/server',
     'callback/warm-up',
+    'bin/operator/start',
 
     // Which request may be sent again, and when.
     'kube/sender',
+    // The paid calls, and what is asked again in the instant of each.
+    'controllers/task/calls',
     // The roles that every controller has.
     'controllers/deadletter/gather',
     // A room whose door re-exports it, and the parts of a table that is too long for one file.

@@ -123,7 +123,7 @@ export async function startStage(
     clock: { now: Date.now, monotonicMs: () => performance.now() + aheadMs, random: Math.random },
     identity: 'operator-a',
     ownKey: { value: 'x'.repeat(32) },
-    letters: { lookup: () => ({ state: 'absent' }), find: () => Promise.resolve('absent') },
+    letters: { lookup: () => ({ state: 'absent' }) },
     mintPingback: ({ name }, attempt) => `https://callback.example/v1/callback/${name}.${attempt}`,
     ...change,
   });

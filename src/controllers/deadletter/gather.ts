@@ -1,7 +1,6 @@
 /**
- * What is known of letters: the cache, the facts of one letter for `decideLetter`, and what the task controller asks
- * about letters: the cache's view, and, before it believes that a letter is gone, the API server itself. Decides
- * nothing and changes nothing.
+ * What is known of letters: the cache, the facts of one letter for `decideLetter`, and the cache's view for the task
+ * controller. Decides nothing and changes nothing.
  *
  * The cache keeps everything of a letter but the payload, which holds a solution and may be large, and the metadata
  * that nobody here reads. Ended letters are in it too: they are few, and their time to live is ours to watch.
@@ -9,10 +8,9 @@
 import type { DeadLetter } from '../../api/deadletter.ts';
 import type { Letter, LetterFacts } from '../../core/deadletter/facts.ts';
 import type { LetterView } from '../../core/task/facts.ts';
-import type { KubeClient } from '../../kube/client.ts';
 import type { Store, StoreReader } from '../../kube/store.ts';
 import type { KubeObject } from '../../kube/types.ts';
-import { DEAD_LETTER, RETRY_ANNOTATION } from '../../api/names.ts';
+import { RETRY_ANNOTATION } from '../../api/names.ts';
 import { phaseOf, withoutPayload } from '../../core/deadletter/facts.ts';
 import { createStore } from '../../kube/store.ts';
 
@@ -56,27 +54,4 @@ export function gather(
 export function lookupLetter(store: StoreReader<Letter>, namespace: string, name: string): LetterView {
   const letter = store.get(`${namespace}/${name}`);
   return letter === undefined ? { state: 'absent' } : { state: 'present', phase: phaseOf(letter) };
-}
-
-/**
- * Whether a letter holds this task, by quorum reads: the one that its mark names, or any other of the same task that
- * is pending or abandoned. `unknown`: the API server could not be asked; never to be read as absent.
- */
-export async function findLetter(
-  client: Pick<KubeClient, 'execute' | 'list'>,
-  task: { namespace: string; name: string; uid: string },
-  letter: string,
-): Promise<'present' | 'absent' | 'unknown'> {
-  const { namespace } = task;
-  const found = await client.execute({ verb: 'get', resource: DEAD_LETTER, namespace, name: letter, read: 'quorum' });
-  if (found.ok && (found.object as DeadLetter).spec.taskRef.uid === task.uid) return 'present';
-  if (!found.ok && (found.status !== 404 || found.transient)) return 'unknown';
-  const listed = await client.list(DEAD_LETTER, { namespace, fieldSelector: `spec.taskRef.name=${task.name}` });
-  if (!listed.ok || listed.continue !== undefined) return 'unknown';
-  return listed.items.some((item) => holds(item as unknown as DeadLetter, task.uid)) ? 'present' : 'absent';
-}
-
-function holds(letter: DeadLetter, taskUID: string): boolean {
-  const phase = phaseOf(letter);
-  return letter.spec.taskRef.uid === taskUID && (phase === 'Pending' || phase === 'Abandoned');
 }

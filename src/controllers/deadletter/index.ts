@@ -20,7 +20,7 @@ import { keyOf } from '../../kube/types.ts';
 import { logDecisions } from '../decision-log.ts';
 import { createPass } from '../loop.ts';
 import { queueHooks } from '../queue-metrics.ts';
-import { findLetter, gather, lookupLetter, taskKeyOf } from './gather.ts';
+import { gather, lookupLetter, taskKeyOf } from './gather.ts';
 import { CONTROLLER, countPass, registerGauges } from './metrics.ts';
 import { createPerformer } from './perform.ts';
 import { createTurns } from './turns.ts';
@@ -28,7 +28,7 @@ import { createTurns } from './turns.ts';
 export { createLetterStore } from './gather.ts';
 
 export interface DeadLetterControllerOptions {
-  client: Pick<KubeClient, 'execute' | 'list'>;
+  client: Pick<KubeClient, 'execute'>;
   /** From `createLetterStore`, fed by a reflector over all letters. */
   store: Store<Letter>;
   policy: LetterPolicy;
@@ -46,11 +46,6 @@ export interface DeadLetterControllerOptions {
 export interface DeadLetterController {
   /** The cache's view of a letter, which may lag. */
   lookup(namespace: string, letter: string): LetterView;
-  /** By quorum reads: whether the named letter, or another living letter of the same task, is there. */
-  find(
-    task: { namespace: string; name: string; uid: string },
-    letter: string,
-  ): Promise<'present' | 'absent' | 'unknown'>;
   /** Leadership came or went. */
   actingChanged(): void;
   /** Ends within `drainMs` plus a moment; resolves with the number of passes that did not end. */
@@ -63,7 +58,7 @@ const CONCURRENCY = 2;
 const PACE = { perSecond: 20, burst: 20 };
 
 export function startDeadLetterController(options: DeadLetterControllerOptions): DeadLetterController {
-  const { client, store, clock, metrics, log } = options;
+  const { store, clock, metrics, log } = options;
   const turns = createTurns(PACE);
   const queue: WorkQueue = createWorkQueue({
     name: CONTROLLER,
@@ -88,7 +83,6 @@ export function startDeadLetterController(options: DeadLetterControllerOptions):
   lookAtAll();
   return {
     lookup: (namespace, letter) => lookupLetter(store, namespace, letter),
-    find: (task, letter) => findLetter(client, task, letter),
     actingChanged: lookAtAll,
     stop: (limits) => {
       unsubscribe();

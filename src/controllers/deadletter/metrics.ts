@@ -5,7 +5,7 @@
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { LetterPhase, LetterStage } from '../../api/names.ts';
 import type { Letter } from '../../core/deadletter/facts.ts';
-import type { WriteResult } from '../../kube/status-writer.ts';
+import type { StatusWrite } from '../../core/status-write.ts';
 import type { StoreReader } from '../../kube/store.ts';
 import type { Metrics } from '../../ops/metrics.ts';
 import type { PassResult } from '../loop.ts';
@@ -46,7 +46,7 @@ export function countPass(metrics: LetterMetrics, result: PassResult): void {
   metrics.inc('controller_runtime_reconcile_total', { controller: CONTROLLER, result });
 }
 
-export function countWrite(metrics: LetterMetrics, result: WriteResult['kind']): void {
+export function countWrite(metrics: LetterMetrics, result: StatusWrite<never>['kind']): void {
   metrics.inc('captcha_operator_status_writes_total', { controller: CONTROLLER, result });
 }
 

@@ -11,7 +11,6 @@ import type { Retry } from '../../core/deadletter/retry.ts';
 import type { LetterPolicy } from '../../core/deadletter/schedule.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { EventRecorder } from '../../kube/events.ts';
-import type { StatusWriter } from '../../kube/status-writer.ts';
 import type { Store } from '../../kube/store.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import type { Logger } from '../../ops/log.ts';
@@ -20,12 +19,12 @@ import type { LetterMetrics } from './metrics.ts';
 import { API_VERSION, CAPTCHA_TASK, DEAD_LETTER } from '../../api/names.ts';
 import { announceHold, announceLetter } from '../../core/deadletter/announce.ts';
 import { retryLetter } from '../../core/deadletter/retry.ts';
+import { putStatus } from '../../core/status-write.ts';
 import { runProtocol } from '../../kube/run.ts';
-import { createStatusWriter } from '../../kube/status-writer.ts';
 import { keyOf } from '../../kube/types.ts';
 import { countFinished, countWrite } from './metrics.ts';
 
-interface PerformerOptions {
+interface Performer {
   client: Pick<KubeClient, 'execute'>;
   store: Store<Letter>;
   policy: LetterPolicy;
@@ -33,10 +32,6 @@ interface PerformerOptions {
   metrics: LetterMetrics;
   log: Pick<Logger, 'info' | 'warn'>;
   events?: Pick<EventRecorder, 'record'>;
-}
-
-interface Performer extends PerformerOptions {
-  writer: StatusWriter;
 }
 
 /** What came of an effect. `status`: the letter's new status, where one was written. */
@@ -49,12 +44,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 /** For all requests of one retry: a few, and some of them again where somebody else writes meanwhile. */
 const RETRY_TIMEOUT_MS = 30_000;
 
-export function createPerformer(options: PerformerOptions) {
-  const { client, store } = options;
-  const performer: Performer = {
-    ...options,
-    writer: createStatusWriter({ client, resource: DEAD_LETTER, store }),
-  };
+export function createPerformer(performer: Performer) {
   return async (effect: LetterEffect, letter: Letter, signal: AbortSignal): Promise<Performed> => {
     const outcome = await perform(effect, letter, performer, signal);
     tell(letter, effect, outcome, performer);
@@ -82,10 +72,14 @@ async function perform(
 async function writeStatus(
   letter: Letter,
   status: DeadLetterStatus,
-  { writer, store, metrics }: Performer,
+  { client, store, metrics }: Performer,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const result = await writer.write(letter, status, { signal, timeoutMs: REQUEST_TIMEOUT_MS });
+  const result = await runProtocol(client, putStatus(DEAD_LETTER, letter, status), {
+    signal,
+    withinMs: REQUEST_TIMEOUT_MS,
+    onObject: (object) => store.put(object),
+  });
   countWrite(metrics, result.kind);
   switch (result.kind) {
     case 'written':

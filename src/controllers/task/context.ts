@@ -3,11 +3,10 @@
  * lanes, its clocks. One value, made by `index`, passed to every function; nothing here decides anything.
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { Doubt } from '../../core/task/doubts.ts';
 import type { Moment } from '../../core/task/facts.ts';
 import type { TaskMemory } from '../../core/task/memory.ts';
-import type { PackedTask } from '../../core/task/packed.ts';
 import type { WorkQueue } from '../../kube/queue.ts';
-import type { StatusWriter } from '../../kube/status-writer.ts';
 import type { Store } from '../../kube/store.ts';
 import type { Callbacks } from './callbacks.ts';
 import type { KeyRing } from './keys.ts';
@@ -15,21 +14,14 @@ import type { Lanes } from './lanes.ts';
 import type { TaskControllerOptions } from './ports.ts';
 import type { Scopes } from './scopes.ts';
 import type { TimeToLive } from './ttl.ts';
-import type { Unpack } from './unpacking.ts';
 import { freshMemory, isBlank } from '../../core/task/memory.ts';
-
-/** A write that may have been made: what it was checked against, and the task it made where a copy proves it. */
-export interface Doubt {
-  before: CaptchaTask;
-  made(copy: CaptchaTask): CaptchaTask | undefined;
-}
+import { type PackedTask, unpackTask } from '../../core/task/packed.ts';
 
 export interface TaskContext {
   readonly options: TaskControllerOptions;
   readonly store: Store<PackedTask>;
   readonly unpack: Unpack;
   readonly memories: Map<string, TaskMemory>;
-  readonly writer: StatusWriter;
   readonly keys: KeyRing;
   readonly lanes: Lanes;
   readonly callbacks: Callbacks;
@@ -53,6 +45,27 @@ export interface TaskContext {
   mayAct(): boolean;
 }
 
+export type Unpack = (packed: PackedTask) => CaptchaTask;
+
+/** Twice as many as there are workers. */
+const KEPT = 32;
+
+/**
+ * A pass looks at the same copy several times, so the last few are kept unpacked; the cache itself stays packed. What
+ * comes from here is shared and must not be changed.
+ */
+export function createUnpacking(): Unpack {
+  const recent = new Map<PackedTask, CaptchaTask>();
+  return (packed) => {
+    const known = recent.get(packed);
+    if (known !== undefined) return known;
+    const task = unpackTask(packed);
+    recent.set(packed, task);
+    if (recent.size > KEPT) recent.delete(recent.keys().next().value!);
+    return task;
+  };
+}
+
 /** Since when this process acts on the tasks of a namespace, monotonic; undefined while it does not. */
 export function actingSinceMono(context: TaskContext, namespace: string): number | undefined {
   const knownSinceMono = context.scopes.knownSinceMono(namespace);
@@ -65,10 +78,21 @@ export function keyOfTask(task: CaptchaTask): string {
   return `${task.metadata.namespace}/${task.metadata.name}`;
 }
 
+/** The copy that the cache has under this key. */
+export function cachedTask({ store, unpack }: TaskContext, key: string): CaptchaTask | undefined {
+  const packed = store.get(key);
+  return packed && unpack(packed);
+}
+
 /** Whether the cache has this very task, and not a successor of the same name. */
 export function isKnown(context: TaskContext, task: CaptchaTask): boolean {
-  const packed = context.store.get(keyOfTask(task));
-  return packed !== undefined && context.unpack(packed).metadata.uid === task.metadata.uid;
+  return cachedTask(context, keyOfTask(task))?.metadata.uid === task.metadata.uid;
+}
+
+/** What is remembered of this very task. */
+export function memoryOf({ memories }: TaskContext, task: CaptchaTask): TaskMemory | undefined {
+  const memory = memories.get(keyOfTask(task));
+  return memory?.uid === task.metadata.uid ? memory : undefined;
 }
 
 /**
@@ -81,9 +105,9 @@ export function remember(context: TaskContext, task: CaptchaTask, change: (memor
   if (before?.uid === task.metadata.uid) keep(context, key, change(before));
 }
 
-export function keep(context: TaskContext, key: string, memory: TaskMemory): void {
-  if (isBlank(memory)) context.memories.delete(key);
-  else context.memories.set(key, memory);
+export function keep({ memories }: TaskContext, key: string, memory: TaskMemory): void {
+  if (isBlank(memory)) memories.delete(key);
+  else memories.set(key, memory);
 }
 
 /** Fields of log lines about a task. */

@@ -1,6 +1,8 @@
 /**
- * Gathers the facts about one task from caches, without waiting for anything, and lets the memory see the task as it
- * stands (first sight of an intent, a lost reply recognised). Reads only; what is not known is a fact too.
+ * The two looks with which a turn begins. `see` takes note of the task as it stands now, and is the one that changes
+ * something: what is remembered (first sight of an intent, a lost reply recognised), the permit of an accepted task,
+ * and a write in doubt that the copy settles. `gather` then collects the facts from caches and changes nothing. Neither
+ * waits; what is not known is a fact too.
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { LetterView, Moment, PingbackView, TaskFacts } from '../../core/task/facts.ts';
@@ -8,45 +10,58 @@ import { type TaskMemory, freshMemory, sighted } from '../../core/task/memory.ts
 import type { PackedTask } from '../../core/task/packed.ts';
 import { PERMIT_MS } from '../../core/task/policy.ts';
 import { parseTime } from '../../core/task/times.ts';
-import { type TaskContext, actingSinceMono, keep } from './context.ts';
-import { clearDoubt } from './writes.ts';
+import { type TaskContext, actingSinceMono, cachedTask, keep } from './context.ts';
+import { clearDoubt } from './desk.ts';
+
+/** A task as it is in the cache, and what is remembered of it now that it was seen. */
+export interface Seen {
+  task: CaptchaTask;
+  memory: TaskMemory;
+  moment: Moment;
+}
 
 export interface GatheredFacts extends TaskFacts {
   moment: Moment;
 }
 
-export function gather(context: TaskContext, key: string): GatheredFacts | undefined {
-  const packed = context.store.get(key);
-  if (packed === undefined) return undefined;
-  const task = context.unpack(packed);
-  const { namespace } = task.metadata;
+/** Undefined where the task has left the cache. */
+export function see(context: TaskContext, key: string): Seen | undefined {
+  const task = cachedTask(context, key);
+  if (task === undefined) return undefined;
   const moment = context.moment();
   clearDoubt(context, task);
   const memory = look(context, key, task, moment.mono);
   settlePermit(context, key, task, memory);
-  const lane = context.lanes.view(key, context.keys.value(task));
-  const mark = task.status?.deadLetter;
+  return { task, memory, moment };
+}
+
+export function gather(context: TaskContext, key: string, { task, memory, moment }: Seen): GatheredFacts {
+  const { keys, lanes, scopes, callbacks, options } = context;
+  const { namespace } = task.metadata;
   const sinceMono = actingSinceMono(context, namespace);
-  const letter: LetterView =
-    mark === undefined ? { state: 'absent' } : context.options.letters.lookup(namespace, mark.name);
   return {
     task,
     memory,
     moment,
     mayAct: sinceMono !== undefined,
-    watchedMs: context.scopes.watchedMs(namespace),
+    watchedMs: scopes.watchedMs(namespace),
     actingMs: moment.mono - (sinceMono ?? moment.mono),
-    key: context.keys.view(task),
-    lane,
-    letter,
+    key: keys.view(task),
+    lane: lanes.view(key, keys.value(task)),
+    letter: letterOf(context, task),
     // Signing costs; only the one turn that writes an intent asks for it.
     get pingback() {
       return pingbackOf(context, task, memory);
     },
-    callbacks: context.callbacks.view(task),
-    intentName: `${context.options.identity}/${context.intents + 1}`,
+    callbacks: callbacks.view(task),
+    intentName: `${options.identity}/${context.intents + 1}`,
     mayWriteWaiting: context.waitingWrites < MAX_WAITING_WRITES,
   };
+}
+
+function letterOf({ options: { letters } }: TaskContext, { metadata, status }: CaptchaTask): LetterView {
+  const mark = status?.deadLetter;
+  return mark === undefined ? { state: 'absent' } : letters.lookup(metadata.namespace, mark.name);
 }
 
 /** Lets the memory see the task as it stands. */

@@ -1,24 +1,46 @@
 /**
- * The task controller: wires cache, queue, lanes and memory to the loop and to the rules of `core/task`. Every replica
- * keeps its cache warm; only the leader starts anything. Losing leadership or stopping ends new intents, calls and
- * polls in the same instant, while replies of calls already sent are still read and recorded. Started by
- * `bin/operator`.
+ * The task controller: puts cache, queue, lanes and memory together, gives the loop its parts, and begins and ends to
+ * act. Every replica keeps its cache warm; only the leader starts anything. It looks at every task of the namespaces
+ * that it knows whole, oldest first, and at those of another when it knows that one. Losing leadership or stopping ends
+ * new intents, calls and polls in the same instant, while replies of calls already sent are still read and recorded.
  */
-import type { TaskController, TaskControllerOptions } from './ports.ts';
-import { CAPTCHA_TASK } from '../../api/names.ts';
-import type { PackedTask } from '../../core/task/packed.ts';
-import { startReflector } from '../../kube/reflector.ts';
+import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { TaskEffect } from '../../core/task/effects.ts';
+import type { Moment } from '../../core/task/facts.ts';
 import type { StoreChange } from '../../kube/store.ts';
+import type { WorkQueue } from '../../kube/queue.ts';
+import type { KubeObject } from '../../kube/types.ts';
+import type { TaskClock, TaskController, TaskControllerOptions } from './ports.ts';
+import { CAPTCHA_TASK } from '../../api/names.ts';
+import { decideTask } from '../../core/task/decide.ts';
+import { type PackedTask, packTask } from '../../core/task/packed.ts';
+import { createWorkQueue } from '../../kube/queue.ts';
+import { startReflector } from '../../kube/reflector.ts';
+import { createStore } from '../../kube/store.ts';
 import { splitKey } from '../../kube/types.ts';
-import { createContext } from './assemble.ts';
-import { type TaskContext, actingSinceMono } from './context.ts';
-import { standBy } from './gather.ts';
-import { drain, known, lead } from './leading.ts';
-import { registerGauges } from './meters.ts';
-import { lookIfLeft } from './writes.ts';
+import { logDecisions } from '../decision-log.ts';
+import { createPass } from '../loop.ts';
+import { queueHooks } from '../queue-metrics.ts';
+import { createCallbacks } from './callbacks.ts';
+import { type TaskContext, actingSinceMono, cachedTask, createUnpacking } from './context.ts';
+import { lookIfLeft } from './desk.ts';
+import { type GatheredFacts, gather, see, standBy } from './gather.ts';
+import { createKeyRing } from './keys.ts';
+import { createLanes } from './lanes.ts';
+import { registerGauges } from './metrics.ts';
+import { perform } from './perform.ts';
+import { createScopes } from './scopes.ts';
+import { createTimeToLive } from './ttl.ts';
 
 export type { LetterLookup, TaskController, TaskControllerOptions } from './ports.ts';
 
+/** As many writes as keep a small API server busy; more would only make its watches lag. */
+const WORKERS = 16;
+const REAL_CLOCK: TaskClock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  random: () => Math.random(),
+};
 const UNFINISHED = 'status.phase!=Solved,status.phase!=Failed';
 
 export function startTaskController(options: TaskControllerOptions): TaskController {
@@ -41,10 +63,7 @@ export function startTaskController(options: TaskControllerOptions): TaskControl
     synced: allKnown(options, context),
     wake: (namespace, name) => context.queue.add(`${namespace}/${name}`),
     watches: () => reflectors,
-    task(namespace, name) {
-      const packed = context.store.get(`${namespace}/${name}`);
-      return packed === undefined ? undefined : context.unpack(packed);
-    },
+    task: (namespace, name) => cachedTask(context, `${namespace}/${name}`),
     async stop({ drainMs }) {
       unsubscribe();
       context.stopping = true;
@@ -58,6 +77,90 @@ export function startTaskController(options: TaskControllerOptions): TaskControl
   };
 }
 
+function createContext(options: TaskControllerOptions): TaskContext {
+  const { leadership, clock = REAL_CLOCK } = options;
+  const moment = (): Moment => ({ now: clock.now(), mono: clock.monotonicMs(), random: clock.random() });
+  const mayAct = (): boolean => context.actingSinceMono !== undefined && !context.stopping && leadership.isLeader();
+  const store = createStore({ project: (raw: KubeObject): PackedTask => packTask(raw as unknown as CaptchaTask) });
+  const queue = createQueue(options, clock, (key, signal) => pass(key, signal));
+  const context: TaskContext = {
+    options,
+    store,
+    queue,
+    unpack: createUnpacking(),
+    memories: new Map(),
+    ...createRooms(options, { store, queue, moment, mayAct }),
+    scopes: createScopes(clock.monotonicMs),
+    calls: new Set(),
+    doubts: new Map(),
+    stopping: false,
+    actingSinceMono: undefined,
+    intents: 0,
+    waitingWrites: 0,
+    moment,
+    mayAct,
+  };
+  const pass = createTaskPass(context);
+  return context;
+}
+
+function createQueue(
+  { metrics, log }: TaskControllerOptions,
+  clock: TaskClock,
+  process: ReturnType<typeof createPass>,
+): WorkQueue {
+  return createWorkQueue({
+    name: 'captchatask',
+    concurrency: WORKERS,
+    process,
+    now: clock.monotonicMs,
+    hooks: queueHooks(metrics, 'captchatask', (key, error) => log.error('A pass over a task failed', { key, error })),
+  });
+}
+
+function createRooms(
+  options: TaskControllerOptions,
+  { store, queue, moment, mayAct }: Pick<TaskContext, 'store' | 'queue' | 'moment' | 'mayAct'>,
+): Pick<TaskContext, 'keys' | 'lanes' | 'callbacks' | 'ttl'> {
+  const { client, policy, log, admission, defaultTtlSeconds } = { ...options, ...options.policy };
+  const mono = (): number => moment().mono;
+  const wake = (key: string): void => queue.add(key);
+  const keys = createKeyRing({ ...options, mono, onChange: (oldKey) => lanes.wakeQueued(oldKey) });
+  const onBlocked = (apiKeys: ReadonlySet<string>): void => void keys.reread(apiKeys);
+  const lanes = createLanes({ policy, provider: options.provider, moment, wake, onBlocked, admission });
+  const ttl = createTimeToLive({
+    client,
+    namespaces: options.namespaces,
+    defaultTtlSeconds,
+    now: () => moment().now,
+    mayAct,
+    log,
+  });
+  // Those that wait for a callback look again; the queue merges, and each decides for itself.
+  const onSilence = (): void => {
+    for (const key of store.keys()) if (store.get(key)?.phase === 'Submitted') queue.add(key);
+  };
+  const callbacks = createCallbacks({ ...options, keyOf: keys.value, mono, onSilence });
+  return { keys, lanes, callbacks, ttl };
+}
+
+function createTaskPass(context: TaskContext): ReturnType<typeof createPass> {
+  const { metrics, policy, log } = context.options;
+  return createPass<GatheredFacts, TaskEffect>({
+    gather(key) {
+      const seen = see(context, key);
+      return seen && gather(context, key, seen);
+    },
+    decide: (facts) => decideTask(facts, facts.moment, policy),
+    onDecision: logDecisions(log, 'Decided about a task'),
+    perform: (order) => perform(context, order),
+    now: () => context.moment().mono,
+    retry: (key) => context.queue.addBackoff(key),
+    forget: (key) => context.queue.forget(key),
+    onPass: (result) => metrics.inc('controller_runtime_reconcile_total', { controller: 'captchatask', result }),
+  });
+}
+
 async function allKnown({ log }: TaskControllerOptions, { scopes, store, mayAct }: TaskContext): Promise<void> {
   await Promise.all(scopes.reflectors().map((reflector) => reflector.synced));
   log.info(mayAct() ? 'All tasks are known' : 'Standing by', { tasks: store.size });
@@ -67,7 +170,9 @@ function startReflectors({ client, namespaces, watchHooks }: TaskControllerOptio
   const hooks = watchHooks === undefined ? {} : { hooks: watchHooks };
   const watch = { client, resource: CAPTCHA_TASK, fieldSelector: UNFINISHED, store: context.store, ...hooks };
   for (const namespace of namespaces ?? [undefined]) {
-    context.scopes.add(startReflector({ ...watch, namespace }), () => known(context, namespace));
+    context.scopes.add(startReflector({ ...watch, namespace }), () => {
+      if (context.mayAct()) lookAtAll(context, namespace);
+    });
   }
 }
 
@@ -84,7 +189,7 @@ function changed(context: TaskContext, change: StoreChange<PackedTask>): void {
   else if (current !== undefined) standBy(context, key, current);
 }
 
-/** The task finished or was deleted, seen by us (`watched` is absent then) or by another: nothing it held is held. */
+/** Finished or deleted: nothing it held is held any more. @param watched as it last was, where the watch tells of it */
 function left(context: TaskContext, key: string, watched: PackedTask | undefined): void {
   context.lanes.returnPermit(key);
   context.lanes.leave(key);
@@ -96,4 +201,52 @@ function left(context: TaskContext, key: string, watched: PackedTask | undefined
   if (!context.mayAct()) return;
   context.ttl.left(task);
   context.callbacks.left(task);
+}
+
+/** Begins or ends acting, as leadership and stopping have it. */
+function lead(context: TaskContext): void {
+  const { leadership, log } = context.options;
+  const leading = leadership.isLeader() && !context.stopping;
+  if (leading === (context.actingSinceMono !== undefined)) return;
+  if (!leading) {
+    context.actingSinceMono = undefined;
+    context.lanes.stop();
+    void context.ttl.stop();
+    log.info('Stopped acting on tasks', { callsUnderWay: context.calls.size });
+    return;
+  }
+  context.actingSinceMono = context.moment().mono;
+  context.lanes.start();
+  context.ttl.start();
+  log.info('Acting on tasks', { tasks: context.store.size });
+  lookAtAll(context);
+}
+
+/** Oldest first, so that they join their lanes in that order. */
+function lookAtAll(context: TaskContext, only?: string): void {
+  const { store, queue } = context;
+  const ages: (readonly [string, number])[] = [];
+  // Hundreds of namespaces may come to be known one after another, with all tasks in one cache.
+  const prefix = only === undefined ? '' : `${only}/`;
+  for (const key of store.keys()) {
+    if (!key.startsWith(prefix) || actingSinceMono(context, splitKey(key).namespace) === undefined) continue;
+    ages.push([key, store.get(key)?.sinceTime ?? Infinity]);
+  }
+  for (const [key] of ages.sort((left, right) => left[1] - right[1])) queue.add(key);
+}
+
+/** Waits until every call under way is answered and every answer is recorded, at most so long. */
+async function drain(context: TaskContext, drainMs: number): Promise<number> {
+  const untilMono = context.moment().mono + drainMs;
+  const unrecorded = (): string[] =>
+    [...context.memories]
+      .filter(([, { reply, held }]) => reply !== undefined || held !== undefined)
+      .map(([key]) => key);
+  for (;;) {
+    const keys = unrecorded();
+    const open = context.calls.size + keys.length;
+    if ((open === 0 && context.queue.active() === 0) || context.moment().mono >= untilMono) return open;
+    for (const key of keys) context.queue.add(key);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }

@@ -1,14 +1,19 @@
 /**
  * The key ring: the API key of each task, from its Secret or the operator's own. Secrets are read by GET when a task
- * needs them, kept for a minute, and read again every 10 s while somebody waits for them. It tells who must look again
- * when a key changed, and never shows a key to anyone but the provider client and the lanes.
+ * needs them, kept for a minute, and read again every 10 s while somebody waits for them. The operator's own key, for
+ * tasks that bring none, comes from a file that is read again when it changes, or as given; a file that cannot be read
+ * keeps the previous key. It tells who must look again when a key changed, and never shows a key to anyone but the
+ * provider client and the lanes; none is logged.
  */
+import { readFile } from 'node:fs/promises';
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { KeyView } from '../../core/task/facts.ts';
 import type { KubeClient } from '../../kube/client.ts';
-import type { OwnKey } from './own-key.ts';
+import type { Logger } from '../../ops/log.ts';
+import type { TaskControllerOptions } from './ports.ts';
 import { SECRET_REREAD_MS, rereadMs } from '../../core/task/policy.ts';
-import { type ValueRead, readSecretValue } from './secrets.ts';
+import { type ValueRead, readSecretValue } from '../../core/task/sources.ts';
+import { runProtocol } from '../../kube/run.ts';
 
 /** How long a key that works is used before its Secret is read again. */
 const FRESH_MS = 60_000;
@@ -39,7 +44,8 @@ export interface KeyRing {
 
 export interface KeyRingOptions {
   client: Pick<KubeClient, 'execute'>;
-  ownKey: OwnKey;
+  log: Logger;
+  ownKey?: TaskControllerOptions['ownKey'];
   mono: () => number;
   /** A key was replaced by another one. */
   onChange: (oldKey: string) => void;
@@ -48,7 +54,8 @@ export interface KeyRingOptions {
 const MISSING_OWN = 'The task names no apiKeySecretRef and the operator has no API key of its own.';
 
 export function createKeyRing(options: KeyRingOptions): KeyRing {
-  const { ownKey, mono } = options;
+  const { mono } = options;
+  const ownKey = createOwnKey(options.ownKey, options.log);
   const entries = new Map<string, Entry>();
 
   function entryOf({ metadata, spec }: CaptchaTask): Entry | undefined {
@@ -129,7 +136,7 @@ function readOnce(entry: Entry, options: KeyRingOptions): Promise<boolean> {
 }
 
 async function readKey(entry: Entry, { client, mono, onChange }: KeyRingOptions): Promise<boolean> {
-  const read = await readSecretValue(client, entry.namespace, entry.ref);
+  const read = await runProtocol(client, readSecretValue(entry.namespace, entry.ref));
   const before = entry.value;
   if (read.kind === 'unavailable' && before === undefined) return false;
   entry.readMono = mono();
@@ -152,4 +159,46 @@ function note(entry: Entry, read: Exclude<ValueRead, { kind: 'unavailable' }>): 
 /** Entries that nobody asked for in ten minutes; a task that comes back reads again. */
 function forgetOld(entries: Map<string, Entry>, mono: number): void {
   for (const [id, { readMono }] of entries) if (readMono < mono - 600_000) entries.delete(id);
+}
+
+interface OwnKey {
+  value(): string | undefined;
+  /** Whether the file was looked at: before, nobody can say that there is no key. */
+  isRead(): boolean;
+  /** Reads the file again, once for all who ask meanwhile; the answer says whether the key changed. */
+  refresh(): Promise<boolean>;
+}
+
+function createOwnKey(source: TaskControllerOptions['ownKey'], log: Logger): OwnKey {
+  let value = source !== undefined && 'value' in source ? source.value : undefined;
+  let read = source === undefined || 'value' in source;
+  let reading: Promise<boolean> | undefined;
+  let failing = false;
+
+  async function readAgain(file: string): Promise<boolean> {
+    try {
+      const text = (await readFile(file, 'utf8')).trim();
+      failing = false;
+      if (text === '' || text === value) return false;
+      value = text;
+      return true;
+    } catch (error) {
+      if (!failing) log.error('The file with the API key cannot be read', { error });
+      failing = true;
+      return false;
+    } finally {
+      read = true;
+      reading = undefined;
+    }
+  }
+
+  return {
+    value: () => value,
+    isRead: () => read,
+    async refresh() {
+      if (source === undefined || 'value' in source) return false;
+      reading ??= readAgain(source.file);
+      return await reading;
+    },
+  };
 }

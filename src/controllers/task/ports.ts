@@ -18,12 +18,10 @@ import type { ProviderClient } from '../../provider/client.ts';
 export type Leadership = Pick<Lease, 'isLeader' | 'onChange'>;
 export type TaskMeters = Pick<Metrics, 'inc' | 'observe' | 'gauge'>;
 
-/** The letters as the dead-letter controller sees them. */
+/** The letters as the dead-letter controller's cache has them. */
 export interface LetterLookup {
-  /** From its cache: `absent` proves nothing. */
+  /** `absent` proves nothing. */
   lookup(namespace: string, name: string): LetterView;
-  /** By quorum reads: whether this letter, or another that holds the task, exists. */
-  find(task: ObjectRef, letter: string): Promise<'present' | 'absent' | 'unknown'>;
 }
 
 export interface TaskControllerOptions {

@@ -74,6 +74,11 @@ const TABLE: Table<Row> = {
     choose: () => IDLE,
   },
   'a standby starts nothing': { when: ({ facts }) => !facts.mayAct, choose: () => IDLE },
+  'an own intent whose write is in doubt is looked for before anything is started': {
+    when: ({ memory }) => memory.intent?.written === false,
+    choose: () => order({ kind: 'settleDoubt' }),
+    keepsPlace: true,
+  },
   'a call under way is waited for': { when: submission.isCalling, choose: () => wakeIn(60_000) },
   'the provider is called once for an own intent while it is fresh': {
     when: submission.ownsFreshIntent,

@@ -14,6 +14,8 @@ export type TaskEffect =
   | { kind: 'settleReply'; conflict: boolean }
   /** The intent; the writer that gets 200 holds the right to one provider call. */
   | { kind: 'writeIntent'; status: CaptchaTaskStatus; by: string; pingbackURL?: string | undefined }
+  /** A quorum read that tells whether the intent in memory was written. */
+  | { kind: 'settleDoubt' }
   /** The call of the intent in memory; once, while it is fresh. */
   | { kind: 'submit' }
   /** Gives the right to that call up, for good: from now on the intent is provably not accepted. */

@@ -311,6 +311,11 @@ export function refusalSettled(memory: TaskMemory): TaskMemory {
   return kept;
 }
 
+/** The task's own solution Secret was looked for; that is enough for this attempt. */
+export function solutionSecretSeen(memory: TaskMemory): TaskMemory {
+  return { ...memory, solutionSecretRead: true };
+}
+
 /** Whichever attempt it is of: a result of an earlier one solves the task too. */
 export function resultHeld(memory: TaskMemory, held: ReceivedResult): TaskMemory {
   const { poll } = memory;

@@ -1,29 +1,29 @@
 /**
- * The operator in a random history: the product's own decisions, and a shell of the same shape as the real one around
- * them. What the shell remembers dies with the process. Its caches learn only when the watch is given a turn.
+ * The operator in a random history: the product's own decisions and the product's own steps, with a memory and a cache
+ * that die with the process. The cache learns from the steps, and from the watch when that is given a turn.
  */
-import type { CaptchaTask, CaptchaTaskStatus } from '../../../src/api/captchatask.ts';
+import type { CaptchaTask } from '../../../src/api/captchatask.ts';
 import type { DeadLetter, DeadLetterStatus } from '../../../src/api/deadletter.ts';
 import type { TaskEffect } from '../../../src/core/task/effects.ts';
 import type { Moment, TaskFacts } from '../../../src/core/task/facts.ts';
 import type { TaskMemory } from '../../../src/core/task/memory.ts';
 import type { PollOutcome, SubmitOutcome } from '../../../src/core/outcome.ts';
+import type { ReceivedResult } from '../../../src/core/delivery/types.ts';
 import type { Protocol } from '../../../src/core/protocol.ts';
-import type { Call, World } from './world.ts';
+import type { Call, Operator, World } from './world.ts';
 import { API_VERSION, CAPTCHA_TASK, DEAD_LETTER } from '../../../src/api/names.ts';
 import { decideLetter } from '../../../src/core/deadletter/decide.ts';
 import { phaseOf, withoutPayload } from '../../../src/core/deadletter/facts.ts';
 import { retryLetter } from '../../../src/core/deadletter/retry.ts';
 import { DEFAULT_LETTER_POLICY } from '../../../src/core/deadletter/schedule.ts';
-import { deliverResult } from '../../../src/core/delivery/deliver.ts';
-import { findInSecret } from '../../../src/core/delivery/solution-secret.ts';
 import { decideTask } from '../../../src/core/task/decide.ts';
 import * as memories from '../../../src/core/task/memory.ts';
 import { DEFAULT_POLICY } from '../../../src/core/task/policy.ts';
+import { type Desk, isStep, settleReply, stepOf } from '../../../src/core/task/steps.ts';
 import { pollAnswered } from '../../../src/core/task/polling.ts';
 import { isFinished } from '../../../src/core/task/transitions.ts';
 import { classifyCode } from '../../../src/core/provider-codes.ts';
-import { FORGOTTEN_ID, TASK, bootedOperator, chance, note } from './world.ts';
+import { FORGOTTEN_ID, TASK, bootedOperator, chance, demand, note } from './world.ts';
 
 export const LETTER_POLICY = { ...DEFAULT_LETTER_POLICY, ttlMs: 3_600_000 };
 
@@ -47,12 +47,11 @@ export function changeLeader(world: World): void {
 /** The task watch catches up to `behind` versions before the newest. */
 export function watchTask(world: World, behind: number): void {
   const versions = world.api.versions(CAPTCHA_TASK.plural, TASK);
-  observe(world, versions.at(Math.max(-versions.length, -1 - behind)) as CaptchaTask | undefined);
+  observe(world.operator, versions.at(Math.max(-versions.length, -1 - behind)) as CaptchaTask | undefined);
 }
 
 /** Newer than what the cache holds; finished tasks leave the selection. */
-function observe(world: World, task: CaptchaTask | undefined): void {
-  const { operator } = world;
+function observe(operator: Operator, task: CaptchaTask | undefined): void {
   const newer =
     Number(task?.metadata.resourceVersion ?? Infinity) >= Number(operator.task?.metadata.resourceVersion ?? 0);
   if (newer) operator.task = task === undefined || isFinished(task) ? undefined : task;
@@ -107,54 +106,59 @@ const TURN_AFTER = { joinLane: true, leaveLane: false, submit: false, forgoCall:
 
 /** One look at the task, and what it orders. */
 export function* taskPass(world: World): Protocol<void> {
-  const { task } = world.operator;
+  const { operator } = world;
+  const { task } = operator;
   if (task === undefined) return;
-  const moment = momentOf(world);
-  const { rule, effect } = decideTask(factsOf(world, task), moment, DEFAULT_POLICY);
+  const facts = factsOf(world, task);
+  const { rule, effect } = decideTask(facts, momentOf(world), DEFAULT_POLICY);
   if (effect === undefined) return;
-  note(world, `operator ${world.operator.boot}: ${rule}`);
-  if (effect.kind in TURN_AFTER) world.operator.turn = TURN_AFTER[effect.kind as keyof typeof TURN_AFTER];
-  yield* perform(world, task, effect, moment);
+  note(world, `operator ${operator.boot}: ${rule}`);
+  if (effect.kind in TURN_AFTER) operator.turn = TURN_AFTER[effect.kind as keyof typeof TURN_AFTER];
+  const { held } = operator.memory;
+  const end = isStep(effect) ? yield* stepOf(task, deskOf(world, task), effect) : withoutRequest(world, task, effect);
+  if (end === 'failed') operator.turn = false;
+  if (held !== undefined && operator.memory.held === undefined) letGo(world, held);
 }
 
-function* perform(world: World, task: CaptchaTask, effect: TaskEffect, moment: Moment): Protocol<void> {
-  if (effect.kind === 'writeStatus') yield* write(world, task, effect.status);
-  else if (effect.kind === 'writeIntent') yield* writeIntent(world, task, effect);
-  else if (effect.kind === 'deliver') yield* deliver(world, task, moment);
-  else if (effect.kind === 'readLetter') yield* readLetter(world, task);
-  else if (effect.kind === 'readSolutionSecret') yield* readSolutionSecret(world, task);
-  else yield* speak(world, task, effect);
+/** What the steps of one task change: memory and cache of the process that began them. */
+function deskOf(world: World, { metadata: { uid } }: CaptchaTask): Desk {
+  const { operator } = world;
+  return {
+    moment: () => momentOf(world),
+    memory: () => (operator.memory.uid === uid ? operator.memory : undefined),
+    remember(change) {
+      if (operator.memory.uid === uid) operator.memory = change(operator.memory);
+    },
+    cached: () => operator.task,
+    take: (copy) => observe(operator, copy === 'gone' ? undefined : copy),
+    wrote: (_before, after) => observe(operator, after),
+    doubt: () => undefined,
+    begins: () => void (operator.intents += 1),
+    note: (told) => note(world, `  ${told.kind}`),
+  };
 }
 
-/** Effects about the provider: calls to it, and its answers on their way into status. */
-function* speak(world: World, task: CaptchaTask, effect: TaskEffect): Protocol<void> {
+/** Effects that ask the API server for nothing: calls of the provider, and what memory alone is about. */
+function withoutRequest(world: World, task: CaptchaTask, effect: TaskEffect): void {
+  const desk = deskOf(world, task);
+  if (effect.kind === 'settleReply') settleReply(task, desk, effect);
+  if (effect.kind === 'forgoCall') desk.remember((memory) => memories.callForgone(memory, world.mono));
+  if (effect.kind === 'submit') callForSubmission(world, task, desk);
+  if (effect.kind !== 'poll') return;
+  desk.remember((memory) => memories.pollSent(memory, task.status?.submission, effect.final));
+  send(world, { kind: 'poll', boot: world.operator.boot, task, final: effect.final });
+}
+
+function callForSubmission(world: World, task: CaptchaTask, desk: Desk): void {
   const { uid } = task.metadata;
-  const { mono } = world;
-  if (effect.kind === 'recordReply' && (yield* write(world, task, effect.status))) {
-    remember(world, uid, (memory) => memories.replySettled(memory));
-  }
-  if (effect.kind === 'recordRefusal' && (yield* write(world, task, effect.status))) {
-    remember(world, uid, memories.refusalSettled);
-  }
-  if (effect.kind === 'settleReply') remember(world, uid, (memory) => settled(memory, effect.conflict, task, mono));
-  if (effect.kind === 'forgoCall') {
-    remember(world, uid, (memory) => memories.callForgone(memory, mono));
-  }
-  if (effect.kind === 'submit' || effect.kind === 'poll') callProvider(world, task, effect);
-}
-
-function callProvider(world: World, task: CaptchaTask, effect: Extract<TaskEffect, { kind: 'submit' | 'poll' }>): void {
-  const { uid } = task.metadata;
+  const { attempts: attempt = 1, submission } = task.status ?? {};
+  const stored = world.api.read<CaptchaTask>(CAPTCHA_TASK.plural, TASK);
+  const isReplaced = stored?.metadata.uid === uid && (stored.status?.attempts ?? 0) > attempt;
+  demand(!isReplaced, 'no attempt is sent that another has replaced');
+  desk.remember(memories.callSent);
+  const carried = submission?.pingback === true;
   const { boot } = world.operator;
-  if (effect.kind === 'submit') {
-    const { attempts: attempt = 1, submission } = task.status ?? {};
-    remember(world, uid, memories.callSent);
-    const carried = submission?.pingback === true;
-    send(world, { kind: 'submit', boot, uid, attempt, by: submission?.intentBy ?? '', carried });
-    return;
-  }
-  remember(world, uid, (memory) => memories.pollSent(memory, task.status?.submission, effect.final));
-  send(world, { kind: 'poll', boot, task, final: effect.final });
+  send(world, { kind: 'submit', boot, uid, attempt, by: submission?.intentBy ?? '', carried });
 }
 
 function send(world: World, call: Call): void {
@@ -162,77 +166,12 @@ function send(world: World, call: Call): void {
   note(world, `  the provider is called: ${call.kind}`);
 }
 
-function settled(memory: TaskMemory, conflict: boolean, task: CaptchaTask, mono: number): TaskMemory {
-  const done = memories.replySettled(memory);
-  return conflict ? memories.pollWanted(done, task.status?.submission, mono) : done;
-}
-
-/** One version-checked write; whatever went wrong, the object is read afresh. */
-function* write(world: World, task: CaptchaTask, status: CaptchaTaskStatus): Protocol<boolean> {
-  const { namespace, name, uid, resourceVersion } = task.metadata;
-  const target = { resource: CAPTCHA_TASK, namespace, name } as const;
-  const metadata = { namespace, name, uid, resourceVersion };
-  const object = { apiVersion: API_VERSION, kind: CAPTCHA_TASK.kind, metadata, status };
-  const reply = yield { verb: 'replaceStatus', ...target, object };
-  if (reply.ok) {
-    observe(world, reply.object as CaptchaTask);
-    return true;
+/** The operator no longer keeps this result: where a letter has it, that must not be the end of it. */
+function letGo(world: World, { task: { uid }, value }: ReceivedResult): void {
+  const letters = world.api.all<DeadLetter>(DEAD_LETTER.plural);
+  if (letters.some(({ spec }) => spec.taskRef.uid === uid && spec.payload.code === value)) {
+    world.kept.push({ uid, value });
   }
-  const fresh = yield { verb: 'get', ...target, read: 'quorum' };
-  if (fresh.ok) observe(world, fresh.object as CaptchaTask);
-  if (!fresh.ok && fresh.status === 404) world.operator.task = undefined;
-  return false;
-}
-
-function* writeIntent(
-  world: World,
-  task: CaptchaTask,
-  effect: Extract<TaskEffect, { kind: 'writeIntent' }>,
-): Protocol<void> {
-  const { uid } = task.metadata;
-  world.operator.intents += 1;
-  const { by, pingbackURL } = effect;
-  const intent = { by, attempt: effect.status.attempts ?? 1, sentMono: world.mono, pingbackURL };
-  remember(world, uid, (memory) => memories.intentSent(memory, intent));
-  const written = yield* write(world, task, effect.status);
-  const stored = world.operator.task?.status?.submission?.intentBy === effect.by;
-  if (written || stored) remember(world, uid, memories.intentWritten);
-  else if (world.operator.task !== task) remember(world, uid, memories.intentDropped);
-  else world.operator.turn = false;
-}
-
-function* deliver(world: World, task: CaptchaTask, moment: Moment): Protocol<void> {
-  const { held } = world.operator.memory;
-  if (held === undefined) return;
-  const delivery = yield* deliverResult(held, { now: moment.now, known: task, onFailure: 'letter' });
-  note(world, `operator: delivered ${held.value}: ${delivery.kind}`);
-  if (delivery.kind === 'retry' || delivery.kind === 'failed') return;
-  if (delivery.kind === 'deadLettered') world.kept.push({ uid: held.task.uid, value: held.value });
-  remember(world, held.task.uid, memories.resultDelivered);
-  if ('task' in delivery && delivery.task !== undefined) observe(world, delivery.task);
-}
-
-/** As `controllers/deadletter/lookup`: the named letter, or any other living one of this task. */
-function* readLetter(world: World, task: CaptchaTask): Protocol<void> {
-  const mark = task.status?.deadLetter;
-  if (mark === undefined) return;
-  const { namespace, uid } = task.metadata;
-  const found = yield { verb: 'get', resource: DEAD_LETTER, namespace, name: mark.name, read: 'quorum' };
-  if (!found.ok && found.status !== 404) return;
-  const named = found.ok && (found.object as DeadLetter).spec.taskRef.uid === uid;
-  const others = world.api.all<DeadLetter>(DEAD_LETTER.plural).filter((letter) => letter.spec.taskRef.uid === uid);
-  const alive = others.some((letter) => ['Pending', 'Abandoned'].includes(phaseOf(letter)));
-  const state = named || alive ? 'present' : 'absent';
-  note(world, `operator: its letter is ${state}`);
-  remember(world, uid, (memory) => memories.letterRead(memory, mark, state, world.mono));
-}
-
-function* readSolutionSecret(world: World, task: CaptchaTask): Protocol<void> {
-  const found = yield* findInSecret(task);
-  if (found.kind === 'unavailable') return;
-  const { uid } = task.metadata;
-  remember(world, uid, (memory) => ({ ...memory, solutionSecretRead: true }));
-  if (found.kind === 'found') remember(world, uid, (memory) => memories.resultHeld(memory, found.result));
 }
 
 /** The provider's answer to one call reaches the process that asked, if that still lives. */

@@ -110,7 +110,8 @@ export interface World {
   trace: string[] | undefined;
 }
 
-export function createWorld(seed: number, traced = false): World {
+/** @param task a task made by chance where absent */
+export function createWorld(seed: number, traced = false, task?: CaptchaTask): World {
   let state = seed;
   const random = (): number => {
     // mulberry32: small, and good enough to choose who acts.
@@ -141,7 +142,8 @@ export function createWorld(seed: number, traced = false): World {
     redrives: 0,
     trace: traced ? [] : undefined,
   };
-  createTask(world);
+  if (task === undefined) createTask(world);
+  else world.api.seed(CAPTCHA_TASK.plural, task);
   return world;
 }
 
@@ -211,7 +213,8 @@ export function advance(world: World, actor: Actor): boolean {
 }
 
 function describe(request: ApiRequest): string {
-  const name = request.verb === 'create' ? (request.object as CaptchaTask).metadata.name : request.name;
+  const name =
+    'name' in request ? request.name : 'object' in request ? (request.object as CaptchaTask).metadata.name : '';
   return `${request.verb} ${request.resource.plural}/${name}`;
 }
 
