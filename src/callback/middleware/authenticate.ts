@@ -1,7 +1,8 @@
 /**
  * Only tokens that we minted pass. Everything else gets 404 without detail, before a body is read, a byte is written
  * to disk or the Kubernetes API is asked. So does an authentic token for a namespace that this sidecar does not serve:
- * it may not touch that task, so it can neither keep the result nor prove it late. Without keys nothing passes: 503, so that a sender that repeats comes back.
+ * it may not touch that task, so it can neither keep the result nor prove it late. Without keys nothing passes: 503, so
+ * that a sender that repeats comes back.
  */
 import type { Middleware } from 'koa';
 import type { TokenClaims } from '../../core/token.ts';

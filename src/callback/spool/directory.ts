@@ -166,8 +166,8 @@ function isSparse(open: OpenSpool, segment: Segment): boolean {
 }
 
 /**
- * Appends anew what is left of a segment, and releases it in its old place. `release` is called for each place that is not needed any more: the old one, or
- * the new one where the record was released on the way. Stops at the first failure, which the journal has reported.
+ * Appends anew what is left of a segment. `release` is called for each place that is not needed any more: the old one,
+ * or the new one where the record was released on the way. Stops at the first failure, which the journal has reported.
  */
 async function moveRecords(open: OpenSpool, segment: Segment, release: (place: Place) => void): Promise<void> {
   segment.moving = true;

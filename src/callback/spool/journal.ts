@@ -1,7 +1,12 @@
 /**
- * Writes frames to the active segment, one batch after another: what arrives during one fsync goes with the next
- * (group commit). Opens segments, the next one ahead of time, and retires them when they are full or a write on them
- * failed; a failed batch is tried once more on a new segment, because the old one may never be written again.
+ * Writes frames to the active segment, one batch after another.
+ *
+ *   idle     nothing is pending.
+ *   writing  one batch is under way; what arrives meanwhile goes with the next (group commit), until nothing is pending.
+ *   closed   for good: what was pending is written, what comes now is rejected.
+ *
+ * It opens segments, the next one ahead of time, and retires them when they are full or a write on them failed; a failed
+ * batch is tried once more on a new segment, because the old one may never be written again.
  *
  * Notes of released records ride along with the next batch, or are written alone after a moment, without an fsync.
  * It keeps no index and removes no file; `directory.ts` does.

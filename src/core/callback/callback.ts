@@ -58,11 +58,10 @@ export type CallbackVerdict =
 /** A hint repeated within this time asks for the poll that is already due. */
 const DUE_WINDOW_MS = 10_000;
 
+type Unchanging = Exclude<CallbackVerdict, { kind: 'accepted' | 'retry' }>;
+type Changing = Unchanging | { kind: 'accepted'; effect: 'ended' | 'due' };
 /** What a look at the task says: the verdict, and the status to write before it is true. */
-interface Judgement {
-  verdict: Exclude<CallbackVerdict, { kind: 'accepted' | 'retry' }> | { kind: 'accepted'; effect: 'ended' | 'due' };
-  write?: CaptchaTaskStatus;
-}
+type Finding = { verdict: Unchanging; write?: undefined } | { verdict: Changing; write: CaptchaTaskStatus };
 interface Received {
   claims: TokenClaims;
   callback: Callback;
@@ -85,8 +84,8 @@ export function* receiveCallback(
   if ('verdict' in found) return found.verdict;
   const { task } = found;
   const received: Received = { claims, callback, now: options.now };
-  if (word !== undefined) return yield* settle(claims, task, (copy) => judgeWord(copy, received, word));
-  if (isHint(task.spec.captcha)) return yield* settle(claims, task, (copy) => judgeHint(copy, received));
+  if (word !== undefined) return yield* judgeAndWrite(claims, task, (copy) => judgeWord(copy, received, word));
+  if (isHint(task.spec.captcha)) return yield* judgeAndWrite(claims, task, (copy) => judgeHint(copy, received));
   return yield* receiveResult(task, received, options);
 }
 
@@ -95,7 +94,7 @@ export function* receiveCallback(
  * records that only their token survived. `accepted` when it wrote, `ignored` when there was nothing to do.
  */
 export function* makePollDue(claims: TokenClaims, now: number): Protocol<CallbackVerdict> {
-  return yield* settle(claims, undefined, (task) => {
+  return yield* judgeAndWrite(claims, undefined, (task) => {
     const submission = task.status?.submission;
     if (submission?.endTime !== undefined) return { verdict: { kind: 'late', why: 'ended' } };
     if (submission?.captchaID === undefined) return { verdict: { kind: 'ignored', why: 'notReady' } };
@@ -111,7 +110,7 @@ function* receiveResult(task: CaptchaTask, received: Received, options: ReceiveO
   const code = plusIsSpace(captcha.type) ? (callback.spacedCode ?? callback.code) : callback.code;
   const answer = solutionOf(captcha, code);
   if (answer === undefined) return { kind: 'ignored', why: 'notReady' };
-  if (answer.kind === 'unreadable') return yield* settle(claims, task, (copy) => judgeHint(copy, received));
+  if (answer.kind === 'unreadable') return yield* judgeAndWrite(claims, task, (copy) => judgeHint(copy, received));
   const result: ReceivedResult = {
     task: { namespace: claims.namespace, name: claims.name, uid: claims.uid },
     attempt: claims.attempt,
@@ -151,7 +150,7 @@ function writtenBy({ before, task }: { before?: CaptchaTask; task?: CaptchaTask 
 }
 
 /** An error word: ends the attempt where the table says so; where only asking again can tell, it is a hint. */
-function judgeWord(task: CaptchaTask, { claims, callback, now }: Received, word: Refusal): Judgement {
+function judgeWord(task: CaptchaTask, { claims, callback, now }: Received, word: Refusal): Finding {
   const ended = endedAlready(task, word);
   if (ended !== undefined) return ended;
   if (!endsAttempt(word) || contradicts(task, callback)) return judgeHint(task, { claims, callback, now });
@@ -169,7 +168,7 @@ function judgeWord(task: CaptchaTask, { claims, callback, now }: Received, word:
   };
 }
 
-function endedAlready(task: CaptchaTask, word: Refusal): Judgement | undefined {
+function endedAlready(task: CaptchaTask, word: Refusal): Finding | undefined {
   const submission = task.status?.submission;
   if (submission?.endTime === undefined) return undefined;
   return { verdict: submission.code === word.code ? { kind: 'duplicate' } : { kind: 'late', why: 'ended' } };
@@ -180,15 +179,16 @@ function endsAttempt(word: Refusal): boolean {
 }
 
 /** A hint about the current attempt: supplies the id where it is not known yet, and makes the task due. */
-function judgeHint(task: CaptchaTask, { callback, now }: Received): Judgement {
+function judgeHint(task: CaptchaTask, { callback, now }: Received): Finding {
   const submission = task.status?.submission;
   if (submission?.endTime !== undefined) return { verdict: { kind: 'late', why: 'ended' } };
   if (submission?.captchaID === undefined) {
     return { verdict: { kind: 'accepted', effect: 'due' }, write: adopted(task, callback.id, now) };
   }
-  const due = isDue(task, now) ? {} : { write: pollDue(task, now) };
-  if (contradicts(task, callback)) return { verdict: { kind: 'conflict' }, ...due };
-  return { verdict: due.write === undefined ? { kind: 'duplicate' } : { kind: 'accepted', effect: 'due' }, ...due };
+  const isConflict = contradicts(task, callback);
+  if (isDue(task, now)) return { verdict: { kind: isConflict ? 'conflict' : 'duplicate' } };
+  const verdict: Changing = isConflict ? { kind: 'conflict' } : { kind: 'accepted', effect: 'due' };
+  return { verdict, write: pollDue(task, now) };
 }
 
 /** Whether the callback names another id than the one this attempt was accepted under. */
@@ -204,35 +204,37 @@ function isDue(task: CaptchaTask, now: number): boolean {
 }
 
 /**
- * Judges the task and writes what the judgement asks for, against the resourceVersion it was judged by; when that was
+ * Judges the task and writes what the finding asks for, against the resourceVersion it was judged by; when that was
  * overtaken, judges again by a quorum read. `judge` sees unfinished tasks of this uid at this very attempt only.
  */
-function* settle(
+function* judgeAndWrite(
   claims: TokenClaims,
   known: CaptchaTask | undefined,
-  judge: (task: CaptchaTask) => Judgement,
+  judge: (task: CaptchaTask) => Finding,
 ): Protocol<CallbackVerdict> {
-  const last: { judgement?: Judgement; task?: CaptchaTask } = {};
-  const decide = (copy: TaskCopy): Step<Judgement> => {
-    const judgement = judgementFromCopy(copy, claims, judge);
-    if (judgement === 'unproven') return { kind: 'reread' };
-    if (judgement.write === undefined) return { kind: 'stop', verdict: judgement };
-    Object.assign(last, { judgement, task: copy.task });
-    return { kind: 'write', status: judgement.write };
+  /** What is true once the write that was asked for last is made. */
+  const once: { verdict?: Changing } = {};
+  const decide = (copy: TaskCopy): Step<Unchanging> => {
+    const finding = findingFrom(copy, claims, judge);
+    if (finding === 'unproven') return { kind: 'reread' };
+    if (finding.write === undefined) return { kind: 'stop', verdict: finding.verdict };
+    once.verdict = finding.verdict;
+    return { kind: 'write', status: finding.write };
   };
   const written = yield* writeTaskStatus(claims, { task: known, quorum: false }, decide, 'put');
   if (written.kind === 'refused' || written.kind === 'unavailable') return { kind: 'retry', error: written.error };
-  const [{ verdict }, after] = written.kind === 'stopped' ? [written.verdict] : [last.judgement!, written.task];
-  if (verdict.kind !== 'accepted') return verdict;
-  return { ...verdict, before: last.task!, after: after! };
+  if (written.kind === 'stopped') return written.verdict;
+  const { before, task: after } = written;
+  const verdict = once.verdict!;
+  return verdict.kind === 'accepted' ? { ...verdict, before, after } : verdict;
 }
 
 /** Hints and error words concern the current attempt only; whose task it is comes first. */
-function judgementFromCopy(
+function findingFrom(
   { task, quorum }: TaskCopy,
   claims: TokenClaims,
-  judge: (task: CaptchaTask) => Judgement,
-): Judgement | 'unproven' {
+  judge: (task: CaptchaTask) => Finding,
+): Finding | 'unproven' {
   if (task?.metadata.uid !== claims.uid) return quorum ? absence(task) : 'unproven';
   if (isFinished(task)) return { verdict: { kind: 'late', why: 'finished' } };
   const attempts = task.status?.attempts ?? 0;

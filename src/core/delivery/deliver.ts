@@ -28,7 +28,7 @@ export function* deliverResult(result: ReceivedResult, options: DeliveryOptions)
   const judged = yield* judgeFirst(result, options);
   if (judged.kind === 'unavailable') return { kind: 'retry', error: judged.error };
   const { copy, judgement } = judged;
-  if (judgement.kind !== 'open') return yield* settle(judgement, result, options.now);
+  if (judgement.kind !== 'open') return yield* endUnapplied(judgement, result, options.now);
 
   const { task: open } = judgement;
   const kept = yield* keepContent(open, result);
@@ -39,7 +39,7 @@ export function* deliverResult(result: ReceivedResult, options: DeliveryOptions)
     const task = written.copy.task ?? open;
     return yield* fail({ ...written.copy, task }, result, { stage: stageOf(result), error: written.error }, options);
   }
-  if (written.kind === 'stopped') return yield* settle(written.verdict, result, options.now);
+  if (written.kind === 'stopped') return yield* endUnapplied(written.verdict, result, options.now);
   if (written.kind === 'unavailable') return { kind: 'retry', error: written.error };
   const { before, task } = written;
   return { kind: kept.value === result.value ? 'applied' : 'conflict', before, task };
@@ -125,11 +125,11 @@ function* fail(
 ): Protocol<Delivery> {
   if (options.onFailure === 'report') return { kind: 'failed', ...failure };
   const kept = yield* keepAsLetter(copy, result, failure, options.now);
-  return kept.kind === 'delivery' ? kept.delivery : yield* settle(kept.judgement, result, options.now);
+  return kept.kind === 'delivery' ? kept.delivery : yield* endUnapplied(kept.judgement, result, options.now);
 }
 
 /** The verdict on a task that does not wait for this result. */
-function* settle(judgement: Judgement, result: ReceivedResult, now: number): Protocol<Delivery> {
+function* endUnapplied(judgement: Judgement, result: ReceivedResult, now: number): Protocol<Delivery> {
   switch (judgement.kind) {
     case 'gone':
       return { kind: 'late', why: 'gone' };
@@ -173,7 +173,9 @@ function* askProvider(task: CaptchaTask, result: ReceivedResult, now: number): P
   if (written.kind === 'written') return { kind: 'conflict', before: written.before, task: written.task };
   if (written.kind === 'refused') return { kind: 'conflict', task };
   const { verdict } = written;
-  return verdict.kind === 'otherId' ? { kind: 'conflict', task: verdict.task } : yield* settle(verdict, result, now);
+  return verdict.kind === 'otherId'
+    ? { kind: 'conflict', task: verdict.task }
+    : yield* endUnapplied(verdict, result, now);
 }
 
 function isPollDue(task: CaptchaTask, now: number): boolean {

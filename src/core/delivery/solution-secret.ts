@@ -11,7 +11,7 @@ import type { LetterError } from '../../api/deadletter.ts';
 import type { ResultSource } from '../../api/names.ts';
 import type { Protocol } from '../protocol.ts';
 import type { Failure, ReceivedResult } from './types.ts';
-import type { Deed, Refused } from './trouble.ts';
+import type { Action, Refused } from './trouble.ts';
 import {
   API_VERSION,
   CAPTCHA_TASK,
@@ -125,8 +125,8 @@ function conflict(message: string): SecretKept {
   return { kind: 'failed', failure: { stage: 'WriteSecret', error: { class: 'Conflict', message } } };
 }
 
-function trouble(reply: Refused, deed: Deed): SecretKept {
-  const { cure, error } = troubleOf(reply, deed);
+function trouble(reply: Refused, action: Action): SecretKept {
+  const { cure, error } = troubleOf(reply, action);
   if (cure === 'soon') return { kind: 'unavailable', error };
   return { kind: 'failed', failure: { stage: 'WriteSecret', error } };
 }

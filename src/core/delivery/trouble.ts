@@ -17,7 +17,7 @@ export interface Trouble {
 }
 
 /** What was being done, as the middle of a sentence: "…refuses creating the solution Secret". */
-export type Deed =
+export type Action =
   | 'reading the task'
   | "writing the task's status"
   | 'creating the solution Secret'
@@ -27,9 +27,9 @@ export type Deed =
   | 'reading the dead letter';
 
 /** How a failed call is to be read. A 404, 409 or 422 that only says "look again" is the caller's to look at first. */
-export function troubleOf(reply: Refused, deed: Deed): Trouble {
+export function troubleOf(reply: Refused, action: Action): Trouble {
   const found = reply.transient ? 'Unavailable' : classOf(reply);
-  const error = { class: found, message: messageOf(found, reply, deed) };
+  const error = { class: found, message: messageOf(found, reply, action) };
   return { cure: cureOf(found), error };
 }
 
@@ -53,21 +53,21 @@ function classOf(reply: Refused): LetterErrorClass {
   }
 }
 
-function messageOf(found: LetterErrorClass, reply: Refused, deed: Deed): string {
+function messageOf(found: LetterErrorClass, reply: Refused, action: Action): string {
   switch (found) {
     case 'Forbidden':
-      return sentence(`The API server forbids ${deed}`, whoMayNot(reply.message));
+      return sentence(`The API server forbids ${action}`, whoMayNot(reply.message));
     case 'Quota':
-      return sentence(`A resource quota does not allow ${deed}`, quotaOf(reply.message));
+      return sentence(`A resource quota does not allow ${action}`, quotaOf(reply.message));
     case 'TooLarge':
-      return `The result is too large for ${deed}.`;
+      return `The result is too large for ${action}.`;
     case 'Invalid':
-      return sentence(`The API server refuses ${deed} as invalid`, fieldOf(reply.message));
+      return sentence(`The API server refuses ${action} as invalid`, fieldOf(reply.message));
     case 'Conflict':
     case 'Unavailable':
       break;
   }
-  return sentence(`The API server did not manage ${deed}`, answerOf(reply));
+  return sentence(`The API server did not manage ${action}`, answerOf(reply));
 }
 
 function sentence(start: string, detail: string | undefined): string {
