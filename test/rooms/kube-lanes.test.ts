@@ -80,9 +80,9 @@ test('the time limit of a list begins with its turn', async () => {
   const held: (() => void)[] = [];
   const { client } = await start((_request, response) => held.push(() => answer(response, 200, PAGE)));
   const before = [client.list(TASKS, { limit: 100 }), client.list(TASKS, { limit: 100 })];
-  const waiting = client.list(TASKS, { limit: 100, timeoutMs: 150 });
+  const waiting = client.list(TASKS, { limit: 100, timeoutMs: 1_500 });
   await waitUntil('the lists before it', () => held.length === 2);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await new Promise((resolve) => setTimeout(resolve, 1_600));
   for (const release of held.splice(0)) release();
   (await waitUntil('its turn', () => held.shift()))();
   expect(await waiting).toMatchObject({ ok: true });
