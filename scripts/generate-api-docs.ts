@@ -191,7 +191,7 @@ function reasonSection(): string[] {
   return [
     '## Reasons of the condition Solved',
     '',
-    'The list is closed. `Solved` is the summary of a task: `Unknown` while it runs, then `True` or `False` for good.',
+    'The list is closed. `Solved` sums a task up: `Unknown` while it runs, then `True` or `False` for good.',
     '',
     '| Status | Reason | Meaning |',
     '|---|---|---|',

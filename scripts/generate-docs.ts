@@ -44,8 +44,8 @@ ${configurationTable()}
 
 By \`KUBECONFIG\`, else as the pod's ServiceAccount, else by \`~/.kube/config\`. Of a kubeconfig these are honoured: tokens and
 token files, client certificates, exec plugins (with \`KUBERNETES_EXEC_INFO\`; no terminal, stdin closed, 20 s, stderr not
-shown), auth providers, impersonation (\`as\`, \`as-uid\`, \`as-groups\`, \`as-user-extra\`). \`proxy-url\` and passwords are refused.
-What changes on disk is read again without a restart.
+shown), auth providers (outside the image, which lacks the library for them), impersonation (\`as\`, \`as-uid\`, \`as-groups\`,
+\`as-user-extra\`). \`proxy-url\` and passwords are refused. What changes on disk is read again without a restart.
 
 Calls to the Kubernetes API never go through a proxy; \`HTTPS_PROXY\` and \`NO_PROXY\` are for calls to the provider alone, and a
 warning at the start says so where they are set. They need Node 24.5, which the image has, and a NetworkPolicy that lets
@@ -100,7 +100,7 @@ Each process serves what it counts at \`/metrics\`: the operator on \`:9090\`, t
 [configuration](configuration.md)). What to ask of them, and which alerts and dashboards come with them, is on the page
 [monitoring](monitoring.md).
 
-- Names and label values are a contract: they may be added, not renamed.
+- Names and label values are promised ([contract, section 9](contract.md#9-metrics)): they may be added, not renamed.
 - Labels come from closed lists. None ever holds a name, uid, id, URL or free text, so the number of series does not
   grow with the number of tasks (about ${series()} for both processes together).
 - Counters and histograms start at zero with every combination that can occur, so that \`increase()\` sees the first
@@ -111,7 +111,9 @@ Each process serves what it counts at \`/metrics\`: the operator on \`:9090\`, t
 
 ${sections.join('\n\n')}
 
-## Why some of them exist
+## Beyond the contract
+
+Section 9 of the contract does not name these. Each has its reason:
 
 ${reasons.join('\n')}
 `;

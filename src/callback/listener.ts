@@ -5,8 +5,9 @@
  */
 import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { serveWithin } from '../ops/connections.ts';
+import type { Socket } from 'node:net';
+import type { BindAddress } from '../ops/config.ts';
+import { listenOn, serveWithin } from '../ops/connections.ts';
 import type { Limits } from './limits.ts';
 
 export interface Listener {
@@ -15,16 +16,11 @@ export interface Listener {
   stop(graceMs: number): Promise<void>;
 }
 
-export interface ListenAddress {
-  host: string | undefined;
-  /** 0 takes any free port. */
-  port: number;
-}
-
 const CHECK_INTERVAL_MS = 500;
+const BACKLOG = 1_024;
 
 export interface ListenerOptions {
-  address: ListenAddress;
+  address: BindAddress;
   limits: Limits;
   /** A connection was closed to make room for another, or because it heaped up requests. */
   onConnectionDropped(): void;
@@ -46,19 +42,8 @@ export async function startListener(handler: RequestListener, options: ListenerO
   // Also cuts a client that connects and says nothing, or does not read its answer.
   server.timeout = limits.slowClientMs + limits.keepAliveMs;
   server.on('clientError', answerClientError);
-  await listen(server, address);
-  const { port } = server.address() as AddressInfo;
+  const port = await listenOn(server, address, BACKLOG);
   return { port, stop: (graceMs) => stop(server, graceMs) };
-}
-
-function listen(server: Server, { host, port }: ListenAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ port, ...(host === undefined ? {} : { host }), backlog: 1024 }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }
 
 async function stop(server: Server, graceMs: number): Promise<void> {

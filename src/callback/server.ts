@@ -16,8 +16,9 @@ import { createIntake } from './intake.ts';
 import type { Intake, RunCallbackProtocol } from './intake.ts';
 import { LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
+import type { BindAddress } from '../ops/config.ts';
 import { startListener } from './listener.ts';
-import type { ListenAddress, Listener } from './listener.ts';
+import type { Listener } from './listener.ts';
 import { authenticate, claimsOf } from './middleware/authenticate.ts';
 import type { TokenVerifier } from './middleware/authenticate.ts';
 import { limitHead } from './middleware/limit-head.ts';
@@ -39,7 +40,7 @@ import type { CallbackState } from './state.ts';
 import { startWarmUp } from './warm-up.ts';
 
 export interface CallbackServerOptions {
-  address: ListenAddress;
+  address: BindAddress;
   spoolDir: string;
   keys: TokenVerifier;
   /** Callbacks for other namespaces are refused; undefined: there are no others. */

@@ -1,7 +1,7 @@
 /**
  * How the pure core talks to the Kubernetes API without doing I/O: a protocol is a generator that yields one request,
- * is resumed with the reply, and returns its verdict. Every `yield` is a point where the process may die, so tests
- * abandon generators there. Run by `kube/run.ts` (sidecar, both controllers) and by the property tests.
+ * is resumed with the reply, and returns its verdict. In a process `kube/run.ts` sends the requests. Every `yield` is a
+ * point where the process may die, so tests abandon generators there.
  */
 
 export interface Resource {

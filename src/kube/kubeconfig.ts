@@ -1,7 +1,7 @@
 /**
  * Reads kubeconfig files. Static credentials (token, token file, client certificate) and whom to impersonate are read
  * here, exec plugins run by `exec-plugin.ts`; importing the Kubernetes library's configuration costs about a second and
- * 90 MB, so only users with an auth provider load it. Refuses what it cannot honour (a proxy, a password, which no
+ * 90 MB, so only users with an auth provider load it, which the image therefore lacks. Refuses what it cannot honour (a proxy, a password, which no
  * supported Kubernetes takes) instead of ignoring it.
  * File format: "Organizing Cluster Access Using kubeconfig Files" and the reference of kubeconfig (v1).
  */
@@ -230,7 +230,7 @@ async function clusterForPlugins(cluster: Entry): Promise<Fields> {
  * starting over, because the library keeps tokens without an expiry for ever.
  */
 async function providerReader(cluster: Entry, user: Entry): Promise<AccessSource['read']> {
-  const { KubeConfig } = await import('@kubernetes/client-node/dist/config.js');
+  const { KubeConfig } = await loadLibrary();
   const document = JSON.stringify({
     'current-context': 'only',
     contexts: [{ name: 'only', context: { cluster: 'only', user: 'only' } }],
@@ -255,6 +255,19 @@ async function providerReader(cluster: Entry, user: Entry): Promise<AccessSource
       tls: { ...tls, rejectUnauthorized: rejectUnauthorized !== false },
     };
   };
+}
+
+/** The image goes without it and the half of all packages that come with it. */
+async function loadLibrary() {
+  try {
+    return await import('@kubernetes/client-node/dist/config.js');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    const instead = 'use a token, a client certificate or an exec plugin';
+    throw new Error(`kubeconfig: an auth-provider needs @kubernetes/client-node, which is not installed; ${instead}`, {
+      cause: error,
+    });
+  }
 }
 
 /** Paths in a kubeconfig start from its folder; so does the command of a plugin when it has a slash in it. */

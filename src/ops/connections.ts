@@ -1,11 +1,12 @@
 /**
- * Bounds what strangers can hold of an HTTP server, without letting them shut anybody out. A new connection always gets
- * in: at the bound, the one that has been idle for the longest time is closed for it. And nobody can heap up requests
- * behind one that is still being answered: Node hands out pipelined requests as fast as it parses them, so a connection
- * with more than two at once is closed.
+ * How an HTTP server listens, and what strangers can hold of it, without letting them shut anybody out. A new
+ * connection always gets in: at the bound, the one that has been idle for the longest time is closed for it. And nobody
+ * can heap up requests behind one that is still being answered: Node hands out pipelined requests as fast as it parses
+ * them, so a connection with more than two at once is closed.
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import type { BindAddress } from './config/kinds.ts';
 
 export interface ConnectionBounds {
   /**
@@ -51,6 +52,17 @@ export function serveWithin(server: Server, handler: RequestListener, { max, onD
     if (underWay > 1) pipelined.add(request);
     response.once('close', () => connections.end(socket));
     handler(request, response);
+  });
+}
+
+/** Resolves with the port once the server listens. @param backlog connections that may wait to be accepted */
+export function listenOn(server: Server, { host, port }: BindAddress, backlog: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, ...(host === undefined ? {} : { host }), backlog }, () => {
+      server.off('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
   });
 }
 

@@ -10,12 +10,11 @@
  */
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Router } from '@koa/router';
 import Koa from 'koa';
 
 import type { BindAddress } from './config/kinds.ts';
-import { serveWithin } from './connections.ts';
+import { listenOn, serveWithin } from './connections.ts';
 import type { Metrics } from './metrics.ts';
 
 /** Nothing when all is well; otherwise what is wrong, one stable word or sentence each. */
@@ -72,7 +71,7 @@ function verdict(complaints: readonly string[], remarks: readonly string[] = [])
   return { status: complaints.length === 0 ? 200 : 503, body: lines.map((line) => `${line}\n`).join('') };
 }
 
-async function listen(bind: BindAddress, routes: Routes): Promise<Listener> {
+async function listen(address: BindAddress, routes: Routes): Promise<Listener> {
   const handle = createApp(routes).callback();
   const server = createServer({
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -80,8 +79,8 @@ async function listen(bind: BindAddress, routes: Routes): Promise<Listener> {
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
   });
   serveWithin(server, (request, response) => void handle(request, response), { max: MAX_CONNECTIONS });
-  await bound(server, bind);
-  return { port: (server.address() as AddressInfo).port, close: () => closed(server) };
+  const port = await listenOn(server, address, MAX_CONNECTIONS);
+  return { port, close: () => closed(server) };
 }
 
 /** GET and HEAD of these very paths; 405 for their other methods, 404 for everything else, 500 for a route that fails. */
@@ -101,16 +100,6 @@ function createApp(routes: Routes): Koa {
   app.use(router.routes());
   app.use(router.allowedMethods());
   return app;
-}
-
-function bound(server: Server, { host, port }: BindAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ port, ...(host === undefined ? {} : { host }), backlog: MAX_CONNECTIONS }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }
 
 function closed(server: Server): Promise<void> {

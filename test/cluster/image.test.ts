@@ -5,7 +5,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { parse } from 'yaml';
 import { parseDockerfile } from '../../scripts/dockerfile.ts';
 import { buildImage, type Image } from '../../scripts/image-contents.ts';
 import { ROOT } from '../support/kubectl.ts';
+import { findImports } from '../support/source-text.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 let image: Image;
@@ -51,7 +52,7 @@ describe('the image', () => {
   test('holds nothing of ours but that: no sources, tests, demo, simulator or local control plane', () => {
     const ours = [...image.files.keys()].filter((file) => !file.startsWith('/app/node_modules/'));
     const allowed =
-      /^\/app\/(LICENSE|package\.json|dist\/(api|bin|callback|controllers|core|kube|ops|provider)\/[\w./-]+\.js(\.map)?)$/;
+      /^\/app\/(LICENSE|package\.json|dist\/(api|bin|callback|controllers|core|gateway|kube|ops|provider|waiting)\/[\w./-]+\.js(\.map)?)$/;
     expect(ours.filter((file) => !allowed.test(file))).toEqual([]);
     expect(ours.filter((file) => /demo|simulator|bin\/live/.test(file))).toEqual([]);
   });
@@ -66,6 +67,18 @@ describe('the image', () => {
     const installed = folders.filter((folder) => lock.packages[folder] !== undefined);
     expect(installed.length).toBeGreaterThan(50);
     expect(installed.filter((folder) => lock.packages[folder]?.dev === true)).toEqual([]);
+  });
+
+  test('holds every package that it loads, and not the Kubernetes client, which it does without', async () => {
+    const files = [...image.files.keys()].filter((file) => /^\/app\/dist\/.*\.js$/.test(file));
+    const texts = await Promise.all(files.map((file) => readFile(join(image.root, file), 'utf8')));
+    const loaded = texts.flatMap((text) => findImports(text).map(({ specifier }) => specifier));
+    const packages = new Set(
+      loaded.flatMap((specifier) => /^(?!node:|\.)(?:@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? []),
+    );
+    const missing = [...packages].filter((name) => !image.files.has(`/app/node_modules/${name}/package.json`));
+    expect(packages.size).toBeGreaterThan(5);
+    expect(missing).toEqual(['@kubernetes/client-node']);
   });
 
   test('runs as the user that the manifests name, with the files that they name', () => {
@@ -119,10 +132,10 @@ async function portOf(run: Run, listener: string): Promise<number> {
 }
 
 /** A kubeconfig for an API server that is not there, keys, and a spool: what the pod mounts. */
-async function mounts(): Promise<Record<string, string>> {
+async function mounts(identity: object = { token: 'a-token' }): Promise<Record<string, string>> {
   const kubeconfig = join(scratch, 'kubeconfig');
   const cluster = { name: 'nowhere', cluster: { server: 'https://127.0.0.1:9' } };
-  const user = { name: 'nobody', user: { token: 'a-token' } };
+  const user = { name: 'nobody', user: identity };
   const context = { name: 'nowhere', context: { cluster: 'nowhere', user: 'nobody' } };
   const text = { 'current-context': 'nowhere', clusters: [cluster], users: [user], contexts: [context] };
   await writeFile(kubeconfig, JSON.stringify({ apiVersion: 'v1', kind: 'Config', ...text }), { mode: 0o644 });
@@ -159,6 +172,12 @@ describe('started from the image alone', () => {
     await waitUntil('liveness', async () => (await fetch(`http://127.0.0.1:${health}/healthz`)).ok);
     run.child.kill('SIGTERM');
     expect(await run.exit).toBe(0);
+  });
+
+  test('the operator says what to do about a kubeconfig that the image cannot read', async () => {
+    const run = start('dist/bin/operator.js', await mounts({ 'auth-provider': { name: 'oidc', config: {} } }));
+    expect(await run.exit).not.toBe(0);
+    expect(run.output()).toContain('use a token, a client certificate or an exec plugin');
   });
 
   test.each(['operator', 'callback'])('%s ends 2 on a wrong setting, with every fault and no stack', async (name) => {

@@ -33,8 +33,9 @@ export const ONE_IMPORTER: OneImporter = {
     'bin/operator/main',
     'callback/listener',
     'callback/report',
+    'ops/lifecycle',
+    'callback/server',
     'callback/warm-up',
-    'bin/operator/start',
 
     // Which request may be sent again, and when.
     'kube/sender',

@@ -6,80 +6,48 @@ import { LIMITS } from '../../callback/limits.ts';
 import { reportTo } from '../../callback/report.ts';
 import { loadRootFiles, type RootFiles } from '../../callback/root-files.ts';
 import { startCallbackServer, type CallbackServer } from '../../callback/server.ts';
-import { loadAccess } from '../../kube/access.ts';
-import { createKubeClient, type KubeClient } from '../../kube/client.ts';
-import { describeConfig, parseCallbackConfig, type CallbackConfig } from '../../ops/config.ts';
-import { startHealthServer, startMetricsServer } from '../../ops/health.ts';
-import { loadCallbackKeys, type CallbackKeys } from '../../ops/keys.ts';
-import { configFaultText, EXIT_CONFIG, runProcess, type Lifecycle } from '../../ops/lifecycle.ts';
-import { createLogger, type Logger } from '../../ops/log.ts';
-import { createMetrics, type Metrics } from '../../ops/metrics.ts';
-import { accessEnvironment, announceListener, reportCallbackKeys, reportRequests, VERSION } from '../wiring.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { parseCallbackConfig, type CallbackConfig } from '../../ops/config.ts';
+import type { CallbackKeys } from '../../ops/keys.ts';
+import {
+  announceListener,
+  openCallbackKeys,
+  openKubeClient,
+  openProbes,
+  reportRequests,
+  runConfigured,
+  type Running,
+} from '../wiring.ts';
 
 /** Resolves when everything is started. `handOver` ends the handling of early signals. */
 export async function runCallback(handOver: () => void): Promise<void> {
-  const parsed = parseCallbackConfig(process.env);
-  if (!parsed.ok) {
-    process.stderr.write(configFaultText('callback', parsed.faults));
-    process.exit(EXIT_CONFIG);
-  }
-  const { config, warnings } = parsed;
-  const log = createLogger({ level: config.logLevel, component: 'callback' });
-  log.info('starting', { version: VERSION, config: describeConfig(config) });
-  for (const warning of warnings) log.warn('configuration', { warning });
-
-  const running = runProcess({ logger: log, source: process, exit: (code) => process.exit(code) }, (lifecycle) =>
-    startCallback(config, log, lifecycle),
-  );
-  handOver();
-  await running;
+  await runConfigured('callback', parseCallbackConfig(process.env), handOver, startCallback);
 }
 
+type Sidecar = Running<CallbackConfig>;
+
 /** Opens everything in the order in which the releases, run backwards, are right. */
-async function startCallback(config: CallbackConfig, log: Logger, lifecycle: Lifecycle): Promise<void> {
-  const metrics = createMetrics({ process: 'callback', version: VERSION });
-  lifecycle.onStop('metrics', 1_000, () => metrics.stop());
-  const keys = await openKeys(config, metrics, log, lifecycle);
-  const client = await openClient(config, metrics, log, lifecycle);
+async function startCallback(sidecar: Sidecar): Promise<void> {
+  const { config, log, lifecycle, metrics } = sidecar;
+  const keys = await openCallbackKeys(sidecar, {
+    path: config.callbackKeysFile,
+    mayBeAbsent: config.callbackURL === undefined,
+  });
+  const client = await openKubeClient(sidecar, reportRequests(metrics, 'callback'));
   // The health listener opens first and closes last, so that probes see the whole life of the other one.
-  const running: { server?: CallbackServer } = {};
+  const opened: { server?: CallbackServer } = {};
   const complaints = (): string[] =>
-    running.server?.ready() ? [] : ['no callback keys are loaded, or just starting, or stopping'];
-  const health = await startHealthServer({ bind: config.healthBind, live: () => [], ready: complaints });
-  lifecycle.onStop('health listener', 2_000, () => health.close());
-  announceListener(log, 'health', health.port);
-  const scrapes = await startMetricsServer({ bind: config.metricsBind, metrics });
-  lifecycle.onStop('metrics listener', 2_000, () => scrapes.close());
-  announceListener(log, 'metrics', scrapes.port);
-  const rootFiles = await openRootFiles(config, log, lifecycle);
-  const server = await openServer(config, { metrics, log, keys, client, rootFiles });
-  running.server = server;
+    opened.server?.ready() ? [] : ['no callback keys are loaded, or just starting, or stopping'];
+  await openProbes(sidecar, { live: () => [], ready: complaints });
+  const rootFiles = await openRootFiles(sidecar);
+  const server = await openServer(sidecar, { keys, client, rootFiles });
+  opened.server = server;
   lifecycle.onStop('callbacks', LIMITS.drainOnStopMs + 10_000, () => server.stop());
   announceListener(log, 'callback', server.port);
 }
 
-async function openKeys(
-  config: CallbackConfig,
-  metrics: Metrics,
-  log: Logger,
-  lifecycle: Lifecycle,
-): Promise<CallbackKeys> {
-  const keys = await loadCallbackKeys({
-    path: config.callbackKeysFile,
-    mayBeAbsent: config.callbackURL === undefined,
-    ...reportCallbackKeys(log),
-  });
-  lifecycle.onStop('callback keys', 1_000, () => keys.stop());
-  metrics.gauge('captcha_operator_callback_keys', (set) => set({}, keys.kids().length));
-  metrics.gauge('captcha_operator_callback_keys_reload_failed', (set) => set({}, keys.fault() === undefined ? 0 : 1));
-  return keys;
-}
-
-async function openRootFiles(
-  { callbackRootFiles: directory }: CallbackConfig,
-  log: Logger,
-  lifecycle: Lifecycle,
-): Promise<RootFiles | undefined> {
+async function openRootFiles({ config, log, lifecycle }: Sidecar): Promise<RootFiles | undefined> {
+  const { callbackRootFiles: directory } = config;
   if (directory === undefined) return undefined;
   const files = await loadRootFiles({
     directory,
@@ -90,33 +58,15 @@ async function openRootFiles(
   return files;
 }
 
-async function openClient(
-  config: CallbackConfig,
-  metrics: Metrics,
-  log: Logger,
-  lifecycle: Lifecycle,
-): Promise<KubeClient> {
-  const access = await loadAccess(accessEnvironment(config.kubeconfigPath, process.env, log));
-  const client = createKubeClient({
-    access,
-    userAgent: `captcha-operator/${VERSION} callback`,
-    hooks: { onRequest: reportRequests(metrics, 'callback') },
-  });
-  lifecycle.onStop('Kubernetes client', 2_000, () => client.close());
-  return client;
-}
-
-interface Parts {
-  metrics: Metrics;
-  log: Logger;
+interface Opened {
   keys: CallbackKeys;
   client: KubeClient;
   rootFiles: RootFiles | undefined;
 }
 
 async function openServer(
-  config: CallbackConfig,
-  { metrics, log, keys, client, rootFiles }: Parts,
+  { config, log, metrics }: Sidecar,
+  { keys, client, rootFiles }: Opened,
 ): Promise<CallbackServer> {
   const server = await startCallbackServer({
     address: config.callbackBind,

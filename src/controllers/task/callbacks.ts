@@ -2,7 +2,7 @@
  * Keeps what is known of callbacks for each API key that is in doubt (`core/task/callback-mode` has the rules), and
  * tells people once when it turns: a Warning on the task that showed it. A key that is not here is trusted; one that
  * nothing was heard of for hours is forgotten. While results go unheard it reads tasks that left the watch, one at a
- * time for each key. Used by `calls`, `intents`, `gather` and `writes`; it holds keys, and neither logs nor labels them.
+ * time for each key. It holds keys, and neither logs nor labels them.
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { TaskEvent } from '../../core/task/announce.ts';

@@ -1,8 +1,8 @@
 /**
  * One retry of one letter, from reading it to recording what came of it. Safe to abandon at any yield: the delivery
  * recognises its own work (then the next retry resolves the letter), and a retry that was not recorded is repeated.
- * While a letter's result cannot be stored its task stays held by it; a letter that is not its task's after all (another
- * id) gives the mark back, so that the provider is asked. Run by the dead-letter controller.
+ * While a letter's result cannot be stored its task stays held by it; a letter that is not its task's after all
+ * (another id) gives the mark back, so that the provider is asked.
  */
 import type { DeadLetter, DeadLetterStatus, LetterError } from '../../api/deadletter.ts';
 import type { Protocol } from '../protocol.ts';

@@ -1,7 +1,7 @@
 /**
  * A status change as a JSON patch that tests before it writes: the way to write without a fresh copy (measured: a
  * merge-patch with a wrong uid is applied to whatever has that name; a failing `test` is answered 422 and writes
- * nothing). Used by the sidecar and by `deliverResult`; the operator's own writes are checked by resourceVersion.
+ * nothing). The operator's own writes are checked by resourceVersion.
  */
 import type { CaptchaTask, CaptchaTaskStatus } from '../../api/captchatask.ts';
 import type { JsonPatchOp } from '../protocol.ts';

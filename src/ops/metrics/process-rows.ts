@@ -7,7 +7,8 @@ const API_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const WORK_SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15];
 const controller = { controller: labels.QUEUES } as const;
 const queue = { name: labels.QUEUES } as const;
-const PROCESS_SUBSTITUTE = "prom-client's and the Go client's name; without the rest of their default metrics.";
+const PROCESS_SUBSTITUTE =
+  'The name that prom-client and the Go client use; the rest of their default metrics is left out.';
 
 /** controller-runtime's and client-go's names and meanings, so that their dashboards work. */
 export const RUNTIME = {
