@@ -2,7 +2,8 @@
  * What the spool does with its directory: takes and recovers it, moves damaged records aside, and gives the disk back.
  *
  * A segment's file goes when it takes no more records and holds none that is needed, and when no other segment needs
- * its notes: they say which records of that other one are released. So removing one may free others.
+ * its notes: they say which records of that other one are released. So removing one may free others. Notes are about
+ * records that were written before, so of two segments only the one that was written later can be needed by the other.
  */
 import { codeOf, lockDirectory } from './files.ts';
 import type { SpoolFiles } from './files.ts';

@@ -46,7 +46,7 @@ function startDrainer() {
     drainer.offer(entryOf(n));
     await settle();
   };
-  return { health, verdicts, tried, released, offer };
+  return { health, verdicts, tried, released, offer, stop: (boundMs: number) => drainer.stop(boundMs) };
 }
 const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
 
@@ -109,4 +109,20 @@ test('a refusal shows that the API is there, and a record nobody can read shows 
   await vi.advanceTimersByTimeAsync(1_200);
   expect(health.isUp()).toBe(true);
   expect(released).toEqual([DAMAGED]);
+});
+
+test('stopping tries what waits for its delay once more, and what is offered after it stays on the disk', async () => {
+  const { health, verdicts, tried, released, offer, stop } = startDrainer();
+  verdicts.set(1, UNAVAILABLE);
+  await offer(1);
+  health.succeeded();
+  await settle();
+  verdicts.clear();
+  await stop(1_000);
+  expect(released).toEqual([1]);
+  const triedBefore = tried.length;
+  await offer(2);
+  expect(tried).toHaveLength(triedBefore);
+  expect(released).toEqual([1]);
+  expect(vi.getTimerCount()).toBe(0);
 });
