@@ -2,7 +2,7 @@
  * What holds a task, and what ends it by time: a dead letter (section 4 of the contract), its owner (`spec.suspend`),
  * and the deadline. A marked task is neither failed nor resubmitted nor polled and its deadline waits; a suspended one
  * starts nothing and its clock stops. A deadline counts only after the operator has watched for a while, so that
- * callbacks from the spool win. Conditions and choices in the order of the table in `decide.ts`.
+ * callbacks from the spool win. Conditions and choices; the table in `decide.ts` alone says what comes first.
  */
 import type { DeadLetterMark } from '../../api/captchatask.ts';
 import { summaryOf } from './conditions.ts';

@@ -1,9 +1,8 @@
 /**
- * How a task gets to the provider, and what its answer means (section 5 of the contract): the place in the queue
- * of its API key, what a submission needs, the intent, the one call, the reply, and what follows when nobody knows
- * whether it was accepted or when the attempt ended. Conditions and choices in the order of the table in `decide.ts`,
- * which alone says what comes first. A reply is recorded by whoever has it, leader or not: one that is forgotten is a
- * paid submission lost.
+ * How a task gets to the provider, and what its answer means (section 5 of the contract): the reply, the one call of an
+ * intent, what follows when nobody knows whether it was accepted or when the attempt ended, and the way to the next
+ * submission. Conditions and choices, in groups; the table in `decide.ts` alone says what comes first. A reply is
+ * recorded by whoever has it, leader or not: one that is forgotten is a paid submission lost.
  */
 import type { Refusal, RefusalClass } from '../outcome.ts';
 import type { Blockage, Moment } from './facts.ts';
