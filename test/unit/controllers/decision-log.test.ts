@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
 import { logDecisions } from '../../../src/controllers/decision-log.ts';
 import { createLogger } from '../../../src/ops/log.ts';
+import { aTask } from '../../support/builders.ts';
+import { startStage } from '../../support/task-controller.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 function logAt(level: 'debug' | 'info') {
   const lines: Record<string, unknown>[] = [];
@@ -43,4 +46,13 @@ test('what was decided about an object the last time is not said again', () => {
 
 test('nothing is called for a level that is not written', () => {
   expect(logAt('info').tell).toBeUndefined();
+});
+
+test('why a task waits is in the log of the running controller', async () => {
+  const stage = await startStage();
+  const unread = aTask().spec({ apiKeySecretRef: { name: 'own-key', key: 'key' } });
+  stage.apply(unread);
+  const why = /^Decided about a task .*"name":"login","rule":"a task without an API key waits/;
+  await waitUntil('the rule to be logged', () => stage.logged.some((line) => why.test(line)));
+  await stage.controller.stop({ drainMs: 100 });
 });
