@@ -24,7 +24,6 @@ export const ONE_IMPORTER: OneImporter = {
     'controllers/deadletter/turns',
     'core/deadletter/names',
     'core/deadletter/retry',
-    'core/task/references',
     'provider/encode',
     'provider/wire',
   ],

@@ -10,7 +10,8 @@ import type { SubmitRequest } from '../../provider/client.ts';
 import { callEnded, callForgone, callSent, pollBooked, pollSent } from '../../core/task/memory.ts';
 import { type AnsweredPoll, cameLate, pollAnswered } from '../../core/task/polling.ts';
 import { SUBMIT_TIMEOUT_MS } from '../../core/task/policy.ts';
-import { needsSources, ownsFreshIntent } from '../../core/task/submission.ts';
+import { needsSources } from '../../core/task/sources.ts';
+import { ownsFreshIntent } from '../../core/task/submission.ts';
 import { type TaskContext, about, isKnown, keyOfTask, remember } from './context.ts';
 
 const POLL_TIMEOUT_MS = 15_000;

@@ -8,9 +8,8 @@
 import type { Captcha, CaptchaTask, ImageSource, SecretKeyRef } from '../../api/captchatask.ts';
 import type { ApiReply, Protocol, Resource } from '../protocol.ts';
 import type { Sources } from './memory.ts';
-import { CAPTCHA_TASK, CONFIG_MAP, SECRET } from '../../api/names.ts';
+import { CAPTCHA_TASK, CONFIG_MAP, PRIVATE_ANNOTATION, SECRET } from '../../api/names.ts';
 import { isAbridged } from './packed.ts';
-import { refusedReference } from './references.ts';
 
 export type ValueRead =
   | { kind: 'found'; bytes: Buffer }
@@ -25,6 +24,16 @@ export type ValueRead =
 const PROXY_ADDRESS = /^[^\s]{1,500}:\d{1,5}$/;
 /** The Role that a tenant applies so that the operator may read its Secrets. */
 const TENANT_ROLE = 'captcha-operator-tenant (deploy/tenant)';
+
+const REFUSED_TYPES = /^(kubernetes\.io\/|bootstrap\.kubernetes\.io\/token$|helm\.sh\/)/;
+const WHY = 'tasks may not name it, because what they name is sent to the provider.';
+
+/** Whether a submission needs more than the cached spec and the key. */
+export function needsSources({ spec }: CaptchaTask): boolean {
+  const { captcha } = spec;
+  const from = captcha.image?.bodyFrom ?? captcha.grid?.bodyFrom;
+  return spec.proxy?.secretRef !== undefined || from !== undefined || isAbridged(captcha);
+}
 
 /** Undefined where the API server could not be asked, or the task is gone. */
 export function* readSources(task: CaptchaTask, mono: number): Protocol<Sources | undefined> {
@@ -90,6 +99,18 @@ export function* readSecretValue(namespace: string, ref: KeyRef): Protocol<Value
   const refused = refusedReference(read.object);
   if (refused !== undefined) return { kind: 'missing', message: refused };
   return decoded(read.object.data?.[ref.key], `Secret "${ref.name}" has no key "${ref.key}", or it is empty.`);
+}
+
+/**
+ * Why tasks may not name this Secret: stable text for a condition. Undefined where they may. Whoever may create tasks
+ * need not be allowed to read Secrets, and the content of what a task names goes to the provider: so identities,
+ * certificates, releases and what its owner keeps private are refused, by what the Secret says of itself.
+ */
+export function refusedReference({ type = '', metadata }: Pick<DataObject, 'type' | 'metadata'>): string | undefined {
+  const { name, annotations = {} } = metadata;
+  if (REFUSED_TYPES.test(type)) return `Secret "${name}" is of type ${type.slice(0, 100)}: ${WHY}`;
+  if (PRIVATE_ANNOTATION in annotations) return `Secret "${name}" is annotated ${PRIVATE_ANNOTATION}: ${WHY}`;
+  return undefined;
 }
 
 /** `binaryData` of a ConfigMap, or, for images that are text anyway, its `data`. */

@@ -8,7 +8,6 @@ import type { Refusal, RefusalClass } from '../outcome.ts';
 import type { Blockage, Moment } from './facts.ts';
 import type { Millis } from './times.ts';
 import { classifyCode } from '../provider-codes.ts';
-import { isAbridged } from './packed.ts';
 import { BREAKER_SAYS } from './breaker.ts';
 import { REFUSED_MESSAGE, SILENT_MESSAGE } from './callback-mode.ts';
 import { summaryOf } from './conditions.ts';
@@ -23,6 +22,7 @@ import {
   rereadMs,
 } from './policy.ts';
 import { firstPollAt } from './polling.ts';
+import { needsSources } from './sources.ts';
 import {
   type Situation,
   type TaskChoice,
@@ -289,13 +289,6 @@ export function waitForTurn(situation: Situation): TaskChoice {
 
 export function lacksSources({ task, memory }: Situation): boolean {
   return needsSources(task) && memory.sources?.state !== 'ready';
-}
-
-/** Whether a submission needs more than the cached spec and the key. */
-export function needsSources({ spec }: Situation['task']): boolean {
-  const { captcha } = spec;
-  const from = captcha.image?.bodyFrom ?? captcha.grid?.bodyFrom;
-  return spec.proxy?.secretRef !== undefined || from !== undefined || isAbridged(captcha);
 }
 
 export function writeIntent({ task, status, facts, moment }: Situation): TaskChoice {

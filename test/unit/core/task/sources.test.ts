@@ -4,7 +4,7 @@ import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { ApiReply } from '../../../../src/core/protocol.ts';
 import type { Sources } from '../../../../src/core/task/memory.ts';
 import { packTask, unpackTask } from '../../../../src/core/task/packed.ts';
-import { readSources } from '../../../../src/core/task/sources.ts';
+import { readSources, refusedReference } from '../../../../src/core/task/sources.ts';
 import { aTask } from '../../../support/builders.ts';
 
 const WHOLE = aTask()
@@ -43,4 +43,42 @@ test.each<[string, ApiReply]>([
   ['the API server is away', { ok: false, status: 0, reason: 'Timeout', message: '', transient: true, sent: false }],
 ])('has nothing to submit where %s', (_what, reply) => {
   expect(read(CACHED, reply).sources).toBeUndefined();
+});
+
+const secret = (type: string | undefined, annotations?: Record<string, string>) => ({
+  ...(type === undefined ? {} : { type }),
+  metadata: { name: 'one', ...(annotations === undefined ? {} : { annotations }) },
+});
+
+test.each([
+  'kubernetes.io/service-account-token',
+  'kubernetes.io/tls',
+  'kubernetes.io/dockerconfigjson',
+  'kubernetes.io/basic-auth',
+  'bootstrap.kubernetes.io/token',
+  'helm.sh/release.v1',
+])('a Secret of type %s is refused, and the message says why', (type) => {
+  expect(refusedReference(secret(type))).toBe(
+    `Secret "one" is of type ${type}: tasks may not name it, because what they name is sent to the provider.`,
+  );
+});
+
+test.each([undefined, 'Opaque', 'captcha-operator.io/solution', 'example.com/kubernetes.io/tls', 'kubernetes.iox/tls'])(
+  'a Secret of type %s is not',
+  (type) => {
+    expect(refusedReference(secret(type))).toBeUndefined();
+  },
+);
+
+test('a Secret that its owner keeps private is refused, whatever the annotation says', () => {
+  for (const value of ['', 'true', 'false']) {
+    expect(refusedReference(secret('Opaque', { 'captcha-operator.io/private': value }))).toBe(
+      'Secret "one" is annotated captcha-operator.io/private: tasks may not name it, because what they name is sent to the provider.',
+    );
+  }
+  expect(refusedReference(secret('Opaque', { 'example.com/private': 'true' }))).toBeUndefined();
+});
+
+test('no type is quoted at any length', () => {
+  expect(refusedReference(secret(`helm.sh/${'x'.repeat(10_000)}`))).toMatch(/ helm\.sh\/x{92}: /);
 });
