@@ -1,6 +1,6 @@
 /**
  * Performs the steps of the Dockerfile in clean directories, for machines without a container engine, and lists what the
- * image would hold: `node scripts/image-contents.ts`. The base image is taken to be this very Node, whose version must be
+ * image would hold: `npm run image:contents`. The base image is taken to be this very Node, whose version must be
  * the Dockerfile's. What it cannot show: the base image's own files, and a root that is really read-only.
  * test/cluster/image.test.ts starts the result.
  */
@@ -177,7 +177,8 @@ export function summarise(files: ReadonlyMap<string, number>): string[] {
     );
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+/** Builds it, prints what it holds, and removes it. */
+export async function printContents(): Promise<void> {
   const image = await buildImage((line) => console.error(line));
   const bytes = [...image.files.values()].reduce((sum, size) => sum + size, 0);
   console.log(summarise(image.files).join('\n'));
@@ -186,3 +187,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   );
   await image.remove();
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await printContents();

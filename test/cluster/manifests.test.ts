@@ -3,24 +3,28 @@
  * plane of its own, because an admission policy or an uninstall would disturb other tests. No pods run here: what the
  * API server can judge is judged (schemas, admission, Pod Security), what a kubelet would do is not.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { ensureAssets, startControlPlane, type ControlPlane } from '../../dev/control-plane/index.ts';
-import { kubectlFor, outputOf, type Kubectl } from '../support/kubectl.ts';
+import { ROOT, kubectlFor, outputOf, type Kubectl } from '../support/kubectl.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 let controlPlane: ControlPlane;
 let kubectl: Kubectl;
 let scratch: string;
+let program: string;
 
 beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'manifests-'));
   const assets = await ensureAssets({ log: () => {}, env: process.env });
   controlPlane = await startControlPlane({ assets, log: () => {} });
-  kubectl = kubectlFor(assets.kubectl ?? '', controlPlane.adminKubeconfig, scratch);
+  program = assets.kubectl ?? '';
+  kubectl = kubectlFor(program, controlPlane.adminKubeconfig, scratch);
   await outputOf(kubectl(['apply', '-f', 'test/fixtures/foreign-crds']));
   await outputOf(kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']));
 });
@@ -108,6 +112,22 @@ describe('the overlays', () => {
     expect(leases.flatMap(({ resourceNames }) => resourceNames ?? [])).toEqual(['captcha-operator']);
   });
 
+  test.each([
+    ['cluster-wide', 'install.yaml'],
+    ['single-namespace', 'install-single-namespace.yaml'],
+    ['monitoring', 'install-monitoring.yaml'],
+    ['durable-spool', 'install-durable-spool.yaml'],
+  ])('%s becomes one file, %s, that differs from it in the image only', async (overlay, file) => {
+    const image = `registry.example.com/captcha@sha256:${'0a'.repeat(32)}`;
+    const released = await readFile(join(await releaseWith(image), file), 'utf8');
+    expect(released.match(/^ +image: .*$/gm)?.map((line) => line.trim())).toEqual([
+      `image: ${image}`,
+      `image: ${image}`,
+    ]);
+    const rendered = await outputOf(kubectl(['kustomize', `deploy/overlays/${overlay}`]));
+    expect(released).toBe(rendered.replaceAll(/(image: )captcha-operator:.*$/gm, `$1${image}`));
+  });
+
   test('single-namespace grants nothing outside its namespace', async () => {
     const kinds = (await render('deploy/overlays/single-namespace')).map(({ kind }) => kind);
     expect(kinds).not.toContain('ClusterRoleBinding');
@@ -127,6 +147,18 @@ describe('the overlays', () => {
     expect(withoutSpool(set)).toEqual(withoutSpool(deployment));
   });
 });
+
+let release: Promise<string> | undefined;
+
+/** The folder that `npm run manifests` fills, with the kubectl of this control plane. */
+function releaseWith(image: string): Promise<string> {
+  const out = join(scratch, 'release');
+  release ??= promisify(execFile)(process.execPath, ['scripts/manifests.ts', '--image', image, '--out', out], {
+    cwd: ROOT,
+    env: { PATH: `${dirname(program)}:/usr/bin:/bin` },
+  }).then(() => out);
+  return release;
+}
 
 /** A Pod as the workload's controller makes it; the controller adds a volume for each claim template. */
 function podOf(workload: Workload | undefined): { apiVersion: string; kind: string; metadata: object; spec: PodSpec } {

@@ -225,6 +225,8 @@ describe('the version', () => {
     const chart = parse(read(`${CHART}/Chart.yaml`)) as { version: string; appVersion: string };
     expect([chart.version, chart.appVersion]).toEqual([version, version]);
     expect(parse(read(`${CHART}/values.yaml`))).toMatchObject({ image: { tag: '', digest: '' } });
+    const named = [...read('docs/installation.md').matchAll(/captcha-operator:(\d+\.\d+\.\d+)/g)];
+    expect(new Set(named.map(([, tag]) => tag))).toEqual(new Set([version]));
   });
 
   test('of Node is the same in the image, the package and .node-version', () => {
