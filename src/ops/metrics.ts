@@ -14,7 +14,7 @@ import { METRICS, combinations } from './metrics/table.ts';
 import type { CounterName, GaugeName, HistogramName, LabelsOf, MetricName, MetricRow } from './metrics/table.ts';
 
 export { httpCode, httpMethod, snakeCase } from './metrics/labels.ts';
-export type { CounterName, GaugeName, HistogramName, LabelsOf } from './metrics/table.ts';
+export type { LabelsOf } from './metrics/table.ts';
 
 export type SetGauge<N extends GaugeName> = (labels: LabelsOf<N>, value: number) => void;
 

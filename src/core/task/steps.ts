@@ -59,7 +59,7 @@ type Step<Kind extends TaskEffect['kind']> = (
   effect: Extract<TaskEffect, { kind: Kind }>,
 ) => Protocol<StepEnd>;
 
-export const STEPS = {
+const STEPS = {
   *writeStatus(task, desk, { status }) {
     return (yield* write(task, desk, status)) === 'failed' ? 'failed' : 'changed';
   },
