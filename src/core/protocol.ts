@@ -34,7 +34,7 @@ export type ApiRequest =
     };
 
 /**
- * What came back. `transient` marks what a later try may cure: no connection, time-out, 429, 5xx, and a 404 whose
+ * What came back. `transient`: the same may succeed later: no connection, time-out, 429, 5xx, and a 404 whose
  * details do not name the object (CRD missing, aggregation down). `status` is 0 where no HTTP answer came, and
  * `sent` then says whether the request may have been acted on.
  */

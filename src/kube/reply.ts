@@ -1,6 +1,6 @@
 /**
- * Turns an HTTP answer of the API server into an `ApiReply`: what is final, what a later try may cure, and a message
- * that is safe to show. The server quotes refused values in its messages, and values may be solutions or keys, so every
+ * Turns an HTTP answer of the API server into an `ApiReply`: what is final, what may succeed later, and a message that
+ * is safe to show. The server quotes refused values in its messages, and values may be solutions or keys, so every
  * quoted value is cut out here, once, for all callers. Pure.
  * Source: `metav1.Status` and "HTTP Status codes" in the Kubernetes API conventions.
  */

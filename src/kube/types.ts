@@ -38,7 +38,7 @@ export type ApiRequest =
   | { verb: 'replace'; resource: Resource; namespace: string; name: string; object: object }
   | { verb: 'mergePatch'; resource: Resource; namespace: string; name: string; patch: object };
 
-/** `transient`: a later try may cure it. `sent`: the server may have acted on the request. */
+/** `transient`: the same may succeed later. `sent`: the server may have acted on the request. */
 export interface ApiFailure {
   ok: false;
   /** HTTP status, 0 where no answer came. */

@@ -1,6 +1,6 @@
 /**
  * A gate (counting semaphore): at most `width` are inside, the others wait in line. A place that is left passes on
- * directly, so nobody who comes now overtakes the line. It has no timer: whoever waits only so long gives up by himself.
+ * directly, so nobody who comes now overtakes the line. It has no timer: a caller with a deadline has to give up by itself.
  */
 import { createLine } from './line.ts';
 

@@ -1,5 +1,5 @@
 /**
- * The one road for errors: whatever a later middleware throws becomes a bare status, and at most the name of its class
+ * Where all errors end: whatever a later middleware throws becomes a bare status, and at most the name of its class
  * is reported. Messages and stacks stay here, because they may quote the request.
  */
 import type { Middleware } from 'koa';

@@ -2,7 +2,7 @@
  * What one authentic callback does to its task, as a protocol over the Kubernetes API.
  *
  * In order: "not ready" and empty codes change nothing. Everything else reads the task (a cached read is enough: no
- * write below depends on it being fresh). A result goes the common road of results (`core/delivery`). An error word
+ * write below depends on it being fresh). A result is delivered as every result is (`core/delivery`). An error word
  * ends the attempt it belongs to. The task is made due for a poll by a result that `code` cannot carry whole, by an
  * answer that has not the shape of the task's type, by a word that only asking again can explain, and by an id that is
  * not this attempt's. "Late" is proved by a quorum read, or by a finished copy with this uid, however old.

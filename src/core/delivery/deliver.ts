@@ -1,7 +1,7 @@
 /**
  * Brings one received result to its task: into the solution Secret where one is asked for, then into status, or into a
- * DeadLetter when it cannot be applied. The one road for callbacks, polls and letter retries (contract, sections 3, 4
- * and 6).
+ * DeadLetter when it cannot be applied. Results of callbacks, polls and letter retries all come through here
+ * (contract, sections 3, 4 and 6).
  *
  * Safe to abandon at any yield and to run again: the first result wins, an equal repeat changes nothing, and the
  * verdict `retry` is the only one after which the caller still has to keep the result (`failed` comes only to callers

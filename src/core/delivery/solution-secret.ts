@@ -116,7 +116,7 @@ function judgeFound(task: CaptchaTask, name: string, secret: Secret, result: Rec
   const value = decoded(secret.data?.[SOLUTION_SECRET_VALUE]);
   if (value === undefined) return conflict("The task's solution Secret exists already but holds no value.");
   const { solution } = contentOf(task, name, secret);
-  // A letter that finds the content it holds is what brought it to the task, whoever left it there.
+  // Where the Secret holds what the letter holds, the letter counts as its source, whoever created the Secret.
   const byLetter = value === result.value && result.source === 'DeadLetter';
   return { kind: 'kept', value, solution: byLetter ? { ...solution, source: result.source } : solution };
 }

@@ -33,7 +33,7 @@ export function troubleOf(reply: Refused, action: Action): Trouble {
   return { cure: cureOf(found), error };
 }
 
-/** The cure that belongs to a class, also for errors that came from elsewhere (a foreign Secret: `Conflict`). */
+/** What helps against an error of this class, wherever it came from (a Secret of someone else is a `Conflict`). */
 export function cureOf(errorClass: LetterErrorClass): Trouble['cure'] {
   if (errorClass === 'Unavailable') return 'soon';
   return errorClass === 'TooLarge' ? 'hopeless' : 'person';

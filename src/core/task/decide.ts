@@ -8,7 +8,7 @@
  * whatever would end it (deadline, unknown, retries), and that before whatever would move it on (poll, submit).
  *
  * One rule stands outside the table because it is about every row: a task that does not wait for its turn, or does not
- * use it now, gives it up first. A turn kept in vain stops everybody who shares the API key.
+ * use it now, gives it up first. A turn that is kept and not used stops everybody who shares the API key.
  */
 import type { TaskEffect } from './effects.ts';
 import type { Moment, TaskFacts } from './facts.ts';

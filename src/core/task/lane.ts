@@ -38,7 +38,7 @@ interface Ticket extends Waiting {
 /** What a lane asks of the others. */
 export interface Surroundings {
   maxCalls: number;
-  /** Too many keys were rejected of late, so keys never accepted wait. */
+  /** Too many keys were rejected lately, so keys never accepted wait. */
   distrusted: (mono: number) => boolean;
   /** The breaker of this address. */
   address: (mono: number) => 'open' | 'probe' | 'shut';

@@ -82,7 +82,10 @@ function msToPoll(situation: Situation): number {
   return fractionOf(task.metadata.uid) * intervalMs(true, policy, 0.5) - facts.actingMs;
 }
 
-/** While callbacks are silent a task is first polled like one without: what status says stands for when they are not. */
+/**
+ * While no callbacks come for its key, a task is first polled as early as one that expects none. Once they come again,
+ * `pollAfterTime` counts.
+ */
 function dueAt(situation: Situation): number {
   const { task, moment, open } = situation;
   const at = parseTime(open?.pollAfterTime) ?? moment.now;

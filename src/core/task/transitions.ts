@@ -216,11 +216,11 @@ function unknownBecause(reason: UnknownReason): Summary {
   return { status: 'Unknown', reason };
 }
 
-/** What stands for a submission that status no longer shows, when the provider speaks about it after all. */
+/** Made up for a submission that status does not show any more, because the provider has answered about it after all. */
 function adoptedSubmission(task: CaptchaTask): Submission {
   return {
     attempt: Math.max(1, task.status?.attempts ?? 0),
-    // When its intent was is not known any more.
+    // Nobody knows any more when its intent was written.
     intentTime: task.metadata.creationTimestamp,
     intentBy: 'adopted',
     pingback: true,
