@@ -95,7 +95,7 @@ function notSent(reason: 'Aborted' | 'Timeout'): WireAnswer {
   return { kind: 'failed', reason, detail: 'not sent', sent: false };
 }
 
-interface Situation {
+interface CallSoFar {
   repeats: number;
   method: string;
   /** Whether the call may be sent anew with other credentials. */
@@ -103,16 +103,16 @@ interface Situation {
 }
 
 /** How long to wait before the same request may be sent again; Infinity: it may not. */
-async function waitBeforeRepeat(answer: WireAnswer, situation: Situation): Promise<number> {
+async function waitBeforeRepeat(answer: WireAnswer, call: CallSoFar): Promise<number> {
   if (answer.kind === 'answer' && (answer.status === 429 || answer.status === 503)) {
-    return situation.repeats < MAX_REPEATS ? announcedWait(answer.retryAfterMs ?? Infinity) : Infinity;
+    return call.repeats < MAX_REPEATS ? announcedWait(answer.retryAfterMs ?? Infinity) : Infinity;
   }
-  return situation.repeats === 0 && (await mayRepeatAtOnce(answer, situation)) ? 0 : Infinity;
+  return call.repeats === 0 && (await mayRepeatAtOnce(answer, call)) ? 0 : Infinity;
 }
 
-async function mayRepeatAtOnce(answer: WireAnswer, situation: Situation): Promise<boolean> {
-  if (answer.kind === 'answer') return answer.status === 401 && situation.renew();
-  return answer.reason === 'Disconnected' && situation.method === 'GET';
+async function mayRepeatAtOnce(answer: WireAnswer, call: CallSoFar): Promise<boolean> {
+  if (answer.kind === 'answer') return answer.status === 401 && call.renew();
+  return answer.reason === 'Disconnected' && call.method === 'GET';
 }
 
 /** Spread over a fifth more than was asked for: all who were turned away at once should not come back at once. */

@@ -6,7 +6,7 @@
  * Liveness fails only on what a restart cures. An event loop that is blocked does not answer, and the probe's time-out
  * says so; nothing here pretends to measure that. A watch that stays silent while other calls to the same API server
  * succeed is the other case (`checkWatches`). An unreachable provider or Kubernetes API is no reason: a restart would
- * not bring it back, and would take the caches away. Built in `bin/`.
+ * not bring it back, and would take the caches away.
  */
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';

@@ -5,8 +5,7 @@
  *
  * Lines up to `info` are written together, a twentieth of a second after the first; a warning or an error at once, and
  * with it what waits. At an exit, also one by an exception, what waits is written first: the last line before a crash is
- * the one that is needed. A reader that went away ends the log, not the process. Made in `bin/` and passed to whoever
- * logs.
+ * the one that is needed. A reader that went away ends the log, not the process.
  */
 import pino from 'pino';
 

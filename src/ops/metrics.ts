@@ -5,7 +5,7 @@
  * measured would lie.
  *
  * A label value outside its closed list never becomes a series: it counts as `other` where the list has that word, and
- * is dropped otherwise. Nothing here throws: a metric must not be able to fail a callback. Built in `bin/`.
+ * is dropped otherwise. Nothing here throws: a metric must not be able to fail a callback.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';

@@ -1,7 +1,7 @@
 /**
  * The last guard before anything is written to a log: replaces what looks like a secret, whoever let it through.
  * Callers are expected not to log secrets in the first place; this catches the URL inside an error message, the field
- * that somebody added in a hurry and the stack of a crash. Used by `log.ts` and `lifecycle.ts`.
+ * that somebody added in a hurry and the stack of a crash.
  */
 
 import { constants } from 'node:os';

@@ -1,7 +1,7 @@
 /**
  * What is told of the operator's watches: one line in the log when one fails and when it is back, gauges, the text of
  * `/readyz`. A namespace that may not be watched (no right to it, or no CRD) is named in the log and in `/readyz`;
- * metrics only count it. Judges nothing about tasks; built in `bin/operator`.
+ * metrics only count it. Judges nothing about tasks.
  */
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';

@@ -1,6 +1,6 @@
 /**
  * What is worth telling when a letter's status changes: an event on the letter, for `kubectl describe dl`. Computed
- * from the change alone, so that nothing is told twice; sent by the controller. A failed retry is no event: status
+ * from the change alone, so that nothing is told twice. A failed retry is no event: status
  * shows it, and thirty of them would hide what matters.
  */
 import type { DeadLetter, DeadLetterStatus } from '../../api/deadletter.ts';

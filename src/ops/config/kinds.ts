@@ -1,6 +1,6 @@
 /**
  * The kinds of values an environment variable can hold: how its text is read, what is expected (for faults and for
- * docs/configuration.md) and how the text may be shown. Pure; used by the table in `variables.ts`.
+ * docs/configuration.md) and how the text may be shown. Pure.
  *
  * A kind refuses rather than repairs: nothing is trimmed, rounded or clamped, because a process that runs with another
  * value than the one written down is harder to find than one that says no at its start.

@@ -1,7 +1,7 @@
 /**
  * THE table of environment variables: name, field of the configuration, who reads it, default, kind and meaning.
  * `ops/config.ts` parses by it, docs/configuration.md is generated from it, and a test compares it with the manifests.
- * A new setting is a new row here. Those of the rules have their defaults in `core`, beside what reads them.
+ * A new setting is a new row here. One that a rule of `core` reads has its default there, and `bin/` hands it on.
  */
 import { MAX_CALLBACK_URL_LENGTH } from '../../api/names.ts';
 import { DEFAULT_LETTER_POLICY } from '../../core/deadletter/schedule.ts';

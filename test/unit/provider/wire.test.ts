@@ -8,6 +8,7 @@ import type { Exchange, Fault } from '../../../src/provider/http.ts';
 import { REQUEST_CODES, requestCode } from '../../../src/core/provider-labels.ts';
 import * as wire from '../../../src/provider/wire.ts';
 import { submitOutcome, threadsOutcome } from '../../../src/provider/wire.ts';
+import { anyText } from '../../support/any-text.ts';
 
 const reply = (text: string, status = 200): Exchange => ({ kind: 'reply', status, text });
 const json = (value: unknown): Exchange => reply(JSON.stringify(value));
@@ -269,7 +270,7 @@ describe('threadsinfo', () => {
 
 describe('whatever comes', () => {
   const texts = fc.oneof(
-    fc.string({ unit: 'binary' }),
+    anyText(),
     fc.json(),
     fc
       .record({ status: fc.jsonValue(), request: fc.jsonValue(), result: fc.jsonValue(), user_agent: fc.jsonValue() })
