@@ -12,10 +12,12 @@ const cluster = {
   globalSetup: ['test/support/cluster-setup.ts'],
 };
 const WAITING = ['test/cluster/deaf-watches.test.ts', 'test/cluster/leaders.test.ts'];
+const UNIT = ['test/unit/**/*.test.ts', 'test/histories/**/*.test.ts', 'test/model/model.test.ts'];
 export default defineConfig({
   test: {
     projects: [
-      { test: { ...quick, name: 'unit', include: ['test/unit/**/*.test.ts', 'test/histories/**/*.test.ts'] } },
+      { test: { ...quick, name: 'unit', include: UNIT } },
+      { test: { ...quick, name: 'model', testTimeout: 300_000, include: ['test/model/large.test.ts'] } },
       { test: { ...quick, name: 'rooms', include: ['test/rooms/**/*.test.ts'] } },
       { test: { ...quick, name: 'contract', include: ['test/contract/**/*.test.ts'] } },
       {

@@ -78,7 +78,7 @@ export async function deleteTask(kube: KubeClient, task: ObjectRef, limits: Call
   });
 }
 
-function readOf(namespace: string, name: string): ApiRequest {
+export function readOf(namespace: string, name: string): ApiRequest {
   return { verb: 'get', resource: CAPTCHA_TASK, namespace, name, read: 'quorum' };
 }
 

@@ -30,7 +30,7 @@ export interface StoredObject {
 
 const key = (plural: string, name: string): string => `${plural}/${name}`;
 
-type Refusal = Extract<ApiReply, { ok: false }>;
+export type Refusal = Extract<ApiReply, { ok: false }>;
 /** Answers a request instead of the model, or leaves it to the model. */
 export type Fault = (request: ApiRequest) => Refusal | undefined;
 
@@ -199,14 +199,16 @@ function notFound(): Refusal {
   return refusal(404, 'NotFound');
 }
 
-function replaced(before: StoredObject, given: StoredObject): StoredObject | Refusal {
+/** The object after a PUT of its status, or why it is refused. */
+export function replaced(before: StoredObject, given: StoredObject): StoredObject | Refusal {
   if (given.metadata.resourceVersion === undefined) return refusal(422, 'Invalid');
   if (given.metadata.uid !== before.metadata.uid) return refusal(409, 'Conflict');
   if (given.metadata.resourceVersion !== before.metadata.resourceVersion) return refusal(409, 'Conflict');
   return { ...before, status: given.status };
 }
 
-function patched(before: StoredObject, patch: JsonPatchOp[]): StoredObject | Refusal {
+/** The object after a patch of its status, or why it is refused. */
+export function patched(before: StoredObject, patch: JsonPatchOp[]): StoredObject | Refusal {
   // Nothing but `/status/<field>` is ever patched, and `/metadata/uid` tested.
   const object = {
     ...before,
@@ -236,7 +238,7 @@ function appliedTo(parent: Tree, field: string, { op, value }: JsonPatchOp): boo
 }
 
 /** The CEL of the CRDs, as far as status goes: the name of the first rule that a change breaks. */
-function brokenRule(plural: string, before: StoredObject, after: StoredObject): string | undefined {
+export function brokenRule(plural: string, before: StoredObject, after: StoredObject): string | undefined {
   if (plural === CAPTCHA_TASK.plural) return brokenTaskRule(statusOf(before) ?? {}, statusOf(after));
   if (plural === DEAD_LETTER.plural) return brokenLetterRule(statusOf(before) ?? {}, statusOf(after));
   return undefined;

@@ -1,0 +1,124 @@
+/**
+ * The worlds that are explored, each by itself and completely. What one of them leaves out another one has: together
+ * they would be one world of too many states.
+ */
+import type { Elapsed } from './time.ts';
+
+export interface Configuration {
+  operators: 1 | 2;
+  backoffLimit: 0 | 1;
+  looks: readonly Elapsed[];
+  /** Operators are killed at any moment and start again. */
+  crashes?: boolean;
+  /** They lose and win the lead at any moment, each by its own clock; else all believe to lead for ever. */
+  leadChanges?: boolean;
+  /** Requests and replies are lost. */
+  lossy?: 'writes' | 'reads too';
+  /** A write whose sender has given up arrives some time later; one at a time. */
+  delayed?: boolean;
+  /** The provider refuses submissions: not accepted. */
+  refusals?: boolean;
+  /** It is not known what became of a call. */
+  unknowns?: boolean;
+  /** It cannot solve some. */
+  unsolvable?: boolean;
+  /** Without: no submission carries a callback URL. */
+  pingback?: boolean;
+  callbacks?: {
+    /** How many the provider makes for each submission. */
+    each: number;
+    /** The sidecar may spool one and go on with it. */
+    spool?: boolean;
+    crashes?: boolean;
+    /** Cached reads may be old. */
+    lag?: boolean;
+  };
+  /** The task wants its solution in a Secret; `foreign`: one of that name is in the way, for a while. */
+  secret?: 'own' | 'foreign';
+  forbidden?: 'letters';
+  lettersDeleted?: boolean;
+  recreates?: boolean;
+  suspends?: boolean;
+  /** No grace and no deadline is over while anything is still to come: then nothing may become unknown. */
+  timely?: boolean;
+}
+
+const NO_DEADLINE = ['nothing', 'the fence', 'every grace'] as const;
+const ALL = [...NO_DEADLINE, 'the deadline'] as const;
+
+const OPERATOR = { backoffLimit: 0, looks: NO_DEADLINE } as const;
+
+/** Worlds that mutants live in. */
+export const NAMED = {
+  one: {
+    ...OPERATOR,
+    operators: 1,
+    backoffLimit: 1,
+    looks: ALL,
+    crashes: true,
+    lossy: 'writes',
+    refusals: true,
+    unknowns: true,
+    unsolvable: true,
+  },
+  two: { ...OPERATOR, operators: 2, refusals: true },
+  timely: {
+    ...OPERATOR,
+    looks: ['nothing', 'every grace'],
+    operators: 2,
+    timely: true,
+    refusals: true,
+    unsolvable: true,
+  },
+  callbacks: {
+    ...OPERATOR,
+    operators: 1,
+    unsolvable: true,
+    callbacks: { each: 1, spool: true, crashes: true, lag: true },
+  },
+  lagging: { ...OPERATOR, operators: 1, recreates: true, callbacks: { each: 1, lag: true } },
+} satisfies Record<string, Configuration>;
+
+export const LETTERS: Configuration = {
+  ...OPERATOR,
+  operators: 1,
+  looks: ALL,
+  secret: 'foreign',
+  callbacks: { each: 1, spool: true, crashes: true },
+};
+
+/** In the unit tier: seconds. */
+export const SMALL: Readonly<Record<string, Configuration>> = {
+  'one operator that is killed': NAMED.one,
+  'two operators, nothing is late': NAMED.timely,
+  'callbacks, the spool and old copies': NAMED.callbacks,
+};
+
+/** A minute or two. */
+export const MEDIUM: Readonly<Record<string, Configuration>> = {
+  'two operators': NAMED.two,
+  'two operators, and calls of which nothing is known': { ...NAMED.two, unknowns: true },
+  'two operators that are killed': { ...OPERATOR, operators: 2, crashes: true },
+  'suspended and resumed': { ...OPERATOR, operators: 1, suspends: true, crashes: true },
+  'suspended and resumed, and callbacks': { ...OPERATOR, operators: 1, suspends: true, callbacks: { each: 1 } },
+};
+
+/** What takes minutes each; only `npm run model` explores them. */
+export const LARGE: Readonly<Record<string, Configuration>> = {
+  'two operators, and the lead changes': { ...NAMED.two, leadChanges: true },
+  'two operators, lost replies and a delayed write': { ...NAMED.two, lossy: 'writes', delayed: true },
+  'two operators and a deadline': { ...NAMED.two, looks: ALL },
+  'two operators and a retry': { ...OPERATOR, operators: 2, backoffLimit: 1, unsolvable: true },
+  'two operators and callbacks': { ...OPERATOR, operators: 2, callbacks: { each: 1 } },
+  'one operator, everything lost or delayed': { ...NAMED.one, lossy: 'reads too', delayed: true, leadChanges: true },
+  'a task is deleted and created again': NAMED.lagging,
+  'letters and a deadline': {
+    ...OPERATOR,
+    looks: ['nothing', 'every grace', 'the deadline'],
+    operators: 1,
+    secret: 'foreign',
+    callbacks: { each: 1 },
+  },
+};
+
+export const FULL: Readonly<Record<string, Configuration>> = { ...SMALL, ...MEDIUM, ...LARGE };

@@ -1,0 +1,197 @@
+/**
+ * One operator of the model. A look is what the product does between two awaits: it sees its copy of the task, decides
+ * by the product's table, and carries out what needs no I/O, until it sends something or has nothing to do. What comes
+ * back (the end of a step, an answer of the provider) goes through the product's memory.
+ */
+import type { CaptchaTask } from '../../src/api/captchatask.ts';
+import type { LetterPhase } from '../../src/api/names.ts';
+import type { PollOutcome, SubmitOutcome } from '../../src/core/outcome.ts';
+import type { TaskEffect } from '../../src/core/task/effects.ts';
+import type { TaskFacts } from '../../src/core/task/facts.ts';
+import type { TaskMemory } from '../../src/core/task/memory.ts';
+import { DEFAULT_POLICY } from '../../src/core/task/policy.ts';
+import { type StepEffect, isStep } from '../../src/core/task/steps.ts';
+import { isFinished } from '../../src/core/task/transitions.ts';
+import { type Advances, beginStep } from './desk.ts';
+import { type Handle, intern } from './intern.ts';
+import type { Product } from './product.ts';
+import type { Call, Operator } from './state.ts';
+import { type Elapsed, momentOf, timeless, timelessMemory, watchedMs } from './time.ts';
+
+/** What a look may see beside the task and the memory. */
+export interface View {
+  elapsed: Elapsed;
+  letter: LetterPhase | 'absent';
+  pingback: boolean;
+}
+
+/** What came of a look. */
+export interface Looked {
+  operator: Operator;
+  /** The rules that matched, in order. */
+  rules: readonly string[];
+}
+
+const URL = 'https://callback.example/v1/callback/token';
+/** The name of the next intent; `canonical` gives it a number. */
+const FRESH_NAME = '~b9';
+const MAX_TURNS = 16;
+
+export function bootedOperator(task: Handle<CaptchaTask> | undefined, leads: boolean, product: Product): Operator {
+  const cache = task !== undefined && isFinished(task.value) ? undefined : task;
+  const uid = cache?.value.metadata.uid ?? 'none';
+  const memory = intern(product.memories.freshMemory(uid));
+  return { cache, memory, leads, turn: false, work: undefined, retry: undefined, calls: [] };
+}
+
+interface Turn {
+  product: Product;
+  advances: Advances;
+  view: View;
+  task: CaptchaTask;
+  operator: Operator;
+}
+
+export interface Looks {
+  (operator: Operator, view: View, newest: Handle<CaptchaTask> | undefined): Looked;
+}
+
+export function createLooks(product: Product, advances: Advances): Looks {
+  const known = new Map<string, Looked>();
+  return (operator, view, newest) => {
+    const { cache, memory, leads, turn } = operator;
+    if (cache === undefined) return { operator, rules: [] };
+    const { elapsed, letter, pingback } = view;
+    const flags = `${leads ? 1 : 0}${turn ? 1 : 0}${pingback ? 1 : 0}`;
+    const key = `${cache.id},${memory.id},${newest?.id},${flags},${elapsed},${letter}`;
+    const before = known.get(key);
+    const alone = { ...operator, calls: [] };
+    const looked = before ?? look({ product, advances, view, task: cache.value, operator: alone }, newest);
+    if (before === undefined) known.set(key, looked);
+    const calls = [...operator.calls, ...looked.operator.calls];
+    return { ...looked, operator: { ...looked.operator, calls, retry: operator.retry } };
+  };
+}
+
+function look(turn: Turn, newest: Handle<CaptchaTask> | undefined): Looked {
+  const { product, advances, view, task } = turn;
+  const { uid } = task.metadata;
+  const known = turn.operator.memory.value;
+  remember(turn, () => (known.uid === uid ? known : product.memories.freshMemory(uid)));
+  const rules: string[] = [];
+  for (let turns = 0; turns < MAX_TURNS; turns += 1) {
+    remember(turn, (memory) => product.memories.sighted(memory, task, momentOf('nothing').mono));
+    const { rule, effect } = product.decide(factsOf(turn), momentOf(view.elapsed), DEFAULT_POLICY);
+    if (effect === undefined) break;
+    rules.push(rule);
+    if (isStep(effect)) {
+      const args = { task, effect: withoutTime(effect, turn), memory: turn.operator.memory.value };
+      const work = beginStep(args);
+      const { operator, request } = advances(turn.operator, work, newest);
+      return { operator: { ...operator, work: request === undefined ? undefined : work }, rules };
+    }
+    (CARRIERS[effect.kind] as Carrier<LocalEffect['kind']>)(turn, effect);
+  }
+  return { operator: turn.operator, rules };
+}
+
+function withoutTime(effect: StepEffect, { task, view }: Turn): StepEffect {
+  return 'status' in effect ? { ...effect, status: timeless(effect.status, task.status, view.elapsed) } : effect;
+}
+
+function remember(turn: Turn, change: (memory: TaskMemory) => TaskMemory): void {
+  const memory = intern(timelessMemory(change(turn.operator.memory.value)));
+  turn.operator = { ...turn.operator, memory };
+}
+
+function factsOf({ task, view, operator }: Turn): TaskFacts {
+  const { letter, pingback, elapsed } = view;
+  const { leads, turn } = operator;
+  const memory = operator.memory.value;
+  return {
+    task,
+    memory,
+    mayAct: leads,
+    watchedMs: watchedMs(elapsed),
+    // All was due long ago: no poll is put off because many fell due while nobody acted.
+    actingMs: 1e12,
+    key: { state: 'present' },
+    lane: { ticket: memory.intent?.call === 'underWay' ? 'calling' : turn ? 'granted' : 'none', pollPauseMs: 0 },
+    letter: letter === 'absent' ? { state: 'absent' } : { state: 'present', phase: letter },
+    pingback: pingback ? { kind: 'url', url: URL } : { kind: 'none' },
+    callbacks: { silent: false, refused: false },
+    intentName: FRESH_NAME,
+    mayWriteWaiting: true,
+  };
+}
+
+/** What asks the API server for nothing. */
+type LocalEffect = Exclude<TaskEffect, StepEffect>;
+type Carrier<Kind extends LocalEffect['kind']> = (turn: Turn, effect: Extract<LocalEffect, { kind: Kind }>) => void;
+
+const CARRIERS: { [Kind in LocalEffect['kind']]: Carrier<Kind> } = {
+  settleReply(turn, effect) {
+    const { mono } = momentOf('nothing');
+    const { memories } = turn.product;
+    remember(turn, (memory) => memories.replySettled(memory));
+    const { submission } = turn.task.status ?? {};
+    if (effect.conflict) remember(turn, (memory) => memories.pollWanted(memory, submission, mono));
+  },
+  submit(turn) {
+    const { uid } = turn.task.metadata;
+    const { attempt, by } = turn.operator.memory.value.intent ?? { attempt: 1, by: '' };
+    remember(turn, turn.product.memories.callSent);
+    calls(turn, { kind: 'submit', uid, attempt, by, stage: 'sent' });
+    turn.operator = { ...turn.operator, turn: false };
+  },
+  forgoCall(turn) {
+    remember(turn, (memory) => turn.product.memories.callForgone(memory, momentOf('nothing').mono));
+    turn.operator = { ...turn.operator, turn: false };
+  },
+  poll(turn, { final }) {
+    const { task } = turn;
+    remember(turn, (memory) => turn.product.memories.pollSent(memory, task.status?.submission, final));
+    calls(turn, { kind: 'poll', task, final });
+  },
+  readKey: () => undefined,
+  joinLane: (turn) => void (turn.operator = { ...turn.operator, turn: true }),
+  leaveLane(turn) {
+    remember(turn, turn.product.memories.turnGivenUp);
+    turn.operator = { ...turn.operator, turn: false };
+  },
+};
+
+function calls(turn: Turn, call: Call): void {
+  turn.operator = { ...turn.operator, calls: [...turn.operator.calls, intern(call)] };
+}
+
+/** Takes the newest copy into the cache; a finished task leaves it. */
+export function withCopy(operator: Operator, newest: Handle<CaptchaTask> | undefined): Operator {
+  return { ...operator, cache: newest === undefined || isFinished(newest.value) ? undefined : newest };
+}
+
+/** The provider's answer to a submission reaches the process that made it. */
+export function submitAnswered(
+  product: Product,
+  operator: Operator,
+  call: Handle<Call>,
+  outcome: SubmitOutcome,
+): Operator {
+  const calls = operator.calls.filter((other) => other !== call);
+  const { value } = call;
+  const memory = operator.memory.value;
+  if (value.kind !== 'submit' || memory.uid !== value.uid) return { ...operator, calls };
+  const { mono } = momentOf('nothing');
+  const next = product.memories.callEnded(memory, { by: value.by, outcome }, mono);
+  return { ...operator, calls, memory: intern(timelessMemory(next)) };
+}
+
+export function pollEnded(product: Product, operator: Operator, call: Handle<Call>, outcome: PollOutcome): Operator {
+  const calls = operator.calls.filter((other) => other !== call);
+  const { value } = call;
+  const memory = operator.memory.value;
+  if (value.kind !== 'poll' || memory.uid !== value.task.metadata.uid) return { ...operator, calls };
+  const { task, final } = value;
+  const next = product.pollAnswered(memory, { task, outcome, final }, momentOf('nothing'), DEFAULT_POLICY);
+  return { ...operator, calls, memory: intern(timelessMemory(next)) };
+}
