@@ -15,7 +15,6 @@ export type ImageSource = NonNullable<NonNullable<Captcha['image']>['bodyFrom']>
 /** The current or last attempt. */
 export type Submission = NonNullable<CaptchaTaskStatus['submission']>;
 export type Solution = NonNullable<CaptchaTaskStatus['solution']>;
-export type TaskFailure = NonNullable<CaptchaTaskStatus['failure']>;
 /** The letter that holds this task's result. */
 export type DeadLetterMark = NonNullable<CaptchaTaskStatus['deadLetter']>;
 

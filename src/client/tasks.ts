@@ -78,7 +78,7 @@ export async function deleteTask(kube: KubeClient, task: ObjectRef, limits: Call
   });
 }
 
-export function readOf(namespace: string, name: string): ApiRequest {
+function readOf(namespace: string, name: string): ApiRequest {
   return { verb: 'get', resource: CAPTCHA_TASK, namespace, name, read: 'quorum' };
 }
 

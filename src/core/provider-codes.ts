@@ -32,7 +32,7 @@ const MINUTE = 60 * SECOND;
 export const PENDING_WORDS: ReadonlySet<string> = new Set(['CAPCHA_NOT_READY', 'CAPTCHA_NOT_READY']);
 
 /** The code that stands for a refusal whose own word is not fit to be shown. */
-export const UNREADABLE_CODE = 'UNLISTED';
+const UNREADABLE_CODE = 'UNLISTED';
 
 /** A full pool, or an account that can buy nothing: only the account's threads tell which (`core/task/pool`). */
 export const ZERO_BALANCE = 'ERROR_ZERO_BALANCE';

@@ -28,7 +28,7 @@ import { versionOf } from './types.ts';
 import type { KubeObject } from './types.ts';
 import type { WatchEnd, WatchEventType } from './watch.ts';
 
-export type { ReflectorClock, ReflectorHooks, ReflectorOptions, Subject, Trouble } from './reflector-run.ts';
+export type { ReflectorClock, ReflectorHooks, ReflectorOptions, Trouble } from './reflector-run.ts';
 
 export interface Reflector {
   /** Undefined: all of them. */

@@ -10,8 +10,9 @@
 import { VARIABLES, defaultOf, variablesOf } from './config/variables.ts';
 import type { Field, ProcessName, Settings } from './config/variables.ts';
 
+export type { ProcessName } from './config/variables.ts';
+
 export type { BindAddress } from './config/kinds.ts';
-export type { LogLevel, ProcessName } from './config/variables.ts';
 
 /** A process's environment. */
 export type Environment = Readonly<Record<string, string | undefined>>;

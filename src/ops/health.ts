@@ -83,7 +83,10 @@ async function listen(address: BindAddress, routes: Routes): Promise<Listener> {
   return { port, close: () => closed(server) };
 }
 
-/** GET and HEAD of these very paths; 405 for their other methods, 404 for everything else, 500 for a route that fails. */
+/**
+ * GET and HEAD of these very paths, 404 for everything else, 500 for a route that fails. The router answers other methods
+ * of a known path with 405 and `Allow`, which would be lines of ours without it.
+ */
 function createApp(routes: Routes): Koa {
   const router = new Router({ sensitive: true, strict: true });
   for (const [path, reply] of Object.entries(routes)) {

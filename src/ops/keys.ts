@@ -96,7 +96,7 @@ function stripPadding(base64: string): string {
  * shall start and stay not ready until the file is right.
  */
 export async function loadCallbackKeys(options: CallbackKeysOptions): Promise<CallbackKeys> {
-  const ring = createKeyRing();
+  const ring = createCallbackKeyRing();
   let fault: string | undefined;
   let loadedText: string | undefined;
   let notNeeded = false;
@@ -151,7 +151,7 @@ function compute(key: KeyObject, bytes: Uint8Array): Buffer {
 }
 
 /** The loaded keys without a file behind them. */
-export function createKeyRing() {
+export function createCallbackKeyRing() {
   // An unknown key id costs the same HMAC as a known one, so that timing does not tell which ids exist.
   const stranger = createSecretKey(randomBytes(32));
   let keys = new Map<string, KeyObject>();

@@ -14,7 +14,7 @@
 import type { Logger } from './log.ts';
 import { redactText } from './redact.ts';
 
-export const EXIT_FAULT = 1;
+const EXIT_FAULT = 1;
 export const EXIT_CONFIG = 2;
 
 export interface Lifecycle {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { createPingbackMinter } from '../../src/core/token.ts';
 import { startChild } from '../../dev/child.ts';
 import type { Child } from '../../dev/child.ts';
-import { createKeyRing } from '../../src/ops/keys.ts';
+import { createCallbackKeyRing } from '../../src/ops/keys.ts';
 import { cpuMs, residentBytes } from './cpu.ts';
 import { quantile, runOpenLoop } from './open-loop.ts';
 
@@ -40,7 +40,7 @@ async function benchRate(rate: number, { seconds, directory }: SpoolBenchOptions
   const child = startChild({ entry: 'callback', env: environment(home) });
   try {
     const line = await child.waitForLine('its listener', (l) => l.msg === 'listening' && l['listener'] === 'callback');
-    const ring = createKeyRing();
+    const ring = createCallbackKeyRing();
     ring.replace([{ kid: 'k1', secret }]);
     const targets = callbackTargets(ring);
     await runOpenLoop({ port: Number(line['port']), ratePerSecond: 500, durationMs: 2_000, seed: 1, target: targets });
@@ -76,7 +76,7 @@ async function measure(child: Child, { port, rate, seconds, targets }: Measureme
   return rate > BASE_RATE || (durable === result.sent && p99! <= TARGET_P99_MS);
 }
 
-function callbackTargets(ring: ReturnType<typeof createKeyRing>): (n: number) => string {
+function callbackTargets(ring: ReturnType<typeof createCallbackKeyRing>): (n: number) => string {
   const mint = createPingbackMinter({ callbackURL: 'http://x', keys: ring });
   const paths = Array.from({ length: 5_000 }, (_, n) => {
     const uid = `b7b2a1c0-0000-4000-8000-${String(n).padStart(12, '0')}`;

@@ -5,7 +5,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type OneImporter, headerFaults, importerFaults } from '../support/importers.ts';
+import { type OneImporter, REASONS, headerFaults, importerFaults } from '../support/importers.ts';
 import { ONE_IMPORTER } from '../support/one-importer.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -32,12 +32,7 @@ describe('the source tree', () => {
   });
 });
 
-const NONE: OneImporter = {
-  'a stage of a request': [],
-  'a pure rule with its own test': [],
-  'a subject of its own': [],
-  'not folded yet': [],
-};
+const NONE = Object.fromEntries(REASONS.map((reason) => [reason, []])) as unknown as OneImporter;
 
 /** A tree of two processes that share two files. */
 const SOUND = {

@@ -5,6 +5,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import * as api from '../../src/api/names.ts';
 import { type Numbered, citationFaults, headingNumbers } from '../support/citations.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -44,6 +45,18 @@ describe('the documents that are cited by number', () => {
   test('gives no number to two decisions', () => {
     expect(new Set(decisions.map((name) => name.slice(0, 4))).size).toBe(decisions.length);
   });
+});
+
+test('the contract names every type, reason, class and stage of the API', () => {
+  const sections = read('docs/contract.md').split(/^## /m);
+  const [ofTasks = '', ofLetters = ''] = ['3. ', '4. '].map((number) =>
+    sections.find((text) => text.startsWith(number)),
+  );
+  const { CAPTCHA_TYPES, UNKNOWN_REASONS, FAILED_REASONS, FAILURE_CLASSES, RESULT_SOURCES } = api;
+  const inTasks = [...CAPTCHA_TYPES, ...UNKNOWN_REASONS, ...FAILED_REASONS, ...FAILURE_CLASSES, ...RESULT_SOURCES];
+  expect(inTasks.filter((name) => !ofTasks.includes(`\`${name}\``))).toEqual([]);
+  const inLetters = [...api.LETTER_PHASES, ...api.LETTER_STAGES, ...api.LETTER_ERROR_CLASSES];
+  expect(inLetters.filter((name) => !new RegExp(`\\b${name}\\b`).test(ofLetters))).toEqual([]);
 });
 
 test('every citation leads to its section or decision', () => {

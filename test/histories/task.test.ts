@@ -8,7 +8,7 @@ import type { TaskBuilder } from '../support/builders.ts';
 import { REFUSED_MESSAGE, SILENT_MESSAGE } from '../../src/core/task/callback-mode.ts';
 import { REASON_MESSAGES } from '../../src/core/task/conditions.ts';
 import * as memories from '../../src/core/task/memory.ts';
-import { cameLate, pollAnswered } from '../../src/core/task/polling.ts';
+import { cameLate, pollAnswered, pollSent } from '../../src/core/task/polling.ts';
 import { pollDue } from '../../src/core/task/transitions.ts';
 import { DEFAULT_POLICY } from '../../src/core/task/policy.ts';
 import { CAPTCHA_ID, T0, aTask } from '../support/builders.ts';
@@ -98,7 +98,7 @@ describe('a lost callback', () => {
   test('is replaced by polls until one finds the result', () => {
     expect(decideAt(task, 119 * SECOND).wakeInMs).toBe(SECOND);
     expect(decideAt(task, 120 * SECOND).effect).toEqual({ kind: 'poll', final: false });
-    const sent = memories.pollSent(memories.freshMemory(uid), task.build().status?.submission, false);
+    const sent = pollSent(memories.freshMemory(uid), task.build().status?.submission, false);
     expect(decideAt(task, 120 * SECOND, { memory: sent }).effect).toBeUndefined();
     const pending = pollAnswered(
       sent,
@@ -109,7 +109,7 @@ describe('a lost callback', () => {
     const polling = task.waiting('Polling', T0 + 121 * SECOND);
     expect(decideAt(polling, 121 * SECOND, { memory: pending }).wakeInMs).toBe(10 * SECOND);
     const solved = pollAnswered(
-      memories.pollSent(pending, task.build().status?.submission, false),
+      pollSent(pending, task.build().status?.submission, false),
       { task: polling.build(), outcome: { kind: 'solved', value: 'v' }, final: false },
       at(131 * SECOND),
       DEFAULT_POLICY,
@@ -118,7 +118,7 @@ describe('a lost callback', () => {
   });
   test('leaves the time at which the last poll found it unsolved, also where the clock was set meanwhile', () => {
     const polled = (memory: memories.TaskMemory, seconds: number, outcome: PollOutcome, setBackMs = 0) => {
-      const sent = memories.pollSent(memory, task.build().status?.submission, false);
+      const sent = pollSent(memory, task.build().status?.submission, false);
       const answered = at((seconds + 1) * SECOND);
       const moment = { ...answered, now: answered.now - setBackMs };
       const poll = { task: task.build(), outcome, final: false, sentMono: MONO0 + seconds * SECOND };
@@ -134,7 +134,7 @@ describe('a lost callback', () => {
   test('does not take what a poll said of one attempt for what it says of the next', () => {
     const first = task.build();
     const next = task.attemptEnded().intended(T0).submitted(T0, { captchaID: '2' }).build();
-    const sent = memories.pollSent(memories.freshMemory(uid), first.status?.submission, false);
+    const sent = pollSent(memories.freshMemory(uid), first.status?.submission, false);
     const poll = { task: first, outcome: { kind: 'pending' }, final: false, sentMono: MONO0 + SECOND } as const;
     const pending = pollAnswered(sent, poll, at(2 * SECOND), DEFAULT_POLICY);
     const found = { task: next, outcome: { kind: 'solved', value: 'v' }, final: false } as const;
@@ -142,7 +142,7 @@ describe('a lost callback', () => {
   });
   test('of a key that res.php refuses is waited out: the task does not fail', () => {
     const refused = pollAnswered(
-      memories.pollSent(memories.freshMemory(uid), task.build().status?.submission, false),
+      pollSent(memories.freshMemory(uid), task.build().status?.submission, false),
       {
         task: task.build(),
         outcome: { kind: 'refused', class: 'keyRejected', code: 'ERROR_KEY_DOES_NOT_EXIST' },
@@ -160,7 +160,7 @@ describe('a task whose API key gets no callbacks', () => {
     .intended(T0)
     .submitted(T0, { pollAfter: T0 + 120 * SECOND });
   const silent = { callbacks: { silent: true, refused: false } };
-  const first = memories.pollSent(memories.freshMemory(uid), task.build().status?.submission, false);
+  const first = pollSent(memories.freshMemory(uid), task.build().status?.submission, false);
   const asked = (silence: boolean) =>
     pollAnswered(
       first,
@@ -258,7 +258,7 @@ describe('an answer without the shape of its type', () => {
     .submitted(T0, { pollAfter: T0 + 120 * SECOND });
   const answeredAt = (memory: memories.TaskMemory, second: number, outcome: PollOutcome, final = false) =>
     pollAnswered(
-      memories.pollSent(memory, task.build().status?.submission, final),
+      pollSent(memory, task.build().status?.submission, final),
       { task: task.build(), outcome, final },
       at(second * SECOND),
       DEFAULT_POLICY,
@@ -304,7 +304,7 @@ describe('a poll that is answered after its attempt has ended', () => {
     .attemptEnded('ERROR_CAPTCHA_UNSOLVABLE', T0 + SECOND)
     .intended(T0 + SECOND, { by: 'operator-b/1' })
     .submitted(T0 + 2 * SECOND, { captchaID: '222' });
-  const polled = memories.pollSent(memories.freshMemory(uid), one.build().status?.submission, true);
+  const polled = pollSent(memories.freshMemory(uid), one.build().status?.submission, true);
   const answered = (memory: memories.TaskMemory, outcome: PollOutcome) =>
     pollAnswered(memory, { task: one.build(), outcome, final: true }, at(3 * SECOND), DEFAULT_POLICY);
   const overtaken = memories.sighted(polled, two.build(), MONO0 + 2 * SECOND);
@@ -339,7 +339,7 @@ describe('a poll that is answered after its attempt has ended', () => {
 describe('a task that a letter holds', () => {
   test('is not ended by the last word of a poll that was under way when its result came', () => {
     const task = aTask().intended(T0).submitted(T0);
-    const sent = memories.pollSent(memories.freshMemory(uid), task.build().status?.submission, false);
+    const sent = pollSent(memories.freshMemory(uid), task.build().status?.submission, false);
     const outcome = { kind: 'refused', class: 'permanent', code: 'ERROR_WRONG_CAPTCHA_ID' } as const;
     const memory = pollAnswered(sent, { task: task.build(), outcome, final: false }, at(SECOND), DEFAULT_POLICY);
     const letter = { state: 'present', phase: 'Pending' } as const;

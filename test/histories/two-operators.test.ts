@@ -14,7 +14,7 @@ import { isFinished, submitted } from '../../src/core/task/transitions.ts';
 import { aTask } from '../support/builders.ts';
 import { answerCall, restartOperator, taskPass, watchTask } from '../support/histories/operator.ts';
 import { drainRecord } from '../support/histories/others.ts';
-import { TASK, advance, createWorld, demand } from '../support/histories/world.ts';
+import { TASK, advance, createWorld, demand, landLate } from '../support/histories/world.ts';
 
 const PAYMENTS: fc.Arbitrary<Answer> = fc.constantFrom('accept', 'accept', 'busy', 'reset');
 /** A tenth of the histories that CI plays of the whole protocol (`HISTORIES`). */
@@ -132,11 +132,13 @@ const act: fc.Arbitrary<Act> = fc.oneof(
       restartOperator(world);
     }),
   },
+  { weight: 5, arbitrary: fc.constant(landLate) },
   { weight: 1, arbitrary: fc.nat(3).map((n) => (world: World) => (n === 0 ? callBack(world, n) : hint(world))) },
 );
 
 /** Everything heals: one leader, fresh caches, a provider that answers, and callbacks for what was paid. */
 function settle(world: World): void {
+  while (world.late.length > 0) landLate(world);
   turnOf(world, 0).leads = true;
   turnOf(world, 1).leads = false;
   for (let round = 0; round < 400 && !isFinished(stored(world)); round += 1) {

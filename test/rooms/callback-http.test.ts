@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { CAPTCHA_TASK } from '../../src/api/names.ts';
-import { createKeyRing } from '../../src/ops/keys.ts';
+import { createCallbackKeyRing } from '../../src/ops/keys.ts';
 import { CAPTCHA_ID, T0, aTask } from '../support/builders.ts';
 import { callbackPath, startSidecar } from '../support/sidecar.ts';
 import type { Reply, Sidecar } from '../support/sidecar.ts';
@@ -218,7 +218,7 @@ describe('where only some namespaces are served', () => {
 
 describe('without keys', () => {
   test('nothing is ready and nothing is accepted', async () => {
-    const closed = await startSidecar({ keys: createKeyRing() });
+    const closed = await startSidecar({ keys: createCallbackKeyRing() });
     closed.api.seed(CAPTCHA_TASK.plural, task);
     expect(closed.server.ready()).toBe(false);
     expect((await closed.get(closed.pathFor(task) + query('x'))).status).toBe(503);

@@ -6,6 +6,8 @@
 import type { OneImporter } from './importers.ts';
 
 export const ONE_IMPORTER: OneImporter = {
+  'the start of a process': ['bin/callback/main', 'bin/operator/main', 'callback/server'],
+  'a role that every controller has': ['controllers/deadletter/gather'],
   'a stage of a request': [
     'callback/middleware/authenticate',
     'callback/middleware/limit-head',
@@ -18,9 +20,14 @@ export const ONE_IMPORTER: OneImporter = {
     'callback/middleware/serve-root-files',
     'callback/middleware/shield',
   ],
+  'a part of a long table': [
+    'ops/metrics/callback-rows',
+    'ops/metrics/process-rows',
+    'ops/metrics/table',
+    'ops/metrics/task-rows',
+  ],
   'a pure rule with its own test': [
     'callback/backlog',
-
     'controllers/deadletter/turns',
     'core/deadletter/names',
     'core/deadletter/retry',
@@ -28,37 +35,23 @@ export const ONE_IMPORTER: OneImporter = {
     'provider/wire',
   ],
   'a subject of its own': [
-    'bin/callback/main',
-    'bin/operator/main',
+    // Connections and how they end; the server above it is about requests.
     'callback/listener',
+    // What the sidecar tells people: counters and log lines.
     'callback/report',
-    'ops/lifecycle',
-    'callback/server',
+    // Trying out disk and API before the first callback comes.
     'callback/warm-up',
-
+    // Re-exported by the door of the package.
+    'client/wait',
+    // All that talks to the provider; what is done at the Kubernetes API is elsewhere.
+    'controllers/task/calls',
+    // The threads of one account, and what `threadsinfo` proves; tested through the lane.
+    'core/task/pool',
     // Which request may be sent again, and when.
     'kube/sender',
-    // The paid calls, and what is asked again in the instant of each.
-    'controllers/task/calls',
-    // The roles that every controller has.
-    'controllers/deadletter/gather',
-    // A room whose door re-exports it, and the parts of a table that is too long for one file.
-    'client/wait',
-    'ops/metrics/table',
-    'ops/metrics/callback-rows',
-    'ops/metrics/process-rows',
-    'ops/metrics/task-rows',
+    // The two shapes of a reply, JSON and plain text; tested through `wire`.
     'provider/answer',
-    'core/task/pool',
-  ],
-  'not folded yet': [
-    'controllers/task/assemble',
-    'controllers/task/index',
-    'controllers/task/intents',
-    'controllers/task/leading',
-    'controllers/task/meters',
-    'controllers/task/perform',
-    'controllers/task/results',
-    'controllers/task/sources',
+    // How a process ends: signals, the order of stopping, exit codes.
+    'ops/lifecycle',
   ],
 };

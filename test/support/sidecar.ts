@@ -18,7 +18,7 @@ import type { CallbackServer } from '../../src/callback/server.ts';
 import type { SpoolFiles } from '../../src/callback/spool/files.ts';
 import type { ApiReply, ApiRequest } from '../../src/core/protocol.ts';
 import { createPingbackMinter } from '../../src/core/token.ts';
-import { createKeyRing } from '../../src/ops/keys.ts';
+import { createCallbackKeyRing } from '../../src/ops/keys.ts';
 import { createModelApi, outage } from './model-api.ts';
 import type { ModelApi } from './model-api.ts';
 
@@ -65,7 +65,7 @@ export interface Sidecar {
   stop(): Promise<void>;
 }
 
-export const ring = createKeyRing();
+export const ring = createCallbackKeyRing();
 ring.replace([{ kid: 'k1', secret: createHash('sha256').update('test').digest() }]);
 const mint = createPingbackMinter({ callbackURL: 'http://sidecar', keys: ring });
 

@@ -1,10 +1,10 @@
 /** The key that harness and tortured sidecar share, and the callbacks signed with it. */
 import { createHash } from 'node:crypto';
 import { createPingbackMinter } from '../../src/core/token.ts';
-import { createKeyRing } from '../../src/ops/keys.ts';
+import { createCallbackKeyRing } from '../../src/ops/keys.ts';
 
 export const TORTURE_SECRET = createHash('sha256').update('torture').digest();
-export const tortureKeys = createKeyRing();
+export const tortureKeys = createCallbackKeyRing();
 tortureKeys.replace([{ kid: 'k1', secret: TORTURE_SECRET }]);
 const mint = createPingbackMinter({ callbackURL: 'http://x', keys: tortureKeys });
 

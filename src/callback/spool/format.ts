@@ -13,7 +13,7 @@ import { crc32 } from 'node:zlib';
 export const FORMAT_VERSION = 1;
 export const HEADER_BYTES = 16;
 /** A code of 12,288 bytes in its most verbose JSON spelling, twice, a token and the names of the members. */
-export const MAX_PAYLOAD_BYTES = 192 * 1024;
+const MAX_PAYLOAD_BYTES = 192 * 1024;
 
 export const FRAME_RECORD = 1;
 /** Payload `[[segment, offset], …]`: records that need not be applied again. */

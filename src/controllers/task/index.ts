@@ -32,7 +32,7 @@ import { perform } from './perform.ts';
 import { createScopes } from './scopes.ts';
 import { createTimeToLive } from './ttl.ts';
 
-export type { LetterLookup, TaskController, TaskControllerOptions } from './ports.ts';
+export type { TaskController, TaskControllerOptions } from './ports.ts';
 
 /** As many writes as keep a small API server busy; more would only make its watches lag. */
 const WORKERS = 16;

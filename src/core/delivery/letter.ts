@@ -30,7 +30,7 @@ import { troubleOf } from './trouble.ts';
 /** A letter that vanishes each time it is looked at is somebody else's doing. */
 const MAX_ROUNDS = 3;
 
-export const ERROR_CLASS_LABEL = `${GROUP}/error-class`;
+const ERROR_CLASS_LABEL = `${GROUP}/error-class`;
 
 /**
  * How it ended. `notOpen`: the task does not wait for this result any more (finished, gone, of another id), so nothing

@@ -21,7 +21,6 @@ import {
   type Situation,
   type TaskChoice,
   IDLE,
-  deadlinePassed,
   msToDeadline,
   msToWatch,
   order,
@@ -157,7 +156,6 @@ const TABLE: Table<Row> = {
   'an accepted task is polled when it is due': { when: polling.isAccepted, choose: polling.pollWhenDue },
 
   // Nothing is under way, and nothing holds it: on to its next submission.
-  'a task whose deadline passed is not submitted any more': { when: deadlinePassed, choose: () => wakeIn(1_000) },
   'a task rests after an answer that may concern it alone': {
     when: (situation) => submission.restLeftMs(situation) > 0,
     choose: (situation) => wakeIn(submission.restLeftMs(situation)),

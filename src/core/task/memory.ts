@@ -2,9 +2,10 @@
  * What this process alone knows about one task, as a pure value: the intent it wrote, the reply it still has to
  * record, when it first saw somebody else's intent, how polling goes. It is lost with the process and nothing may
  * depend on its survival; it is never written to the API. All instants are monotonic milliseconds (`…Mono`), so that
- * a clock step neither opens a fence nor ends a grace. The shell keeps it in a map and drops it with the task.
+ * a clock step neither opens a fence nor ends a grace. The shell keeps it in a map and drops it with the task. How polls
+ * change it is told in `polling.ts`.
  */
-import type { Captcha, CaptchaTask, DeadLetterMark, Submission } from '../../api/captchatask.ts';
+import type { Captcha, CaptchaTask, DeadLetterMark } from '../../api/captchatask.ts';
 import type { Refusal, SubmitOutcome } from '../outcome.ts';
 import type { ReceivedResult } from '../delivery/types.ts';
 import { type URLDoubt, doubtAfter } from './callback-mode.ts';
@@ -95,7 +96,7 @@ export interface TaskMemory {
   readonly waitingSinceMono?: number;
 }
 
-const NO_POLLS: PollMemory = {
+export const NO_POLLS: PollMemory = {
   booked: false,
   underWay: false,
   failures: 0,
@@ -236,74 +237,6 @@ function isTriedByItself(outcome: SubmitReply, carried: boolean): boolean {
 export function replySettled(memory: TaskMemory, notBeforeMono?: number): TaskMemory {
   const { reply: _reply, intent: _intent, notBeforeMono: _before, ...kept } = memory;
   return notBeforeMono === undefined ? kept : { ...kept, notBeforeMono };
-}
-
-/** The stored id is not the one our call was given: the next poll tells which one lives. */
-export function pollWanted(memory: TaskMemory, submission: Submission | undefined, mono: number): TaskMemory {
-  return { ...memory, poll: { ...pollOf(memory, submission), ...continues(submission), nextMono: mono } };
-}
-
-export function pollSent(memory: TaskMemory, submission: Submission | undefined, final: boolean): TaskMemory {
-  const poll = pollOf(memory, submission);
-  const finalTries = poll.finalTries + (final ? 1 : 0);
-  return { ...memory, poll: { ...poll, booked: false, underWay: true, finalTries } };
-}
-
-/** Whether the answer to this poll is still waited for: its submission may have ended or been replaced meanwhile. */
-export function isAwaited({ poll }: TaskMemory, submission: Submission | undefined): boolean {
-  return poll.underWay && isOf(poll.of, submission);
-}
-
-/** A poll found nothing final; the next one is due at `nextMono`. */
-export function pollPostponed(
-  memory: TaskMemory,
-  submission: Submission | undefined,
-  next: {
-    nextMono: number;
-    answer: 'pending' | 'unreadable' | 'refused' | 'unreachable';
-    final: boolean;
-    sentMono?: number | undefined;
-  },
-): TaskMemory {
-  const { after: _before, ...poll } = pollOf(memory, submission);
-  const pending = next.answer === 'pending';
-  return {
-    ...memory,
-    poll: {
-      ...poll,
-      ...continues(submission),
-      nextMono: next.nextMono,
-      booked: false,
-      underWay: false,
-      failures: pending ? 0 : poll.failures + 1,
-      pending: poll.pending || pending,
-      ...(pending && next.sentMono !== undefined ? { unsolvedMono: next.sentMono } : {}),
-      unreadable: (poll.unreadable ?? 0) + (next.answer === 'unreadable' ? 1 : 0),
-      // A refusal about load, the key or this address says nothing about the task: it has not been asked about yet.
-      finalDone: poll.finalDone || (next.final && (pending || next.answer === 'unreadable')),
-    },
-  };
-}
-
-/** The poll has a place in the pace of its key; until then the task waits like any other. */
-export function pollBooked(memory: TaskMemory, submission: Submission | undefined, nextMono: number): TaskMemory {
-  const { after: _before, ...poll } = pollOf(memory, submission);
-  return { ...memory, poll: { ...poll, ...continues(submission), nextMono, booked: true } };
-}
-
-function pollOf(memory: TaskMemory, submission: Submission | undefined): PollMemory {
-  if (isOf(memory.poll.of, submission) || submission?.captchaID === undefined) return memory.poll;
-  return { ...NO_POLLS, of: { attempt: submission.attempt, captchaID: submission.captchaID } };
-}
-
-function continues(submission: Submission | undefined): Pick<PollMemory, 'after'> {
-  return submission?.pollAfterTime === undefined ? {} : { after: submission.pollAfterTime };
-}
-
-/** The provider's last word on the submission that is being polled. */
-export function pollRefused(memory: TaskMemory, answer: Refusal): TaskMemory {
-  const { of } = memory.poll;
-  return of === undefined ? memory : { ...memory, refusal: { of, answer }, poll: { ...memory.poll, underWay: false } };
 }
 
 export function refusalSettled(memory: TaskMemory): TaskMemory {

@@ -49,7 +49,7 @@ export const WAITING_WRITE_MS = 2 * SECOND;
 /** Secrets are read again this often while somebody waits for them. */
 export const SECRET_REREAD_MS = 10 * SECOND;
 /** Those that the API server just now could not read: this often before anybody is told. */
-export const UNREAD_RETRY_MS = 500;
+const UNREAD_RETRY_MS = 500;
 /** Poll interval of a submission that carries no pingback. */
 export const UNPINGED_POLL_INTERVAL_MS = 5 * SECOND;
 /** Submissions of a key whose callback URL was refused carry none for so long. */

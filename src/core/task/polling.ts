@@ -13,7 +13,7 @@ import { jittered } from '../../waiting/backoff.ts';
 import { firstPollDelayMs } from '../solution.ts';
 import { SILENT_MESSAGE } from './callback-mode.ts';
 import { summaryOf } from './conditions.ts';
-import { type TaskMemory, isAwaited, isOf, pollPostponed, pollRefused, resultHeld } from './memory.ts';
+import { type PollMemory, type TaskMemory, NO_POLLS, isOf, resultHeld } from './memory.ts';
 import {
   type TaskPolicy,
   FINAL_POLL_TRIES,
@@ -128,6 +128,75 @@ export function pollFinally({ memory, facts, moment }: Situation): TaskChoice {
   return waitMs > 0 ? wakeIn(waitMs) : order({ kind: 'poll', final: true });
 }
 
+/*
+ * How polling goes, in memory. Postponed (or wanted): `nextMono` is when the task is due. Due, it books a place in the
+ * pace of its key: `booked`, and `nextMono` is that place. When the place has come the poll is sent: `underWay`, until
+ * its answer postpones the next one, is the provider's last word, or is a result.
+ */
+
+/** The stored id is not the one our call was given: the next poll tells which one lives. */
+export function pollWanted(memory: TaskMemory, submission: Submission | undefined, mono: number): TaskMemory {
+  return { ...memory, poll: { ...pollOf(memory, submission), ...continues(submission), nextMono: mono } };
+}
+
+export function pollSent(memory: TaskMemory, submission: Submission | undefined, final: boolean): TaskMemory {
+  const poll = pollOf(memory, submission);
+  const finalTries = poll.finalTries + (final ? 1 : 0);
+  return { ...memory, poll: { ...poll, booked: false, underWay: true, finalTries } };
+}
+
+/** A poll found nothing final; the next one is due at `nextMono`. */
+function pollPostponed(
+  memory: TaskMemory,
+  submission: Submission | undefined,
+  next: {
+    nextMono: number;
+    answer: 'pending' | 'unreadable' | 'refused' | 'unreachable';
+    final: boolean;
+    sentMono?: number | undefined;
+  },
+): TaskMemory {
+  const { after: _before, ...poll } = pollOf(memory, submission);
+  const pending = next.answer === 'pending';
+  return {
+    ...memory,
+    poll: {
+      ...poll,
+      ...continues(submission),
+      nextMono: next.nextMono,
+      booked: false,
+      underWay: false,
+      failures: pending ? 0 : poll.failures + 1,
+      pending: poll.pending || pending,
+      ...(pending && next.sentMono !== undefined ? { unsolvedMono: next.sentMono } : {}),
+      unreadable: (poll.unreadable ?? 0) + (next.answer === 'unreadable' ? 1 : 0),
+      // A refusal about load, the key or this address says nothing about the task: it has not been asked about yet.
+      finalDone: poll.finalDone || (next.final && (pending || next.answer === 'unreadable')),
+    },
+  };
+}
+
+/** The poll has a place in the pace of its key; until then the task waits like any other. */
+export function pollBooked(memory: TaskMemory, submission: Submission | undefined, nextMono: number): TaskMemory {
+  const { after: _before, ...poll } = pollOf(memory, submission);
+  return { ...memory, poll: { ...poll, ...continues(submission), nextMono, booked: true } };
+}
+
+function pollOf(memory: TaskMemory, submission: Submission | undefined): PollMemory {
+  if (isOf(memory.poll.of, submission) || submission?.captchaID === undefined) return memory.poll;
+  return { ...NO_POLLS, of: { attempt: submission.attempt, captchaID: submission.captchaID } };
+}
+
+function continues(submission: Submission | undefined): Pick<PollMemory, 'after'> {
+  return submission?.pollAfterTime === undefined ? {} : { after: submission.pollAfterTime };
+}
+
+/** The provider's last word on the submission that is being polled. */
+function pollRefused(memory: TaskMemory, answer: Refusal): TaskMemory {
+  const { of } = memory.poll;
+  return of === undefined ? memory : { ...memory, refusal: { of, answer }, poll: { ...memory.poll, underWay: false } };
+}
+
 /* What an answer means */
 
 export function isRefused({ memory, open }: Situation): boolean {
@@ -164,7 +233,7 @@ export interface AnsweredPoll {
 /** Whether the answer came after its attempt had ended or been replaced, and says nothing any more. */
 export function cameLate(memory: TaskMemory | undefined, { task, outcome }: AnsweredPoll): boolean {
   if (outcome.kind === 'solved') return false;
-  return memory === undefined || !isAwaited(memory, task.status?.submission);
+  return memory?.poll.underWay !== true || !isOf(memory.poll.of, task.status?.submission);
 }
 
 /** The memory after a poll of this submission was answered (or was not). */

@@ -23,6 +23,7 @@ import { findInSecret } from '../delivery/solution-secret.ts';
 import { putStatus } from '../status-write.ts';
 import { holdsOwn } from './doubts.ts';
 import * as memories from './memory.ts';
+import { pollWanted } from './polling.ts';
 import { readSources } from './sources.ts';
 
 /** What a process keeps of one task: synchronous, and without any rule. */
@@ -59,7 +60,7 @@ type Step<Kind extends TaskEffect['kind']> = (
   effect: Extract<TaskEffect, { kind: Kind }>,
 ) => Protocol<StepEnd>;
 
-export const STEPS = {
+const STEPS = {
   *writeStatus(task, desk, { status }) {
     return (yield* write(task, desk, status)) === 'failed' ? 'failed' : 'changed';
   },
@@ -141,7 +142,7 @@ export function settleReply(
   desk.remember((memory) => memories.replySettled(memory));
   if (!conflict) return;
   desk.note({ kind: 'otherId' });
-  desk.remember((memory) => memories.pollWanted(memory, task.status?.submission, mono));
+  desk.remember((memory) => pollWanted(memory, task.status?.submission, mono));
 }
 
 /** `stale`: somebody else was first, and the cache now holds what they wrote. `failed`: nothing is known to be written. */

@@ -13,7 +13,7 @@ import { isFinished } from '../../../src/core/task/transitions.ts';
 import { answerCall, changeLeader, letterPass, restartOperator, taskPass, watchLetter, watchTask } from './operator.ts';
 import * as others from './others.ts';
 import { judgeEnds } from './ends.ts';
-import { SOLUTION_SECRET, TASK, advance, createWorld, demand, note, pick } from './world.ts';
+import { SOLUTION_SECRET, TASK, advance, createWorld, demand, landLate, note, pick } from './world.ts';
 
 const WILD_STEPS = 120;
 /** Rounds of a quarter of a minute to some minutes; a budget of retries and a time to live fit in. */
@@ -35,6 +35,7 @@ const ACTIONS: readonly Action[] = [
   [8, others.solveOrder],
   [0.4, others.forgetOrder],
   [8, others.callBack],
+  [6, landLate],
   [10, watchSome],
   [9, passTime],
   [1, stepClock],
@@ -133,6 +134,7 @@ function stepClock(world: World): void {
 function settleDown(world: World): void {
   note(world, '--- everything is repaired');
   world.outage = 0;
+  while (world.late.length > 0) landLate(world);
   world.operators[0].leads = true;
   world.operators[1].leads = false;
   world.forbidden = { solutions: false, letters: false, secrets: false };

@@ -20,7 +20,7 @@ import { decideTask } from '../../../src/core/task/decide.ts';
 import * as memories from '../../../src/core/task/memory.ts';
 import { DEFAULT_POLICY } from '../../../src/core/task/policy.ts';
 import { type Desk, isStep, settleReply, stepOf } from '../../../src/core/task/steps.ts';
-import { pollAnswered } from '../../../src/core/task/polling.ts';
+import { pollAnswered, pollSent } from '../../../src/core/task/polling.ts';
 import { isFinished } from '../../../src/core/task/transitions.ts';
 import { classifyCode } from '../../../src/core/provider-codes.ts';
 import { FORGOTTEN_ID, TASK, bootedOperator, chance, demand, note } from './world.ts';
@@ -145,7 +145,7 @@ function withoutRequest(world: World, task: CaptchaTask, effect: TaskEffect): vo
   if (effect.kind === 'forgoCall') desk.remember((memory) => memories.callForgone(memory, world.mono));
   if (effect.kind === 'submit') callForSubmission(world, task, desk);
   if (effect.kind !== 'poll') return;
-  desk.remember((memory) => memories.pollSent(memory, task.status?.submission, effect.final));
+  desk.remember((memory) => pollSent(memory, task.status?.submission, effect.final));
   send(world, { kind: 'poll', boot: world.operator.boot, task, final: effect.final });
 }
 

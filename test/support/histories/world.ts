@@ -92,6 +92,8 @@ export interface World {
   random(): number;
   /** Share of requests whose answer never comes. */
   outage: number;
+  /** Requests that were given up by whoever sent them and may still be acted on. */
+  late: ApiRequest[];
   forbidden: { solutions: boolean; letters: boolean; secrets: boolean };
   uids: number;
   orders: Order[];
@@ -129,6 +131,7 @@ export function createWorld(seed: number, traced = false, task?: CaptchaTask): W
     mono: 1_000_000,
     random,
     outage: random() < 0.5 ? 0 : 0.05,
+    late: [],
     forbidden: { solutions: false, letters: false, secrets: false },
     uids: 0,
     orders: [],
@@ -181,13 +184,29 @@ export function pick<T>(world: World, list: readonly T[]): T | undefined {
 export function send(world: World, request: ApiRequest): ApiReply {
   const { api } = world;
   if (chance(world, world.outage)) {
-    if (request.verb !== 'get' && chance(world, 0.5)) api.handle(request);
+    if (isRead(request)) return outage(true);
+    const fate = pick(world, ['acted on', 'acted on', 'late', 'lost'] as const);
+    if (fate === 'acted on') api.handle(request);
+    if (fate === 'late') world.late.push(request);
     return outage(true);
   }
   const refused = refusedBy(world, request);
   if (refused !== undefined) return refused;
   api.lag = chance(world, 0.3) ? Math.floor(world.random() * 4) : 0;
   return api.handle(request);
+}
+
+function isRead({ verb }: ApiRequest): boolean {
+  return verb === 'get' || verb === 'list';
+}
+
+/** A request that was long on its way is acted on now, when nobody waits for its answer any more. */
+export function landLate(world: World): void {
+  const request = pick(world, world.late);
+  if (request === undefined) return;
+  world.late.splice(world.late.indexOf(request), 1);
+  const reply = refusedBy(world, request) ?? world.api.handle(request);
+  note(world, `late: ${describe(request)} -> ${reply.ok ? 'ok' : reply.status}`);
 }
 
 function refusedBy({ forbidden }: World, request: ApiRequest): ApiReply | undefined {

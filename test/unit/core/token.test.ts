@@ -14,15 +14,15 @@ import {
   pingbackUrl,
   signedBytesOf,
 } from '../../../src/core/token.ts';
-import { createKeyRing } from '../../../src/ops/keys.ts';
+import { createCallbackKeyRing } from '../../../src/ops/keys.ts';
 
 const secretOf = (seed: string): Uint8Array => createHash('sha256').update(seed).digest();
-const ring = createKeyRing();
+const ring = createCallbackKeyRing();
 ring.replace([
   { kid: 'new', secret: secretOf('new') },
   { kid: 'old', secret: secretOf('old') },
 ]);
-const foreign = createKeyRing();
+const foreign = createCallbackKeyRing();
 foreign.replace([
   { kid: 'new', secret: secretOf('another installation') },
   { kid: 'gone', secret: secretOf('gone') },
@@ -80,7 +80,7 @@ describe('a minted token', () => {
 
   test('fits into a URL below 512 characters at every maximum, behind a CALLBACK_URL of 100', () => {
     const base = `https://${'h'.repeat(92)}`;
-    const keys = createKeyRing();
+    const keys = createCallbackKeyRing();
     keys.replace([{ kid: 'k'.repeat(12), secret: secretOf('k') }]);
     const widest = { namespace: 'n'.repeat(63), name: 'a'.repeat(253), uid: task.uid };
     const url = createPingbackMinter({ callbackURL: base, keys })(widest, 99_999);
@@ -90,7 +90,7 @@ describe('a minted token', () => {
   });
 
   test('is not minted where it could not be taken back: no key, too many attempts, a URL too long', () => {
-    expect(mintAt('https://cb.example', createKeyRing(), 1)).toBeUndefined();
+    expect(mintAt('https://cb.example', createCallbackKeyRing(), 1)).toBeUndefined();
     expect(mintAt('https://cb.example', ring, 100_000)).toBeUndefined();
     expect(mintAt(`https://${'h'.repeat(410)}`, ring, 1)).toBeUndefined();
   });

@@ -4,7 +4,7 @@ import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { TaskMemory } from '../../../../src/core/task/memory.ts';
 import * as memories from '../../../../src/core/task/memory.ts';
 import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
-import { pollAnswered } from '../../../../src/core/task/polling.ts';
+import { pollAnswered, pollSent } from '../../../../src/core/task/polling.ts';
 import { CAPTCHA_ID, T0, aTask } from '../../../support/builders.ts';
 import { MONO0, at, decideAt, reasonOf, statusOf } from '../../../support/facts.ts';
 
@@ -96,7 +96,7 @@ describe('the final poll before a deadline', () => {
     const refused = (memory: TaskMemory, ms: number) => {
       const outcome = { kind: 'refused', class: refusalClass, code: 'CODE' } as const;
       const poll = { task: task.build(), outcome, final: true };
-      return pollAnswered(memories.pollSent(memory, submission, true), poll, at(ms), DEFAULT_POLICY);
+      return pollAnswered(pollSent(memory, submission, true), poll, at(ms), DEFAULT_POLICY);
     };
     let memory = memories.freshMemory(task.build().metadata.uid);
     for (const ms of [overdue, 610_000]) {
@@ -116,7 +116,7 @@ describe('the final poll before a deadline', () => {
   });
   test('is over once the provider has said that the task is not ready', () => {
     const task = aTask().intended().submitted();
-    const sent = memories.pollSent(memories.freshMemory('u'), task.build().status?.submission, true);
+    const sent = pollSent(memories.freshMemory('u'), task.build().status?.submission, true);
     const poll = { task: task.build(), outcome: { kind: 'pending' }, final: true } as const;
     const memory = pollAnswered(sent, poll, at(overdue), DEFAULT_POLICY);
     expect(reasonOf(decideAt(task.waiting('Polling'), 601_000, { memory }))).toBe('DeadlineExceeded');
