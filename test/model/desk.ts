@@ -85,6 +85,17 @@ function operatorWith(operator: Operator, { memory, cached }: Kept, newest: Hand
   };
 }
 
+/** The operator after something that asks the API server for nothing. */
+export function atDesk(operator: Operator, act: (desk: Desk) => void): Operator {
+  const { desk, kept } = createDesk({
+    memory: operator.memory.value,
+    cached: operator.cache?.value,
+    newest: undefined,
+  });
+  act(desk);
+  return { ...operator, memory: intern(timelessMemory(kept().memory)) };
+}
+
 function createDesk(first: Kept): { desk: Desk; becomes(kept: Kept): void; kept(): Kept } {
   let kept = first;
   const cached = (copy: CaptchaTask | undefined): void => {

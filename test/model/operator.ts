@@ -10,9 +10,10 @@ import type { TaskEffect } from '../../src/core/task/effects.ts';
 import type { TaskFacts } from '../../src/core/task/facts.ts';
 import type { TaskMemory } from '../../src/core/task/memory.ts';
 import { DEFAULT_POLICY } from '../../src/core/task/policy.ts';
-import { type StepEffect, isStep } from '../../src/core/task/steps.ts';
+import { pollSent } from '../../src/core/task/polling.ts';
+import { type StepEffect, isStep, settleReply } from '../../src/core/task/steps.ts';
 import { isFinished } from '../../src/core/task/transitions.ts';
-import { type Advances, beginStep } from './desk.ts';
+import { type Advances, atDesk, beginStep } from './desk.ts';
 import { type Handle, intern } from './intern.ts';
 import type { Product } from './product.ts';
 import type { Call, Operator } from './state.ts';
@@ -131,11 +132,7 @@ type Carrier<Kind extends LocalEffect['kind']> = (turn: Turn, effect: Extract<Lo
 
 const CARRIERS: { [Kind in LocalEffect['kind']]: Carrier<Kind> } = {
   settleReply(turn, effect) {
-    const { mono } = momentOf('nothing');
-    const { memories } = turn.product;
-    remember(turn, (memory) => memories.replySettled(memory));
-    const { submission } = turn.task.status ?? {};
-    if (effect.conflict) remember(turn, (memory) => memories.pollWanted(memory, submission, mono));
+    turn.operator = atDesk(turn.operator, (desk) => settleReply(turn.task, desk, effect));
   },
   submit(turn) {
     const { uid } = turn.task.metadata;
@@ -150,7 +147,7 @@ const CARRIERS: { [Kind in LocalEffect['kind']]: Carrier<Kind> } = {
   },
   poll(turn, { final }) {
     const { task } = turn;
-    remember(turn, (memory) => turn.product.memories.pollSent(memory, task.status?.submission, final));
+    remember(turn, (memory) => pollSent(memory, task.status?.submission, final));
     calls(turn, { kind: 'poll', task, final });
   },
   readKey: () => undefined,
