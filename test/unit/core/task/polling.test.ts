@@ -65,6 +65,17 @@ describe('polling', () => {
     const late = { ...poll, nextMono: MONO0 + 605_000 };
     expect(decideAt(task, 601_000, { memory: { poll: late } })).toMatchObject({ wakeInMs: 4_000 });
   });
+  test.each([
+    ['the interval that is configured', true, false, 10_000],
+    ['5 s where no callback is to come', false, false, 5_000],
+    ['5 s where none comes for the key', true, true, 5_000],
+  ])('asks again after %s', (_what, pingback, silent, waitMs) => {
+    const submitted = aTask().intended(T0, { pingback }).submitted().build();
+    const sent = pollSent(memories.freshMemory('u'), submitted.status?.submission, false);
+    const poll = { task: submitted, outcome: { kind: 'pending' }, final: false, silent } as const;
+    const { poll: after } = pollAnswered(sent, poll, at(130_000), DEFAULT_POLICY);
+    expect(after.nextMono).toBe(MONO0 + 130_000 + waitMs);
+  });
   test('spreads what fell due before the start over one interval, each task at its own place', () => {
     const places = [1, 2, 3, 4, 5, 6].map((n) => {
       const decision = decideAt(task.uid(`b7b2a1c0-0000-4000-8000-00000000000${n}`), 300_000, { actingMs: 0 });
