@@ -27,6 +27,13 @@ describe('a request', () => {
     expect(wireRequestOf({ verb: 'get', ...place, read: 'cached' }).path).toBe(`${BASE}/login?resourceVersion=0`);
     expect(wireRequestOf({ verb: 'get', ...place, read: 'quorum' }).path).toBe(`${BASE}/login`);
   });
+  test('looks up the few objects that a field selects', () => {
+    const fieldSelector = 'spec.taskRef.name=login';
+    expect(wireRequestOf({ verb: 'list', resource: TASKS, namespace: 'shop', fieldSelector })).toEqual({
+      method: 'GET',
+      path: `${BASE}?fieldSelector=spec.taskRef.name%3Dlogin`,
+    });
+  });
   test('patches status by JSON-patch, whose tests the server honours', () => {
     const patch = [{ op: 'test' as const, path: '/metadata/uid', value: 'u' }];
     expect(wireRequestOf({ verb: 'patchStatus', ...place, patch })).toEqual({
