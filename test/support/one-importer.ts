@@ -7,7 +7,7 @@ import type { OneImporter } from './importers.ts';
 
 export const ONE_IMPORTER: OneImporter = {
   'the start of a process': ['bin/callback/main', 'bin/operator/main', 'callback/server'],
-  'a role that every controller has': ['controllers/deadletter/gather'],
+  'a role that every controller has': ['controllers/deadletter/gather', 'controllers/deadletter/perform'],
   'a stage of a request': [
     'callback/middleware/authenticate',
     'callback/middleware/limit-head',
@@ -30,7 +30,7 @@ export const ONE_IMPORTER: OneImporter = {
     'callback/backlog',
     'controllers/deadletter/turns',
     'core/deadletter/names',
-    'core/deadletter/retry',
+    'core/deadletter/steps',
     'provider/encode',
     'provider/wire',
   ],

@@ -1,25 +1,22 @@
 /**
- * The only I/O of the dead-letter controller: one case for each effect that `decideLetter` can order, and what is told
- * of it: metrics, log and events, never the content. No rules here; what went wrong is a value, and the pass that ordered
- * the effect comes back later.
+ * The only I/O of the dead-letter controller: runs the step (`core/deadletter/steps.ts`) that `decideLetter` ordered, and
+ * tells of it: metrics, log and events, never the content. No rules here; what went wrong is a value, and the pass that
+ * ordered the effect comes back later.
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
-import type { DeadLetterStatus } from '../../api/deadletter.ts';
 import type { LetterEffect } from '../../core/deadletter/decide.ts';
 import type { Letter } from '../../core/deadletter/facts.ts';
-import type { Retry } from '../../core/deadletter/retry.ts';
 import type { LetterPolicy } from '../../core/deadletter/schedule.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { Store } from '../../kube/store.ts';
-import type { KubeObject } from '../../kube/types.ts';
+import type { ApiRequest, KubeObject } from '../../kube/types.ts';
 import type { Logger } from '../../ops/log.ts';
 import type { Performed } from '../loop.ts';
 import type { LetterMetrics } from './metrics.ts';
 import { API_VERSION, CAPTCHA_TASK, DEAD_LETTER } from '../../api/names.ts';
 import { announceHold, announceLetter } from '../../core/deadletter/announce.ts';
-import { retryLetter } from '../../core/deadletter/retry.ts';
-import { putStatus } from '../../core/status-write.ts';
+import { type LetterOutcome, letterStep } from '../../core/deadletter/steps.ts';
 import { runProtocol } from '../../kube/run.ts';
 import { keyOf } from '../../kube/types.ts';
 import { countFinished, countWrite } from './metrics.ts';
@@ -34,122 +31,37 @@ interface Performer {
   events?: Pick<EventRecorder, 'record'>;
 }
 
-/** What came of an effect. `status`: the letter's new status, where one was written. */
-type Outcome =
-  | { kind: 'done'; status?: DeadLetterStatus | undefined; retry?: Retry }
-  /** Somebody wrote first, or the API was away: look again after a backoff. */
-  | { kind: 'again'; why: string; retry?: Retry };
-
 const REQUEST_TIMEOUT_MS = 15_000;
 /** For all requests of one retry: a few, and some of them again where somebody else writes meanwhile. */
 const RETRY_TIMEOUT_MS = 30_000;
 
 export function createPerformer(performer: Performer) {
+  const { client, store, policy, clock, metrics } = performer;
   return async (effect: LetterEffect, letter: Letter, signal: AbortSignal): Promise<Performed> => {
-    const outcome = await perform(effect, letter, performer, signal);
+    const { namespace } = letter.metadata;
+    const exists = (name: string): boolean => store.get(`${namespace}/${name}`) !== undefined;
+    const step = letterStep(letter, effect, { now: clock.now(), random: clock.random(), policy, exists });
+    const outcome = await runProtocol(client, step, {
+      signal,
+      withinMs: effect.kind === 'retry' ? RETRY_TIMEOUT_MS : REQUEST_TIMEOUT_MS,
+      onObject: (object, request) => take(performer, object, request),
+    });
+    if (outcome.write !== undefined) countWrite(metrics, outcome.write);
+    // What has its name now is newer, and the watch tells of it.
+    if (outcome.kind === 'done' && outcome.gone) store.drop(keyOf(letter.metadata), letter.metadata.resourceVersion);
     tell(letter, effect, outcome, performer);
     return outcome.kind === 'again' ? 'failed' : 'changed';
   };
 }
 
-async function perform(
-  effect: LetterEffect,
-  letter: Letter,
-  performer: Performer,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  switch (effect.kind) {
-    case 'writeStatus':
-      return await writeStatus(letter, effect.status, performer, signal);
-    case 'retry':
-      return await retry(letter, performer, signal);
-    case 'delete':
-      break;
-  }
-  return await remove(letter, performer, signal);
+/** Letters go into the cache; a task that a retry solved is counted. */
+function take({ store, metrics }: Performer, object: KubeObject, { verb, resource }: ApiRequest): void {
+  if (resource.plural === DEAD_LETTER.plural) store.put(object);
+  if (resource.plural !== CAPTCHA_TASK.plural || verb === 'get') return;
+  countFinished(metrics, object as unknown as CaptchaTask);
 }
 
-async function writeStatus(
-  letter: Letter,
-  status: DeadLetterStatus,
-  { client, store, metrics }: Performer,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const result = await runProtocol(client, putStatus(DEAD_LETTER, letter, status), {
-    signal,
-    withinMs: REQUEST_TIMEOUT_MS,
-    onObject: (object) => store.put(object),
-  });
-  countWrite(metrics, result.kind);
-  switch (result.kind) {
-    case 'written':
-      return { kind: 'done', status };
-    case 'gone':
-      forget(letter, store);
-      return { kind: 'done' };
-    case 'unchanged':
-      return { kind: 'done' };
-    case 'conflict':
-    case 'invalid':
-    case 'transient':
-      break;
-  }
-  return { kind: 'again', why: result.kind };
-}
-
-async function retry(letter: Letter, performer: Performer, signal: AbortSignal): Promise<Outcome> {
-  const { client, store, policy, metrics, clock } = performer;
-  const { namespace } = letter.metadata;
-  const exists = (name: string): boolean => store.get(`${namespace}/${name}`) !== undefined;
-  const protocol = retryLetter(letter.metadata, { now: clock.now(), random: clock.random(), policy, exists });
-  const made = await runProtocol(client, protocol, {
-    signal,
-    withinMs: RETRY_TIMEOUT_MS,
-    onObject(object, request) {
-      if (request.resource.plural === DEAD_LETTER.plural) store.put(object);
-      if (request.resource.plural === CAPTCHA_TASK.plural && request.verb !== 'get')
-        countFinished(metrics, asTask(object));
-    },
-  });
-  switch (made.kind) {
-    case 'recorded':
-      countWrite(metrics, 'written');
-      return { kind: 'done', status: made.letter.status, retry: made };
-    case 'gone':
-      forget(letter, store);
-      return { kind: 'done', retry: made };
-    case 'changed':
-      return { kind: 'done', retry: made };
-    case 'unrecorded':
-      countWrite(metrics, made.conflict ? 'conflict' : 'transient');
-      break;
-    case 'unread':
-      break;
-  }
-  return { kind: 'again', why: made.kind, retry: made };
-}
-
-function asTask(object: KubeObject): CaptchaTask {
-  return object as unknown as CaptchaTask;
-}
-
-async function remove(letter: Letter, { client, store }: Performer, signal: AbortSignal): Promise<Outcome> {
-  const { namespace, name, uid, resourceVersion } = letter.metadata;
-  const reply = await client.execute(
-    { verb: 'delete', resource: DEAD_LETTER, namespace, name, preconditions: { uid, resourceVersion } },
-    { signal, timeoutMs: REQUEST_TIMEOUT_MS },
-  );
-  if (!reply.ok && reply.status !== 404) return { kind: 'again', why: 'delete' };
-  forget(letter, store);
-  return { kind: 'done' };
-}
-
-/** The letter of this version is no more; whatever has its name now is newer, and the watch tells of it. */
-function forget({ metadata }: Letter, store: Store<Letter>): void {
-  store.drop(keyOf(metadata), metadata.resourceVersion);
-}
-
-function tell(letter: Letter, effect: LetterEffect, outcome: Outcome, performer: Performer): void {
+function tell(letter: Letter, effect: LetterEffect, outcome: LetterOutcome, performer: Performer): void {
   const { namespace, name } = letter.metadata;
   const { stage, taskRef } = letter.spec;
   const fields = { namespace, letter: name, task: taskRef.name, uid: taskRef.uid, stage };
@@ -172,7 +84,7 @@ function tell(letter: Letter, effect: LetterEffect, outcome: Outcome, performer:
   recordEvent(letter, outcome, performer);
 }
 
-function recordEvent(letter: Letter, outcome: Outcome, { events }: Performer): void {
+function recordEvent(letter: Letter, outcome: LetterOutcome, { events }: Performer): void {
   if (outcome.kind !== 'done' || outcome.status === undefined) return;
   const { namespace, name, uid, resourceVersion } = letter.metadata;
   const hold = announceHold(outcome.status, letter);

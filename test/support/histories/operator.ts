@@ -3,7 +3,7 @@
  * that die with the process. The cache learns from the steps, and from the watch when that is given a turn.
  */
 import type { CaptchaTask } from '../../../src/api/captchatask.ts';
-import type { DeadLetter, DeadLetterStatus } from '../../../src/api/deadletter.ts';
+import type { DeadLetter } from '../../../src/api/deadletter.ts';
 import type { TaskEffect } from '../../../src/core/task/effects.ts';
 import type { Moment, TaskFacts } from '../../../src/core/task/facts.ts';
 import type { TaskMemory } from '../../../src/core/task/memory.ts';
@@ -11,10 +11,10 @@ import type { PollOutcome, SubmitOutcome } from '../../../src/core/outcome.ts';
 import type { ReceivedResult } from '../../../src/core/delivery/types.ts';
 import type { Protocol } from '../../../src/core/protocol.ts';
 import type { Call, Operator, World } from './world.ts';
-import { API_VERSION, CAPTCHA_TASK, DEAD_LETTER } from '../../../src/api/names.ts';
+import { CAPTCHA_TASK, DEAD_LETTER } from '../../../src/api/names.ts';
 import { decideLetter } from '../../../src/core/deadletter/decide.ts';
 import { phaseOf, withoutPayload } from '../../../src/core/deadletter/facts.ts';
-import { retryLetter } from '../../../src/core/deadletter/retry.ts';
+import { letterStep } from '../../../src/core/deadletter/steps.ts';
 import { DEFAULT_LETTER_POLICY } from '../../../src/core/deadletter/schedule.ts';
 import { decideTask } from '../../../src/core/task/decide.ts';
 import * as memories from '../../../src/core/task/memory.ts';
@@ -228,27 +228,12 @@ export function* letterPass(world: World, name: string): Protocol<void> {
   const { effect } = decideLetter(facts, world.now, LETTER_POLICY);
   if (effect === undefined) return;
   note(world, `letter ${name}: ${effect.kind}`);
-  const { namespace, uid, resourceVersion } = letter.metadata;
-  if (effect.kind === 'retry') {
-    operator.busy.add(taskUID);
-    const exists = (other: string): boolean => operator.letters.has(other);
-    const options = { now: world.now, random: world.random(), policy: LETTER_POLICY, exists };
-    const made = yield* retryLetter({ namespace, name, uid }, options);
-    note(world, `letter ${name}: ${made.kind} ${'outcome' in made ? made.outcome.kind : ''}`);
-    operator.busy.delete(taskUID);
-  } else if (effect.kind === 'delete') {
-    yield { verb: 'delete', resource: DEAD_LETTER, namespace, name, preconditions: { uid, resourceVersion } };
-  } else yield letterWrite(letter.metadata, effect.status);
+  const exists = (other: string): boolean => operator.letters.has(other);
+  const options = { now: world.now, random: world.random(), policy: LETTER_POLICY, exists };
+  // Never two retries of one task at a time.
+  if (effect.kind === 'retry') operator.busy.add(taskUID);
+  const outcome = yield* letterStep(letter, effect, options);
+  if (effect.kind === 'retry') operator.busy.delete(taskUID);
+  note(world, `letter ${name}: ${outcome.kind}`);
   watchLetter(world, name);
-}
-
-function letterWrite(metadata: DeadLetter['metadata'], status: DeadLetterStatus) {
-  const { namespace, name, uid, resourceVersion } = metadata;
-  const object = {
-    apiVersion: API_VERSION,
-    kind: DEAD_LETTER.kind,
-    metadata: { namespace, name, uid, resourceVersion },
-    status,
-  };
-  return { verb: 'replaceStatus', resource: DEAD_LETTER, namespace, name, object } as const;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../../../src/api/deadletter.ts';
 import type { ReceivedResult } from '../../../../src/core/delivery/types.ts';
-import { resultIn } from '../../../../src/core/deadletter/retry.ts';
+import { resultIn } from '../../../../src/core/deadletter/steps.ts';
 import { deliverResult } from '../../../../src/core/delivery/deliver.ts';
 import { findInSecret } from '../../../../src/core/delivery/solution-secret.ts';
 import { formatTime } from '../../../../src/core/task/times.ts';

@@ -1,19 +1,22 @@
 /**
- * One retry of one letter, from reading it to recording what came of it. Safe to abandon at any yield: the delivery
- * recognises its own work (then the next retry resolves the letter), and a retry that was not recorded is repeated.
- * While a letter's result cannot be stored its task stays held by it; a letter that is not its task's after all
+ * Everything the dead-letter controller does at the Kubernetes API for one letter: a protocol for each effect, so that
+ * the property tests run these very steps, killed at every `yield`. A retry goes from reading the letter to recording
+ * what came of it: the delivery recognises its own work, and a retry that was not recorded is repeated. While a letter's result cannot be stored its task stays held by it; a letter that is not its task's after all
  * (another id) gives the mark back, so that the provider is asked.
  */
 import type { DeadLetter, DeadLetterStatus, LetterError } from '../../api/deadletter.ts';
+import type { LetterEffect } from './decide.ts';
 import type { Protocol } from '../protocol.ts';
 import type { ReceivedResult } from '../delivery/types.ts';
-import type { RetryOutcome } from './facts.ts';
+import type { Letter, RetryOutcome } from './facts.ts';
+import type { StatusWrite } from '../status-write.ts';
 import type { LetterPolicy } from './schedule.ts';
 import type { Millis } from '../task/times.ts';
 import { API_VERSION, DEAD_LETTER } from '../../api/names.ts';
 import { deliverResult } from '../delivery/deliver.ts';
 import { holdTask, releaseTask } from '../delivery/letter.ts';
 import { troubleOf } from '../delivery/trouble.ts';
+import { putStatus } from '../status-write.ts';
 import { parseTime } from '../task/times.ts';
 import { askedRedrive, outcomeOf, phaseOf } from './facts.ts';
 import { retried } from './transitions.ts';
@@ -37,6 +40,75 @@ export type Retry =
   | { kind: 'gone' }
   /** It is not what the caller knew: decide again. */
   | { kind: 'changed'; letter: DeadLetter };
+
+/** What came of an effect. */
+export type LetterOutcome = {
+  retry?: Retry;
+  /** How writing the letter's own status ended, where that was tried. */
+  write?: StatusWrite<never>['kind'];
+} & (
+  | {
+      kind: 'done';
+      /** The letter's new status, where one was written. */
+      status?: DeadLetterStatus | undefined;
+      /** The letter is no more. */
+      gone?: true;
+    }
+  /** Somebody wrote first, or the API was away: look again after a backoff. */
+  | { kind: 'again'; why: string }
+);
+
+export function* letterStep(letter: Letter, effect: LetterEffect, options: RetryOptions): Protocol<LetterOutcome> {
+  switch (effect.kind) {
+    case 'writeStatus':
+      return yield* writeStatus(letter, effect.status);
+    case 'retry':
+      return endOf(yield* retryLetter(letter.metadata, options));
+    case 'delete':
+      break;
+  }
+  return yield* remove(letter);
+}
+
+function* writeStatus(letter: Letter, status: DeadLetterStatus): Protocol<LetterOutcome> {
+  const { kind: write } = yield* putStatus(DEAD_LETTER, letter, status);
+  switch (write) {
+    case 'written':
+      return { kind: 'done', status, write };
+    case 'gone':
+      return { kind: 'done', gone: true, write };
+    case 'unchanged':
+      return { kind: 'done', write };
+    case 'conflict':
+    case 'invalid':
+    case 'transient':
+      break;
+  }
+  return { kind: 'again', why: write, write };
+}
+
+function* remove({ metadata }: Letter): Protocol<LetterOutcome> {
+  const { namespace, name, uid, resourceVersion } = metadata;
+  const preconditions = { uid, resourceVersion };
+  const reply = yield { verb: 'delete', resource: DEAD_LETTER, namespace, name, preconditions };
+  return reply.ok || reply.status === 404 ? { kind: 'done', gone: true } : { kind: 'again', why: 'delete' };
+}
+
+function endOf(retry: Retry): LetterOutcome {
+  switch (retry.kind) {
+    case 'recorded':
+      return { kind: 'done', status: retry.letter.status, retry, write: 'written' };
+    case 'gone':
+      return { kind: 'done', gone: true, retry };
+    case 'changed':
+      return { kind: 'done', retry };
+    case 'unrecorded':
+      return { kind: 'again', why: retry.kind, retry, write: retry.conflict ? 'conflict' : 'transient' };
+    case 'unread':
+      break;
+  }
+  return { kind: 'again', why: retry.kind, retry };
+}
 
 /** Retries the letter of this name and uid, if it is still pending and not being redriven. */
 export function* retryLetter(

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../../../src/api/deadletter.ts';
-import type { Retry } from '../../../../src/core/deadletter/retry.ts';
+import type { Retry } from '../../../../src/core/deadletter/steps.ts';
 import type { TaskBuilder } from '../../../support/builders.ts';
 import type { ModelApi } from '../../../support/model-api.ts';
 import { DEFAULT_LETTER_POLICY } from '../../../../src/core/deadletter/schedule.ts';
-import { retryLetter } from '../../../../src/core/deadletter/retry.ts';
+import { retryLetter } from '../../../../src/core/deadletter/steps.ts';
 import { CAPTCHA_ID, T0, aTask } from '../../../support/builders.ts';
 import { NEW_LETTER, aLetter } from '../../../support/letters.ts';
 import { createModelApi, outage, refusal, runModel } from '../../../support/model-api.ts';
