@@ -4,7 +4,7 @@
  */
 import { type CallbackVerdict, receiveCallback } from '../../src/core/callback/callback.ts';
 import { decideLetter } from '../../src/core/deadletter/decide.ts';
-import { type Retry, retryLetter } from '../../src/core/deadletter/retry.ts';
+import { type Retry, retryLetter } from '../../src/core/deadletter/steps.ts';
 import { DEFAULT_LETTER_POLICY } from '../../src/core/deadletter/schedule.ts';
 import type { Protocol } from '../../src/core/protocol.ts';
 import { decideTask } from '../../src/core/task/decide.ts';
