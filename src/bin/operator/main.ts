@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 
 import { DEAD_LETTER } from '../../api/names.ts';
-import { DRAIN_MS } from '../../core/task/policy.ts';
+import { DRAIN_MS, type TaskPolicy } from '../../core/task/policy.ts';
 import { createPingbackMinter, type PingbackMinter } from '../../core/token.ts';
 import { createLetterStore, startDeadLetterController } from '../../controllers/deadletter/index.ts';
 import { startTaskController } from '../../controllers/task/index.ts';
@@ -213,7 +213,7 @@ function openProvider({ config, metrics, lifecycle, log }: OperatorParts): Provi
   return provider;
 }
 
-function taskPolicyOf(config: OperatorConfig): Parameters<typeof startTaskController>[0]['policy'] {
+function taskPolicyOf(config: OperatorConfig): TaskPolicy {
   const { maxConcurrentSubmissions, pollIntervalMs, maxPollsPerSecond, unknownSubmissionGraceMs } = config;
   return {
     maxConcurrentSubmissions,
