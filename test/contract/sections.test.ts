@@ -59,6 +59,20 @@ test('the contract names every type, reason, class and stage of the API', () => 
   expect(inLetters.filter((name) => !new RegExp(`\\b${name}\\b`).test(ofLetters))).toEqual([]);
 });
 
+test('every command that a page, a header or a message names is in package.json', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  const named = files.flatMap((file) =>
+    read(file)
+      .split('\n\n')
+      .filter((paragraph) => !/\bnot in this version yet\b/i.test(paragraph))
+      .flatMap((paragraph) =>
+        [...paragraph.matchAll(/\bnpm run (?:-s )?([\w:-]*\w)/g)].map((match) => [file, match[1] ?? '']),
+      ),
+  );
+  expect(named.length).toBeGreaterThan(30);
+  expect(named.filter(([, script = '']) => !(script in scripts))).toEqual([]);
+});
+
 test('every citation leads to its section or decision', () => {
   const numbered = { contract: new Set(contract), providerAPI: new Set(providerAPI), decisions: decisionNumbers() };
   const texts = files.map((file): [string, string] => [file, read(file)]);
