@@ -22,7 +22,7 @@ import type { Protocol } from '../protocol.ts';
 import { classifyCode } from '../provider-codes.ts';
 import { isHint, plusIsSpace, solutionOf } from '../solution.ts';
 import { parseTime } from '../task/times.ts';
-import { adopted, attemptEnded, isFinished, pollDue } from '../task/transitions.ts';
+import { adopted, attemptEnded, isFinished, isUntold, pollDue } from '../task/transitions.ts';
 import type { TokenClaims } from '../token.ts';
 
 /** Epoch milliseconds. `receivedTime` is earlier than `now` when the callback waited in the spool. */
@@ -229,7 +229,10 @@ function* judgeAndWrite(
   return verdict.kind === 'accepted' ? { ...verdict, before, after } : verdict;
 }
 
-/** Hints and error words concern the current attempt only; whose task it is comes first. */
+/**
+ * Hints and error words concern the current attempt only; whose task it is comes first. The first submission may be
+ * known to its operator alone: then they adopt it.
+ */
 function findingFrom(
   { task, quorum }: TaskCopy,
   claims: TokenClaims,
@@ -237,11 +240,15 @@ function findingFrom(
 ): Finding | 'unproven' {
   if (task?.metadata.uid !== claims.uid) return quorum ? absence(task) : 'unproven';
   if (isFinished(task)) return { verdict: { kind: 'late', why: 'finished' } };
-  const attempts = task.status?.attempts ?? 0;
+  const attempts = isUntold(task, claims.attempt) ? claims.attempt : attemptsOf(task);
   if (attempts > claims.attempt) return { verdict: { kind: 'late', why: 'earlierAttempt' } };
   if (attempts === claims.attempt) return judge(task);
   // Our own token for an attempt that status never had: status was restored from a backup. Nothing to hold it against.
   return quorum ? { verdict: { kind: 'ignored', why: 'unknownAttempt' } } : 'unproven';
+}
+
+function attemptsOf({ status }: CaptchaTask): number {
+  return status?.attempts ?? 0;
 }
 
 /** What a quorum read proves when it shows another object of that name, or none. */

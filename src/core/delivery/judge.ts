@@ -1,13 +1,14 @@
 /**
  * What a result means for a task as it was just read. The order of the questions is the contract's (section 6): whose
  * object is it, is it finished, whose attempt, whose id. Only a quorum read proves absence, and a copy that has not
- * yet heard of the result's attempt is too old to judge by. Changes nothing; every step of a delivery asks it again for
- * every fresh copy.
+ * yet heard of the result's attempt is too old to judge by; only of the first submission status may not know yet, so that
+ * any copy will do whose write is checked against its resourceVersion (`task-status.ts`). Changes nothing; every step of
+ * a delivery asks it again for every fresh copy.
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { ReceivedResult } from './types.ts';
 import type { TaskCopy } from './task-status.ts';
-import { isFinished } from '../task/transitions.ts';
+import { isFinished, isUntold } from '../task/transitions.ts';
 
 export type Judgement =
   /** Unfinished, and the result is the current attempt's or an earlier one's. */
@@ -26,7 +27,7 @@ export function judge(copy: TaskCopy, result: Asked): Judgement {
   if (task?.metadata.uid !== result.task.uid) return notOurs(copy);
   if (isFinished(task)) return { kind: 'finished', task };
   const attempts = task.status?.attempts ?? 0;
-  if (result.attempt > attempts && !quorum) return { kind: 'unproven' };
+  if (result.attempt > attempts && !quorum && !isUntold(task, result.attempt)) return { kind: 'unproven' };
   return hasOtherId(task, result) ? { kind: 'otherId', task } : { kind: 'open', task };
 }
 

@@ -21,7 +21,7 @@ import type { Judgement } from './judge.ts';
 import { API_VERSION, DEAD_LETTER, GROUP, MAX_LETTER_CODE_LENGTH } from '../../api/names.ts';
 import { letterName } from '../deadletter/names.ts';
 import { formatTime } from '../task/times.ts';
-import { adopted, isFinished, markConfirmed, markDropped, marked } from '../task/transitions.ts';
+import { adopted, isFinished, isUntold, markConfirmed, markDropped, marked } from '../task/transitions.ts';
 import { lifeOf } from './freshness.ts';
 import { judge } from './judge.ts';
 import { readTask, writeTaskStatus } from './task-status.ts';
@@ -164,10 +164,10 @@ function keep(error: LetterError): LetterKept {
   return { kind: 'delivery', delivery: { kind: 'retry', error } };
 }
 
-/** The mark; an id that the provider told us before our submission was recorded is kept with it. */
+/** The mark; an id that the provider told us before our submission, or its id, was recorded is kept with it. */
 function markedWithId(task: CaptchaTask, result: ReceivedResult, name: string, now: number): CaptchaTaskStatus {
   const submission = task.status?.submission;
-  const current = result.attempt === task.status?.attempts;
+  const current = result.attempt === task.status?.attempts || isUntold(task, result.attempt);
   const adopts = current && submission?.captchaID === undefined && submission?.endTime === undefined;
   const known = adopts ? { ...task, status: adopted(task, result.captchaID, now) } : task;
   return marked(known, name, now);

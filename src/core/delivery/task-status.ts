@@ -1,6 +1,7 @@
 /**
  * One change of a task's status from anywhere: a patch that tests uid, phase and attempts, and therefore needs no fresh
- * copy; a PUT where there is no status yet to test, or where the caller asks for an exact match (`put`). When it misses,
+ * copy; a PUT where there is no status yet to test, where the write tells status of its first submission, or where the
+ * caller asks for an exact match (`put`). When it misses,
  * the object is read (quorum) and the caller judges again. A 422 does not say whether a test failed or the API refuses
  * the new status: after one, an object that still matches is written once more by PUT, and only a 422 to that proves the
  * refusal. A write whose reply was lost is looked for once, so that who made it counts it.
@@ -14,6 +15,7 @@ import type { ApiRequest, Protocol } from '../protocol.ts';
 import type { Refused } from './trouble.ts';
 import { API_VERSION, CAPTCHA_TASK } from '../../api/names.ts';
 import { conditionalPatch, shows } from '../task/patch.ts';
+import { isUntold } from '../task/transitions.ts';
 import { troubleOf } from './trouble.ts';
 
 /** A task as it was read, or its absence. Only a quorum read proves that it is gone or recreated. */
@@ -101,7 +103,8 @@ function* ownWrite(before: CaptchaTask, status: CaptchaTaskStatus): Protocol<Cap
 
 function statusWrite(task: CaptchaTask, status: CaptchaTaskStatus, byPut: boolean): ApiRequest {
   const { namespace, name, uid, resourceVersion } = task.metadata;
-  const patch = byPut ? undefined : conditionalPatch(task, status, { phase: true, attempts: true });
+  const adopts = isUntold(task, status.attempts ?? 0);
+  const patch = byPut || adopts ? undefined : conditionalPatch(task, status, { phase: true, attempts: true });
   const target = { resource: CAPTCHA_TASK, namespace, name };
   if (patch !== undefined) return { verb: 'patchStatus', ...target, patch };
   const metadata = { namespace, name, uid, resourceVersion };

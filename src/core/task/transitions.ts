@@ -121,9 +121,13 @@ export function attemptEnded(task: CaptchaTask, code: string, now: Millis): Capt
   return restate(task, { attempts: before.attempt, submission }, unknownBecause(openReason(task, submission)), now);
 }
 
-/** The first solution, final. An id that came with it is adopted where the current attempt has none. */
+/**
+ * The first solution, final. An id that came with it is adopted where the current attempt has none, and where status
+ * does not show its attempt yet.
+ */
 export function solved(task: CaptchaTask, solution: Solution, now: Millis): CaptchaTaskStatus {
-  const submission = task.status?.submission;
+  const untold = isUntold(task, solution.attempt) ? adoptedSubmission(task) : undefined;
+  const submission = task.status?.submission ?? untold;
   const adopts = submission?.attempt === solution.attempt && submission.captchaID === undefined && solution.captchaID;
   return restate(
     task,
@@ -192,6 +196,14 @@ export function isUnresolved(task: CaptchaTask): boolean {
   return submission !== undefined && submission.captchaID === undefined && submission.endTime === undefined;
 }
 
+/**
+ * Whether this is the first submission of a task whose status shows none yet: its intent is elsewhere, and whoever hears
+ * of the submission first tells status of it (*adopts* it).
+ */
+export function isUntold({ status }: CaptchaTask, attempt: number): boolean {
+  return attempt === 1 && (status?.attempts ?? 0) === 0 && status?.submission === undefined;
+}
+
 /** The reason that fits a task whose submission stands as given and which waits for nothing else. */
 export function openReason(
   task: CaptchaTask,
@@ -216,7 +228,7 @@ function unknownBecause(reason: UnknownReason): Summary {
   return { status: 'Unknown', reason };
 }
 
-/** Made up for a submission that status does not show any more, because the provider has answered about it after all. */
+/** Made up for a submission that status does not show, or not any more, because the provider has answered about it. */
 function adoptedSubmission(task: CaptchaTask): Submission {
   return {
     attempt: Math.max(1, task.status?.attempts ?? 0),
