@@ -100,6 +100,7 @@ export const MEDIUM: Readonly<Record<string, Configuration>> = {
   'two operators, and calls of which nothing is known': { ...NAMED.two, unknowns: true },
   'two operators that are killed': { ...OPERATOR, operators: 2, crashes: true },
   'suspended and resumed': { ...OPERATOR, operators: 1, suspends: true, crashes: true },
+  'a retry and callbacks': { ...NAMED.callbacks, backoffLimit: 1, callbacks: { each: 1, spool: true, crashes: true } },
   'suspended and resumed, and callbacks': { ...OPERATOR, operators: 1, suspends: true, callbacks: { each: 1 } },
 };
 
@@ -112,9 +113,10 @@ export const LARGE: Readonly<Record<string, Configuration>> = {
   'two operators and callbacks': { ...OPERATOR, operators: 2, callbacks: { each: 1 } },
   'one operator, everything lost or delayed': { ...NAMED.one, lossy: 'reads too', delayed: true, leadChanges: true },
   'a task is deleted and created again': NAMED.lagging,
+  letters: { ...OPERATOR, looks: ['nothing', 'every grace'], operators: 1, secret: 'foreign', callbacks: { each: 1 } },
   'letters and a deadline': {
     ...OPERATOR,
-    looks: ['nothing', 'every grace', 'the deadline'],
+    looks: ['nothing', 'the deadline'],
     operators: 1,
     secret: 'foreign',
     callbacks: { each: 1 },

@@ -24,15 +24,14 @@ export interface Exploration {
   states: number;
   steps: number;
   seconds: number;
-  /** False: stopped at the first fault or at the limit. */
+  /** False: stopped before all was seen. */
   complete: boolean;
   faults: readonly Fault[];
 }
 
 export interface Limits {
-  states?: number;
-  /** Stops at the first fault. */
-  first?: boolean;
+  /** Stops when this sentence is broken. */
+  until?: string;
 }
 
 interface Search {
@@ -55,7 +54,7 @@ export function explore(model: Model, limits: Limits = {}): Exploration {
   const search = begin(model);
   let complete = true;
   for (let at = 0; at < search.open.length; at += 1) {
-    if ((limits.first === true && search.faults.size > 0) || at >= (limits.states ?? Infinity)) {
+    if (limits.until !== undefined && search.faults.has(limits.until)) {
       complete = false;
       break;
     }

@@ -140,8 +140,13 @@ function knowsWhatItCanKnow({ configuration, task }: Unfinal): string | undefine
   return 'a submission is called unknown although its reply was still to come';
 }
 
-/** Nothing is left to do. */
+/** Nothing is left to do; or only a person can help, because a letter that holds the task was abandoned. */
 export function isEnd({ task, received, letters }: State): boolean {
-  if (task !== undefined && !isFinished(task.value)) return false;
+  const isHeld = task?.value.status?.deadLetter?.confirmed === true && letters.some(isAbandoned);
+  if (task !== undefined && !isFinished(task.value) && !isHeld) return false;
   return received.length === 0 && letters.every(({ value }) => phaseOf(value) !== 'Pending');
+}
+
+function isAbandoned({ value }: State['letters'][number]): boolean {
+  return phaseOf(value) === 'Abandoned';
 }

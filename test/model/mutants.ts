@@ -147,6 +147,11 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     ),
   },
   'status is written without its version': { world: TWO, breaks: TWICE, product: { ...PRODUCT, unchecked: true } },
+  'a write that comes late is not checked against its version': {
+    world: { operators: 1, backoffLimit: 0, looks: ['nothing'], refusals: true, lossy: 'writes', delayed: true },
+    breaks: TWICE,
+    product: { ...PRODUCT, unchecked: true },
+  },
   'an intent is good for two calls': {
     world: ONE,
     breaks: TWICE,
