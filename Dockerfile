@@ -1,7 +1,8 @@
 # syntax=docker/dockerfile:1
-# One image for both containers; deploy/base/deployment.yaml says which file each runs. scripts/image-contents.ts
-# performs these very steps without a container engine, so keep to FROM, WORKDIR, COPY, RUN (with relative paths), ENV,
-# USER, ENTRYPOINT and CMD. Nothing here is compiled for a machine, so the first two stages run on the builder's own.
+# One image for both containers; deploy/base/deployment.yaml says which file each runs. `npm run image` builds it.
+# scripts/image-contents.ts performs these very steps without a container engine, so keep to FROM, WORKDIR, COPY, RUN
+# (with relative paths), ENV, USER, ENTRYPOINT and CMD. Nothing here is compiled for a machine, so the first two stages
+# run on the builder's own.
 
 FROM --platform=$BUILDPLATFORM node:24.21.0-trixie-slim AS build
 WORKDIR /app

@@ -1,10 +1,10 @@
 /**
- * One file for each overlay, `npm run manifests -- --image REF [--out FOLDER]`: what a release publishes and a
+ * One file for each overlay, and the tenant's, `npm run manifests -- --image REF [--out FOLDER]`: what a release publishes and a
  * `kubectl apply -f` installs. REF is the image to run, by its digest where it is in a registry. Renders with the
  * `kubectl` on the PATH.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -37,4 +37,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     writeFileSync(join(out, file), withImage(text, image));
     console.log(join(out, file));
   }
+  copyFileSync(join(ROOT, 'deploy/tenant/rbac.yaml'), join(out, 'tenant.yaml'));
 }

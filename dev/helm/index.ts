@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { AssetOptions } from '../control-plane/assets.ts';
 import { buildPrograms, type Program } from '../control-plane/build.ts';
 import { publishEntry, readEntry, withCacheLock, type EntryKind } from '../control-plane/cache.ts';
-import { cacheDirectory, platform } from '../control-plane/versions.ts';
+import { GO_VERSION, cacheDirectory, platform } from '../control-plane/versions.ts';
 
 /** The version in go.mod; a contract test compares them. */
 export const HELM_VERSION = '4.3.1';
@@ -31,7 +31,11 @@ export async function ensureHelm({ log, env }: AssetOptions): Promise<string> {
   const pathOf = async (): Promise<string | undefined> => (await readEntry(cache, kind))?.binaries.helm;
   const cached = await pathOf();
   if (cached !== undefined) return cached;
-  const fill = (directory: string): Promise<string> => buildPrograms([HELM], { directory, log, env });
+  const fill = (directory: string): Promise<string> =>
+    buildPrograms([HELM], { directory, log, env }).catch((error: Error) => {
+      const ways = `install Go ≥ ${GO_VERSION} and let it reach a module proxy, or let HELM name a Helm 4`;
+      throw new Error(`no Helm ${HELM_VERSION} (${error.message}); ${ways}`, { cause: error });
+    });
   await mkdir(cache, { recursive: true });
   return withCacheLock(cache, log, async () => {
     // Whoever held the lock before may have made it.

@@ -27,7 +27,7 @@ interface Manifest {
 }
 
 const files = readdirSync(join(ROOT, 'deploy'), { recursive: true, encoding: 'utf8' })
-  // Of the chart only copies are plain YAML; test/cluster/chart.test.ts renders it.
+  // Of the chart only copies are plain YAML; test/contract/chart.test.ts renders it.
   .filter((name) => name.endsWith('.yaml') && !name.startsWith('helm/'))
   .map((name) => `deploy/${name}`);
 const manifests = files.flatMap((file) =>
