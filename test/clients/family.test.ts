@@ -1,5 +1,5 @@
 /** Three clients of the protocol family judge the `family` dialect: each must solve every type it has. */
-import { beforeAll, describe, expect, inject, it } from 'vitest';
+import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { NPM, SOLVECAPTCHA, TWOCAPTCHA, type Call } from './calls.ts';
 import { bodiesOf, recordedBodies } from './record.ts';
 import { runClient, type ClientName, type Outcome } from './run.ts';
@@ -35,7 +35,7 @@ function judge(client: ClientName, calls: readonly Call[], answerField: string):
     outcomes = await runClient(client, path);
   });
 
-  it.each(calls.map(({ name }) => name))('solves %s, paid once', (name) => {
+  test.each(calls.map(({ name }) => name))('solves %s, paid once', (name) => {
     const outcome = outcomes.find(({ call }) => call.name === name);
     expect(outcome?.error).toBeUndefined();
     const id = outcome?.line?.id ?? '';
@@ -44,11 +44,11 @@ function judge(client: ClientName, calls: readonly Call[], answerField: string):
     expect(outcome?.line).toMatchObject({ paid: true, polls: [{ answer: 'pending' }, { answer: 'solved' }] });
   });
 
-  it('sends what was recorded of it (else run: npm run generate:client-docs)', () => {
+  test('sends what was recorded of it (else run: npm run generate:client-docs)', () => {
     expect(bodiesOf(outcomes)).toEqual(recordedBodies()[client]);
   });
 
-  it('submits nothing twice', () => {
+  test('submits nothing twice', () => {
     const ids = outcomes.map(({ line }) => line?.id);
     expect(new Set(ids).size).toBe(calls.length);
   });

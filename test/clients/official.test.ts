@@ -2,7 +2,7 @@
  * The provider's own client judges the `official` dialect: it must solve every type it has, and see in the simulator's
  * refusals what it would see in the provider's.
  */
-import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
 import type { SimulatorOptions } from '../../dev/simulator/script.ts';
 import { OFFICIAL } from './calls.ts';
@@ -32,7 +32,7 @@ describe.skipIf(path === '')(`captchaai against the official dialect${unless}`, 
     outcomes = await runClient('captchaai', path);
   });
 
-  it.each(OFFICIAL.map(({ name }) => name))('solves %s, paid once', (name) => {
+  test.each(OFFICIAL.map(({ name }) => name))('solves %s, paid once', (name) => {
     const outcome = outcomes.find(({ call }) => call.name === name);
     expect(outcome?.error).toBeUndefined();
     const id = outcome?.line?.id ?? '';
@@ -41,11 +41,11 @@ describe.skipIf(path === '')(`captchaai against the official dialect${unless}`, 
     expect(outcome?.line).toMatchObject({ paid: true, polls: [{ answer: 'pending' }, { answer: 'solved' }] });
   });
 
-  it('sends what was recorded of it (else run: npm run generate:client-docs)', () => {
+  test('sends what was recorded of it (else run: npm run generate:client-docs)', () => {
     expect(bodiesOf(outcomes)).toEqual(recordedBodies().captchaai);
   });
 
-  it('is told the user agent of exactly those answers that are bound to one', () => {
+  test('is told the user agent of exactly those answers that are bound to one', () => {
     const told = outcomes.filter(({ result }) => typeof result?.['user_agent'] === 'string');
     expect(told.map(({ call }) => call.name)).toEqual(BOUND_TO_AGENT);
     const asked = told.filter(({ line }) => line?.fields['userAgent'] === AGENT);
@@ -70,20 +70,20 @@ describe.skipIf(path === '')(`captchaai meets${unless}`, () => {
     return simulator;
   }
 
-  it('a key that does not exist as such, before it submits', async () => {
+  test('a key that does not exist as such, before it submits', async () => {
     const provider = await begin();
     await provider.control.account(KEY, { state: 'unknown' });
     expect(await solveOne(provider)).toMatch(/^InvalidKeyError/);
     expect((await provider.control.totals()).submissions).toBe(0);
   });
 
-  it('a plan that has ended as such, and not as a busy account', async () => {
+  test('a plan that has ended as such, and not as a busy account', async () => {
     const provider = await begin();
     await provider.control.account(KEY, { state: 'expired' });
     expect(await solveOne(provider)).toMatch(/^NoThreadsError/);
   });
 
-  it('busy threads by waiting until one is free', async () => {
+  test('busy threads by waiting until one is free', async () => {
     const provider = await begin();
     await provider.control.account(KEY, { workingElsewhere: 2 });
     const run = solveOne(provider);
@@ -94,31 +94,31 @@ describe.skipIf(path === '')(`captchaai meets${unless}`, () => {
     expect((await provider.control.totals()).paid).toBe(1);
   });
 
-  it('threads that are busy without a word by finding them busy itself', async () => {
+  test('threads that are busy without a word by finding them busy itself', async () => {
     const provider = await begin({ switches: { poolFull: 'queue' } });
     await provider.control.account(KEY, { workingElsewhere: 2 });
     expect(await solveOne(provider, { auto_retry: false })).toMatch(/^ThreadLimitError/);
     expect((await provider.control.totals()).submissions).toBe(0);
   });
 
-  it('a captcha that nobody could solve as such', async () => {
+  test('a captcha that nobody could solve as such', async () => {
     const provider = await begin();
     await provider.control.script({ tasks: [{ result: { code: 'ERROR_CAPTCHA_UNSOLVABLE' } }] });
     expect(await solveOne(provider)).toMatch(/^UnsolvableError/);
   });
 
-  it('plain words in spite of json=1', async () => {
+  test('plain words in spite of json=1', async () => {
     const provider = await begin({ switches: { bodies: 'plainWords' } });
     await provider.control.script({ submit: [{ code: 'ERROR_BAD_TOKEN_OR_PAGEURL' }] });
     expect(await solveOne(provider)).toMatch(/^ValidationError: Wrong sitekey/);
   });
 
-  it('thread counts inside request by giving up: it knows them at the top level alone', async () => {
+  test('thread counts inside request by giving up: it knows them at the top level alone', async () => {
     const provider = await begin({ switches: { threadsinfo: 'nested' } });
     expect(await solveOne(provider)).toMatch(/^APIError: threadsinfo/);
   });
 
-  it('an Enterprise answer in request by giving up: it knows result alone', async () => {
+  test('an Enterprise answer in request by giving up: it knows result alone', async () => {
     const provider = await begin({ switches: { answerField: 'request' } });
     const construct = officialSettings(provider);
     const calls = [{ name: 'v2', call: 'recaptcha_v2', args: [SITE_KEY, PAGE, false, true], kwargs: {} }];

@@ -2,7 +2,7 @@
  * A provider that ignores callback URLs, calls back again, and refuses them, through real processes: what the operator
  * learns from tasks that leave its watch, and what the provider's books say was paid.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CaptchaTask, CaptchaTaskSpec } from '../../src/api/captchatask.ts';
 import { admin } from '../support/cluster.ts';
 import { objectOf } from '../../dev/control-plane/index.ts';
@@ -44,7 +44,7 @@ async function eventsOf(reason: string): Promise<{ type: string; note: string }[
 }
 
 describe('the callbacks of an API key', () => {
-  it('that do not come are not waited for: its tasks are polled from the start and say why', async () => {
+  test('that do not come are not waited for: its tasks are polled from the start and say why', async () => {
     for (const name of ['unheard-1', 'unheard-2']) {
       await apply(name, { callbackTimeoutSeconds: 1 });
       await world.untilPhase(name, 'Solved');
@@ -59,7 +59,7 @@ describe('the callbacks of an API key', () => {
     expect(await gauge('callback_refused_keys')).toBe(0);
   });
 
-  it('that come back are waited for again', async () => {
+  test('that come back are waited for again', async () => {
     await world.simulator.control.switches({ pingback: 'works' });
     await apply('heard');
     const task = await world.untilPhase('heard', 'Solved', 30_000);
@@ -75,7 +75,7 @@ describe('the callbacks of an API key', () => {
 describe('a provider that refuses the callback URL of an account', () => {
   const apiKeySecretRef = { name: 'other-account', key: 'api-key' };
 
-  it('gets the same attempt without it, and is paid once', async () => {
+  test('gets the same attempt without it, and is paid once', async () => {
     await world.createSecret('other-account', { 'api-key': OTHER_ACCOUNT });
     await world.simulator.control.switches({ pingback: 'registered' });
     await apply('refused', { apiKeySecretRef });
@@ -95,7 +95,7 @@ describe('a provider that refuses the callback URL of an account', () => {
     expect(await gauge('callback_refused_keys')).toBe(1);
   });
 
-  it('is not asked again for the next task of that account', async () => {
+  test('is not asked again for the next task of that account', async () => {
     await apply('refused-before', { apiKeySecretRef });
     await world.untilPhase('refused-before', 'Solved', 30_000);
     expect((await world.submissions('refused-before')).map(({ pingback }) => pingback)).toEqual(['']);

@@ -2,7 +2,7 @@
  * Ten thousand tasks of all types, and two pages of metrics that do not grow with them. The tasks lie before a standby:
  * somebody else holds the Lease, so the caches are warm, every gauge is computed, and nothing is submitted.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { CAPTCHA_TYPES } from '../../src/api/names.ts';
 import { objectOf } from '../../dev/control-plane/index.ts';
@@ -72,7 +72,7 @@ function tasksCounted(series: readonly string[]): number {
 }
 
 describe('with 10,000 tasks of all types', () => {
-  it('a standby counts them all, and both pages stay under 1,500 series', async () => {
+  test('a standby counts them all, and both pages stay under 1,500 series', async () => {
     const found = await waitUntil('the operator to know every task', async () => {
       const both = await pages();
       return tasksCounted(both.flatMap(({ series }) => series)) === TASKS ? both : undefined;
@@ -88,7 +88,7 @@ describe('with 10,000 tasks of all types', () => {
     );
   });
 
-  it('no series names a task, a namespace or an id', async () => {
+  test('no series names a task, a namespace or an id', async () => {
     for (const { series } of await pages()) {
       expect(
         series.filter((line) => line.includes(namespace) || /task-\d|[0-9a-f]{8}-[0-9a-f]{4}-/.test(line)),

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import {
   ADMINISTRATOR,
@@ -46,7 +46,7 @@ describe('a control plane', () => {
   });
   afterAll(() => Promise.all([first.stop(), second.stop()]));
 
-  it('has its own data beside another that started at the same moment', async () => {
+  test('has its own data beside another that started at the same moment', async () => {
     const [one, other] = [clientOf(first, ADMINISTRATOR), clientOf(second, ADMINISTRATOR)];
     const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'only-here' } };
     objectOf(await one.create('/api/v1/namespaces', namespace));
@@ -54,7 +54,7 @@ describe('a control plane', () => {
     await Promise.all([one.close(), other.close()]);
   });
 
-  it('keeps address, credentials and objects when its API server is killed and started again', async () => {
+  test('keeps address, credentials and objects when its API server is killed and started again', async () => {
     const admin = clientOf(first, ADMINISTRATOR);
     const before = first.pids();
     await installOperator(admin);
@@ -69,7 +69,7 @@ describe('a control plane', () => {
     await admin.close();
   });
 
-  it('lets the operator do what the shipped roles say, and not more', async () => {
+  test('lets the operator do what the shipped roles say, and not more', async () => {
     const operator = clientOf(first, OPERATOR);
     expect((await operator.get('/apis/captcha-operator.io/v1alpha1/captchatasks')).status).toBe(200);
     expect((await operator.create(pathOf('captchatasks', 'default'), taskManifest('BLS'))).status).toBe(403);
@@ -78,11 +78,11 @@ describe('a control plane', () => {
     await operator.close();
   });
 
-  it('has no kubeconfig for an identity that it was not started with', () => {
+  test('has no kubeconfig for an identity that it was not started with', () => {
     expect(() => first.tokenOf({ user: 'stranger', groups: [] })).toThrow(/stranger is not among the identities/);
   });
 
-  it('leaves no process and no file when it is stopped, also when it is stopped twice', async () => {
+  test('leaves no process and no file when it is stopped, also when it is stopped twice', async () => {
     const { etcd, kubeApiserver } = second.pids();
     await Promise.all([second.stop(), second.stop()]);
     expect([etcd, kubeApiserver].filter(isAlive)).toEqual([]);
@@ -91,7 +91,7 @@ describe('a control plane', () => {
 });
 
 describe('a process that holds a control plane', () => {
-  it.each(['SIGKILL', 'SIGINT', 'SIGTERM'] as const)('leaves no process and no file after %s', async (signal) => {
+  test.each(['SIGKILL', 'SIGINT', 'SIGTERM'] as const)('leaves no process and no file after %s', async (signal) => {
     const holder = spawn(process.execPath, [PROCESS], { stdio: ['ignore', 'pipe', 'ignore'] });
     const ended = new Promise<void>((resolve) => void holder.once('exit', () => resolve()));
     let output = '';

@@ -1,5 +1,5 @@
 /** SIGKILL at the worst moments: nothing is paid for twice but what is counted as unknown, and nothing is lost. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { reasonOf, startWorld, type World, type WorldOptions } from '../support/processes.ts';
@@ -23,7 +23,7 @@ async function killAfterAcceptance(opened: World, name: string): Promise<void> {
 }
 
 describe('an operator that is killed after the provider accepted a task and before its answer was read', () => {
-  it('adopts the id from the callback and does not submit again', async () => {
+  test('adopts the id from the callback and does not submit again', async () => {
     const opened = await open();
     await opened.apply('adopted', {
       script: { submit: [{ accept: true, delayMs: 8_000 }], tasks: [{ pingbacks: [{ onCommand: true }] }] },
@@ -41,7 +41,7 @@ describe('an operator that is killed after the provider accepted a task and befo
     expect(await opened.submissions('adopted')).toHaveLength(1);
   });
 
-  it('submits once more after the grace when no callback comes, and counts it', async () => {
+  test('submits once more after the grace when no callback comes, and counts it', async () => {
     const opened = await open({ operatorEnv: { UNKNOWN_SUBMISSION_GRACE_SECONDS: '3' } });
     await opened.apply('unknown', {
       script: { submit: [{ accept: true, delayMs: 8_000 }, { accept: true }], tasks: [{ pingbacks: [] }, {}] },
@@ -52,7 +52,7 @@ describe('an operator that is killed after the provider accepted a task and befo
     expect(await opened.paid('unknown')).toBe(2);
   });
 
-  it('fails the task when a second submission ends as unknown', async () => {
+  test('fails the task when a second submission ends as unknown', async () => {
     const opened = await open({ operatorEnv: { UNKNOWN_SUBMISSION_GRACE_SECONDS: '3' } });
     await opened.apply('twice-unknown', {
       script: { submit: [{ accept: true, fault: 'reset' }], tasks: [{ result: 'never', pingbacks: [] }] },
@@ -65,7 +65,7 @@ describe('an operator that is killed after the provider accepted a task and befo
 });
 
 describe('processes that are killed again and again while tasks run', () => {
-  it('lose no result and pay for nothing twice beyond what is counted', async () => {
+  test('lose no result and pay for nothing twice beyond what is counted', async () => {
     const opened = await open({
       operatorEnv: { UNKNOWN_SUBMISSION_GRACE_SECONDS: '5', POLL_INTERVAL_SECONDS: '1' },
       simulator: { answerAfterMs: 1_500 },

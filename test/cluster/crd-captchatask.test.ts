@@ -2,7 +2,7 @@
  * The rules of `crds/captchatask.yaml` on a real API server: what is accepted, and for every CEL rule a write that is
  * refused by that very rule (the last test counts them), through the main resource or through `/status`.
  */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 import { CAPTCHA_TYPES, type CaptchaType } from '../../src/api/names.ts';
 import { messageOf, objectOf, type AdminReply } from '../../dev/control-plane/index.ts';
@@ -87,7 +87,7 @@ function expectRefused(reply: AdminReply, message: string): void {
 }
 
 describe('a valid manifest', () => {
-  it.each(CAPTCHA_TYPES)('of type %s is accepted with every optional field and gets the defaults', async (type) => {
+  test.each(CAPTCHA_TYPES)('of type %s is accepted with every optional field and gets the defaults', async (type) => {
     const task = objectOf<Stored>(await create(taskManifest(type, { name: `valid-${type.toLowerCase()}` })));
     expect(task.spec).toMatchObject({
       captcha: CAPTCHAS[type],
@@ -99,11 +99,11 @@ describe('a valid manifest', () => {
     });
   });
 
-  it('with every field of spec is stored as it was written', async () => {
+  test('with every field of spec is stored as it was written', async () => {
     expect((await createTask(FULL_SPEC)).spec).toMatchObject(FULL_SPEC);
   });
 
-  it.each([
+  test.each([
     { image: { bodyFrom: { configMapKeyRef: { name: 'images', key: 'login.png' } } } },
     { image: { bodyFrom: { secretKeyRef: { name: 'images', key: 'login.png' } } } },
     { image: { body: 'AAAA', minLength: 4, maxLength: 0 } },
@@ -114,7 +114,7 @@ describe('a valid manifest', () => {
 });
 
 describe('a proxy', () => {
-  it.each(['proxy.example.com:3128', 'user:pass@198.51.100.7:3128', '[2001:db8::1]:1080'])(
+  test.each(['proxy.example.com:3128', 'user:pass@198.51.100.7:3128', '[2001:db8::1]:1080'])(
     'may be given by its address %s',
     async (address) => {
       const spec = { proxy: { type: 'SOCKS5', address } };
@@ -124,7 +124,7 @@ describe('a proxy', () => {
 });
 
 describe('a grid', () => {
-  it.each([3, 4])('of %d by as many cells is accepted', async (size) => {
+  test.each([3, 4])('of %d by as many cells is accepted', async (size) => {
     await createTask({
       captcha: { type: 'Grid', grid: { body: 'AAAA', rows: size, columns: size, instructions: 'all buses' } },
     });
@@ -132,12 +132,12 @@ describe('a grid', () => {
 });
 
 describe('the union in spec.captcha', () => {
-  it.each(CAPTCHA_TYPES)('refuses type %s without its member', async (type) => {
+  test.each(CAPTCHA_TYPES)('refuses type %s without its member', async (type) => {
     const reply = await create(taskManifest(type, { spec: { captcha: { type } } }));
     expectRefused(reply, RULES.union(MEMBERS[type], type));
   });
 
-  it.each(CAPTCHA_TYPES)('refuses the member of %s beside another type', async (type) => {
+  test.each(CAPTCHA_TYPES)('refuses the member of %s beside another type', async (type) => {
     const other = type === 'GeeTestV4' ? 'RecaptchaV2' : 'GeeTestV4';
     const captcha = { ...CAPTCHAS[other], [MEMBERS[type]]: CAPTCHAS[type][MEMBERS[type]] };
     const reply = await create(taskManifest(other, { spec: { captcha } }));
@@ -227,11 +227,11 @@ const REFUSED_SPECS: { name: string; spec: Json; message: string }[] = [
 ];
 
 describe('an invalid manifest', () => {
-  it.each(REFUSED_SPECS)('is refused: $name', async ({ spec, message }) => {
+  test.each(REFUSED_SPECS)('is refused: $name', async ({ spec, message }) => {
     expectRefused(await create(taskManifest('RecaptchaV2', { spec })), message);
   });
 
-  it.each(['keyboard', 'proxies', 'json_format', 'a-b', 'Method2'])(
+  test.each(['keyboard', 'proxies', 'json_format', 'a-b', 'Method2'])(
     'does not refuse the parameter %s',
     async (name) => {
       await createTask({ captcha: { type: 'Custom', custom: { method: 'new', parameters: { [name]: '' } } } });
@@ -303,7 +303,7 @@ const REFUSED_CHANGES: SpecChange[] = [
 ];
 
 describe('a change of spec', () => {
-  it.each(REFUSED_CHANGES)(
+  test.each(REFUSED_CHANGES)(
     'is refused: $name, after $attempts attempts',
     async ({ from, attempts, change, message }) => {
       const task = await createTask(from);
@@ -312,7 +312,7 @@ describe('a change of spec', () => {
     },
   );
 
-  it.each([
+  test.each([
     {
       name: 'key and Secret before the first attempt',
       attempts: 0,
@@ -462,17 +462,17 @@ const ACCEPTED_STATUSES: { name: string; from: Json; to: Json }[] = [
 ];
 
 describe('a change of status', () => {
-  it.each(REFUSED_STATUSES)('is refused: $name', async ({ from, to, message }) => {
+  test.each(REFUSED_STATUSES)('is refused: $name', async ({ from, to, message }) => {
     const task = objectOf<Stored>(await writeStatus(await createTask(), from));
     expectRefused(await writeStatus(task, to), message);
   });
 
-  it.each(ACCEPTED_STATUSES)('is accepted: $name', async ({ from, to }) => {
+  test.each(ACCEPTED_STATUSES)('is accepted: $name', async ({ from, to }) => {
     const task = objectOf<Stored>(await writeStatus(await createTask(), from));
     expect(objectOf<Stored>(await writeStatus(task, to)).status).toEqual(to);
   });
 
-  it('cannot be made through the main resource, nor a change of spec through /status', async () => {
+  test('cannot be made through the main resource, nor a change of spec through /status', async () => {
     const task = objectOf<Stored>(await writeStatus(await createTask(), submitted));
     const path = pathOf('captchatasks', namespace, task.metadata.name);
     const viaMain = await admin.patch(path, { status: { attempts: 9 } }, 'merge');
@@ -483,7 +483,7 @@ describe('a change of status', () => {
 });
 
 describe('this file', () => {
-  it('has a refused write for every rule of the schema, known by its message', async () => {
+  test('has a refused write for every rule of the schema, known by its message', async () => {
     const definition = await readDefinition('crds/captchatask.yaml');
     const rules = walkSchema(definition).flatMap(({ schema }) => schema['x-kubernetes-validations'] ?? []);
     const tables = [...REFUSED_SPECS, ...REFUSED_CHANGES, ...REFUSED_STATUSES].map(({ message }) => message);

@@ -2,7 +2,7 @@
  * The rules of `crds/deadletter.yaml` on a real API server: for every CEL rule a write that is refused by that very rule
  * (the last test counts them), and the changes that a letter's life needs.
  */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 import { messageOf, objectOf, type AdminReply } from '../../dev/control-plane/index.ts';
 import { admin, createNamespace, pathOf } from '../support/cluster.ts';
@@ -67,14 +67,14 @@ const REFUSED_STATUSES: { name: string; from: Json; to: Json | undefined; messag
 ];
 
 describe('a letter', () => {
-  it('is accepted with every field', async () => {
+  test('is accepted with every field', async () => {
     const letter = await createLetter();
     expect(letter.spec).toEqual(letterManifest()['spec']);
     const written = objectOf<Stored>(await writeStatus(letter, FULL_LETTER_STATUS));
     expect(written.status).toEqual(FULL_LETTER_STATUS);
   });
 
-  it.each([
+  test.each([
     { name: 'payload', change: { payload: { code: 'other' } } },
     { name: 'taskRef', change: { taskRef: { uid: 'other' } } },
     { name: 'error', change: { error: { class: 'Quota' } } },
@@ -85,7 +85,7 @@ describe('a letter', () => {
     expectRefused(await admin.patch(path, { spec: change }, 'merge'), RULES.spec);
   });
 
-  it('can be annotated by hand, to be redriven, whatever its phase', async () => {
+  test('can be annotated by hand, to be redriven, whatever its phase', async () => {
     for (const status of [pending, resolved, abandoned]) {
       const letter = objectOf<Stored>(await writeStatus(await createLetter(), status));
       const annotations = { 'captcha-operator.io/retry': '1' };
@@ -96,12 +96,12 @@ describe('a letter', () => {
 });
 
 describe('a change of status', () => {
-  it.each(REFUSED_STATUSES)('is refused: $name', async ({ from, to, message }) => {
+  test.each(REFUSED_STATUSES)('is refused: $name', async ({ from, to, message }) => {
     const letter = objectOf<Stored>(await writeStatus(await createLetter(), from));
     expectRefused(await writeStatus(letter, to), message);
   });
 
-  it.each([
+  test.each([
     { name: 'a first status', from: undefined, to: pending },
     { name: 'one more retry', from: pending, to: { ...pending, attempts: 4 } },
     { name: 'resolved', from: pending, to: resolved },
@@ -117,7 +117,7 @@ describe('a change of status', () => {
 });
 
 describe('this file', () => {
-  it('has a refused write for every rule of the schema, known by its message', async () => {
+  test('has a refused write for every rule of the schema, known by its message', async () => {
     const definition = await readDefinition('crds/deadletter.yaml');
     const rules = walkSchema(definition).flatMap(({ schema }) => schema['x-kubernetes-validations'] ?? []);
     const tested = [RULES.spec, ...REFUSED_STATUSES.map(({ message }) => message)];

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { objectOf } from '../../dev/control-plane/index.ts';
 import { access, admin, createNamespace, pathOf } from '../support/cluster.ts';
@@ -53,27 +53,27 @@ beforeAll(async () => {
 afterAll(() => rm(scratch, { recursive: true, force: true }));
 
 describe('kubectl get', () => {
-  it('shows type, phase, source, attempts and age of a task', async () => {
+  test('shows type, phase, source, attempts and age of a task', async () => {
     expect(await tableOf('ctask', 'login')).toEqual([
       ['NAME', 'TYPE', 'PHASE', 'SOURCE', 'ATTEMPTS', 'AGE'],
       ['login', 'Turnstile', 'Solved', 'Callback', '1', expect.stringMatching(/^\d+[sm]/) as string],
     ]);
   });
 
-  it('shows reason, id and until when the solution is good with -o wide', async () => {
+  test('shows reason, id and until when the solution is good with -o wide', async () => {
     const [header, row] = await tableOf('captchatask', 'login', '-o', 'wide');
     expect(header?.slice(-4)).toEqual(['AGE', 'REASON', 'CAPTCHA-ID', 'FRESH-UNTIL']);
     expect(row?.slice(-3)).toEqual(['Solved', '7383820914', time]);
   });
 
-  it('shows what a letter is about, how often it was tried and when next', async () => {
+  test('shows what a letter is about, how often it was tried and when next', async () => {
     expect(await tableOf('dl')).toEqual([
       ['NAME', 'TASK', 'STAGE', 'PHASE', 'ATTEMPTS', 'NEXT-RETRY', 'AGE'],
       ['letter', 'login', 'WriteSecret', 'Pending', '3', time, expect.stringMatching(/^\d+[sm]/) as string],
     ]);
   });
 
-  it('shows both kinds as the category captcha', async () => {
+  test('shows both kinds as the category captcha', async () => {
     const names = (await kubectl('get', 'captcha', '-o', 'name'))
       .trim()
       .split('\n')
@@ -85,7 +85,7 @@ describe('kubectl get', () => {
     ]);
   });
 
-  it.each([
+  test.each([
     { kind: 'ctask', selector: 'status.phase=Solved', names: ['login'] },
     { kind: 'ctask', selector: 'status.phase!=Solved,status.phase!=Failed', names: ['fresh'] },
     { kind: 'ctask', selector: 'spec.captcha.type=BLS', names: ['fresh'] },
@@ -104,20 +104,23 @@ describe('kubectl get', () => {
 });
 
 describe('kubectl wait', () => {
-  it('ends when the condition Solved is True', async () => {
+  test('ends when the condition Solved is True', async () => {
     expect(await kubectl('wait', '--for=condition=Solved', 'ctask/login', '--timeout=5s')).toContain('condition met');
   });
 });
 
 describe('kubectl explain', () => {
-  it.each(['crds/captchatask.yaml', 'crds/deadletter.yaml'])('has a description for every field of %s', async (crd) => {
-    const definition = await readDefinition(crd);
-    const { plural } = definition.spec.names;
-    // As the API server publishes it, which is what kubectl reads.
-    const published = JSON.stringify((await admin.get('/openapi/v3/apis/captcha-operator.io/v1alpha1')).body);
-    const described = walkSchema(definition).filter(({ path }) => path.startsWith('s'));
-    expect(described.length).toBeGreaterThan(20);
-    for (const { schema } of described) expect(published).toContain(JSON.stringify(schema.description));
-    expect(await kubectl('explain', `${plural}.spec`)).toMatch(/DESCRIPTION:\n\s+What /);
-  });
+  test.each(['crds/captchatask.yaml', 'crds/deadletter.yaml'])(
+    'has a description for every field of %s',
+    async (crd) => {
+      const definition = await readDefinition(crd);
+      const { plural } = definition.spec.names;
+      // As the API server publishes it, which is what kubectl reads.
+      const published = JSON.stringify((await admin.get('/openapi/v3/apis/captcha-operator.io/v1alpha1')).body);
+      const described = walkSchema(definition).filter(({ path }) => path.startsWith('s'));
+      expect(described.length).toBeGreaterThan(20);
+      for (const { schema } of described) expect(published).toContain(JSON.stringify(schema.description));
+      expect(await kubectl('explain', `${plural}.spec`)).toMatch(/DESCRIPTION:\n\s+What /);
+    },
+  );
 });

@@ -3,7 +3,7 @@
  * version accepted stays writable through `/status`, also where today's rules would refuse it anew. Under a group of
  * its own, because the whole tier shares the real one.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { messageOf, objectOf } from '../../dev/control-plane/index.ts';
 import { admin, createNamespace } from '../support/cluster.ts';
@@ -83,7 +83,7 @@ describe('after an upgrade of the CRD', () => {
     });
   });
 
-  it.each(Object.keys(EARLIER))('the task %s is written through its status', async (name) => {
+  test.each(Object.keys(EARLIER))('the task %s is written through its status', async (name) => {
     const task = objectOf<Stored>(await admin.get(`${tasks}/${name}`));
     const replaced = objectOf<Stored>(await admin.replace(`${tasks}/${name}/status`, { ...task, status }));
     expect(replaced.status).toMatchObject(status);
@@ -94,7 +94,7 @@ describe('after an upgrade of the CRD', () => {
     });
   });
 
-  it.each(Object.keys(EARLIER))("the rest of the spec of the task %s is still its owner's", async (name) => {
+  test.each(Object.keys(EARLIER))("the rest of the spec of the task %s is still its owner's", async (name) => {
     const patched = objectOf<Stored>(await admin.patch(`${tasks}/${name}`, { spec: { suspend: true } }, 'merge'));
     expect(patched.spec).toMatchObject({ suspend: true, captcha: stored.get(name)?.spec['captcha'] });
   });

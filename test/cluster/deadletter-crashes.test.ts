@@ -3,7 +3,7 @@
  * starts one, and one retry is a whole budget. Moments between two writes are held open by policies that refuse the
  * second one.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../src/api/deadletter.ts';
 import { objectOf } from '../../dev/control-plane/index.ts';
@@ -72,7 +72,7 @@ async function refuseConfirmation(name: string): Promise<() => Promise<void>> {
 }
 
 describe('the same result again', () => {
-  it('solves its task although a letter holds it, and the letter is superseded', async () => {
+  test('solves its task although a letter holds it, and the letter is superseded', async () => {
     await applyBlocked('again');
     await world.until('again', 'is dead-lettered', isDeadLettered);
     await world.deleteSecret(secretOf('again'));
@@ -88,7 +88,7 @@ describe('the same result again', () => {
 });
 
 describe('an abandoned letter', () => {
-  it('stalls its task, keeps the result, and can be redriven', async () => {
+  test('stalls its task, keeps the result, and can be redriven', async () => {
     await applyBlocked('abandoned');
     const letter = await untilLetter('abandoned', 'to be introduced', ({ status }) => status?.phase === 'Pending');
     await redrive(letter, '1');
@@ -109,7 +109,7 @@ describe('an abandoned letter', () => {
 });
 
 describe('a process that is killed', () => {
-  it('between "task solved" and "letter resolved" has no second effect', async () => {
+  test('between "task solved" and "letter resolved" has no second effect', async () => {
     await applyBlocked('solved-first');
     const letter = await untilLetter('solved-first', 'to be introduced', ({ status }) => status?.phase === 'Pending');
     const { name } = letter.metadata;
@@ -138,7 +138,7 @@ describe('a process that is killed', () => {
     expect(await world.paid('solved-first')).toBe(1);
   });
 
-  it('between "letter created" and "mark confirmed" completes it from the spool', async () => {
+  test('between "letter created" and "mark confirmed" completes it from the spool', async () => {
     await world.createSecret(secretOf('half-marked'), { value: 'not ours' });
     await world.apply('half-marked', { spec: { solutionSecretName: secretOf('half-marked'), suspend: true } });
     const allow = await refuseConfirmation('half-marked');
@@ -159,7 +159,7 @@ describe('a process that is killed', () => {
     await waitUntil('the spool to be empty', async () => (await spoolRecords()) === 0);
   });
 
-  it('between them, with a polled result that nobody else holds: the letter takes its task itself', async () => {
+  test('between them, with a polled result that nobody else holds: the letter takes its task itself', async () => {
     await world.createSecret(secretOf('half-polled'), { value: 'not ours' });
     const captcha = {
       type: 'RecaptchaV3' as const,
@@ -182,7 +182,7 @@ describe('a process that is killed', () => {
 });
 
 describe('when the API refuses the letter itself', () => {
-  it('the spool keeps the result, the task is not failed, and all is made good afterwards', async () => {
+  test('the spool keeps the result, the task is not failed, and all is made good afterwards', async () => {
     const allow = await refuse({
       namespace: world.namespace,
       name: 'letters',

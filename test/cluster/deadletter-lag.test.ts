@@ -1,5 +1,5 @@
 /** A cache of letters that lags behind: nothing final may follow from it. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ApiFront, startApiFront } from '../support/api-front.ts';
 import { type World, reasonOf, startWorld } from '../support/processes.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -19,7 +19,7 @@ afterAll(async () => {
   await front?.stop();
 });
 
-it('does not fail a task whose letter the cache does not show, but asks the API server itself', async () => {
+test('does not fail a task whose letter the cache does not show, but asks the API server itself', async () => {
   await waitUntil('the operator to watch letters', () =>
     front.asked(' operator').some((line) => /deadletters\?.*watch=true/.test(line)),
   );

@@ -1,5 +1,5 @@
 /** Dead letters through real processes and a real API server: every stage, every end, and what people do about them. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CaptchaTask, CaptchaTaskSpec } from '../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../src/api/deadletter.ts';
 import { objectOf } from '../../dev/control-plane/index.ts';
@@ -59,7 +59,7 @@ const isDeadLettered = (task: CaptchaTask): boolean =>
   reasonOf(task) === 'DeadLettered' && task.status?.deadLetter?.confirmed === true;
 
 describe('a Secret that is not ours', () => {
-  it('keeps the result in a letter, and its removal brings it to the task', async () => {
+  test('keeps the result in a letter, and its removal brings it to the task', async () => {
     await applyBlocked('blocked');
     const held = await world.until('blocked', 'is dead-lettered', isDeadLettered);
     const letter = await letterOf('blocked');
@@ -81,7 +81,7 @@ describe('a Secret that is not ours', () => {
     expect(await world.paid('blocked')).toBe(1);
   });
 
-  it('is one letter when two sidecars and several callbacks meet it at the same time', async () => {
+  test('is one letter when two sidecars and several callbacks meet it at the same time', async () => {
     const pingbacks = Array.from({ length: 8 }, () => ({}));
     await applyBlocked('many', { script: { tasks: [{ pingbacks }] } });
     await world.until('many', 'is dead-lettered', isDeadLettered);
@@ -93,7 +93,7 @@ describe('a Secret that is not ours', () => {
     expect(letters).toHaveLength(1);
   });
 
-  it('is found by a poll, too', async () => {
+  test('is found by a poll, too', async () => {
     await applyBlocked('polled', { spec: polled('polled') });
     await world.until('polled', 'is dead-lettered', isDeadLettered);
     expect((await letterOf('polled')).spec).toMatchObject({ stage: 'WriteSecret', source: 'Poll' });
@@ -102,7 +102,7 @@ describe('a Secret that is not ours', () => {
     expect(solved.status?.solution?.source).toBe('DeadLetter');
   });
 
-  it('does not fail its task at the deadline', async () => {
+  test('does not fail its task at the deadline', async () => {
     await applyBlocked('overdue', { spec: { activeDeadlineSeconds: 8 } });
     await world.until('overdue', 'is dead-lettered', isDeadLettered);
     await waitUntil('the deadline to be over', async () => {
@@ -117,7 +117,7 @@ describe('a Secret that is not ours', () => {
 });
 
 describe('a status that the API refuses', () => {
-  it.each([
+  test.each([
     ['ApplyCallback', 'refused-callback', () => ({})],
     ['ApplyPoll', 'refused-poll', () => polled('refused-poll')],
   ] as const)('becomes a letter of stage %s, and is applied when it is accepted again', async (stage, name, spec) => {
@@ -147,7 +147,7 @@ describe('a status that the API refuses', () => {
 });
 
 describe('a letter is superseded', () => {
-  it('when its task was deleted', async () => {
+  test('when its task was deleted', async () => {
     await applyBlocked('deleted');
     await letterOf('deleted');
     await world.deleteTask('deleted');
@@ -155,7 +155,7 @@ describe('a letter is superseded', () => {
     expect(letter.status?.conditions?.[0]).toMatchObject({ status: 'True', reason: 'Superseded' });
   });
 
-  it('when its task was recreated under the same name, which it does not touch', async () => {
+  test('when its task was recreated under the same name, which it does not touch', async () => {
     const script = { tasks: [{}, { result: 'never' as const }] };
     await applyBlocked('recreated', { script });
     await letterOf('recreated');
@@ -170,7 +170,7 @@ describe('a letter is superseded', () => {
 });
 
 describe('a person', () => {
-  it('who deletes a pending letter gives the result up: the task fails and says so', async () => {
+  test('who deletes a pending letter gives the result up: the task fails and says so', async () => {
     await applyBlocked('given-up');
     await world.until('given-up', 'is dead-lettered', isDeadLettered);
     const letter = await untilLetter('given-up', 'Pending');
@@ -180,7 +180,7 @@ describe('a person', () => {
     expect(task.status?.failure?.class).toBe('DeadLetter');
   });
 
-  it('who redrives a pending letter has it retried at once', async () => {
+  test('who redrives a pending letter has it retried at once', async () => {
     await applyBlocked('hurried');
     const letter = await untilLetter('hurried', 'Pending');
     await annotate(letter, '1');
@@ -195,7 +195,7 @@ describe('a person', () => {
     });
   });
 
-  it('who redrives a superseded letter sees it superseded again, a resolved one nothing', async () => {
+  test('who redrives a superseded letter sees it superseded again, a resolved one nothing', async () => {
     await applyBlocked('late-redrive');
     const first = await untilLetter('late-redrive', 'Pending');
     await world.deleteTask('late-redrive');

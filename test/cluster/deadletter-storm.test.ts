@@ -1,5 +1,5 @@
 /** Many letters at once, the end of their time, and missing permissions. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DeadLetter } from '../../src/api/deadletter.ts';
 import { API_VERSION } from '../../src/api/names.ts';
 import { applyManifests, objectOf } from '../../dev/control-plane/index.ts';
@@ -58,7 +58,7 @@ async function superseded(): Promise<number> {
 }
 
 describe('an abandoned letter', () => {
-  it('is deleted when its time is over, and its task fails then, not before', async () => {
+  test('is deleted when its time is over, and its task fails then, not before', async () => {
     await world.createSecret('left-solution', { value: 'not ours' });
     await world.apply('left', { spec: { solutionSecretName: 'left-solution' } });
     const abandoned = await waitUntil('the letter to be abandoned', async () =>
@@ -72,7 +72,7 @@ describe('an abandoned letter', () => {
 });
 
 describe('a storm of letters', () => {
-  it('leaves the way free for new tasks, and comes to its end, every letter once', async () => {
+  test('leaves the way free for new tasks, and comes to its end, every letter once', async () => {
     await createAll(LETTERS, async (index) =>
       objectOf(await admin.create(pathOf('deadletters', world.namespace), strayLetter(index))),
     );
@@ -85,7 +85,7 @@ describe('a storm of letters', () => {
 });
 
 describe('a missing permission', () => {
-  it('is named in the letter, and the result is stored once it is granted', async () => {
+  test('is named in the letter, and the result is stored once it is granted', async () => {
     const strict = await startWorld({
       tenant: false,
       operatorEnv: { DEAD_LETTER_RETRY_MIN_SECONDS: '2', DEAD_LETTER_RETRY_MAX_SECONDS: '2' },

@@ -3,7 +3,7 @@
  * takes over, and the provider's books show no submission that is not counted. The long run of the issue (1,000 tasks,
  * 50 kills): `LEADER_TASKS=1000 LEADER_KILLS=50 npx vitest run --project cluster test/cluster/leaders.test.ts`.
  */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { objectOf } from '../../dev/control-plane/index.ts';
@@ -68,7 +68,7 @@ async function expectNothingPaidTwice(opened: World): Promise<void> {
 }
 
 describe('leader election', () => {
-  it(
+  test(
     'survives kills of the leader during many tasks without a double submission',
     async () => {
       const opened = await open({
@@ -95,7 +95,7 @@ describe('leader election', () => {
     PATIENCE_MS * 2,
   );
 
-  it('hands over from a paused leader, which does nothing when it runs again', async () => {
+  test('hands over from a paused leader, which does nothing when it runs again', async () => {
     const opened = await open();
     const leader = await leaderOf(opened);
     leader.kill('SIGSTOP');
@@ -114,7 +114,7 @@ describe('leader election', () => {
     expect(await opened.paid('afterwards')).toBe(1);
   });
 
-  it('gives the Lease back on SIGTERM, after recording the replies of calls that were under way', async () => {
+  test('gives the Lease back on SIGTERM, after recording the replies of calls that were under way', async () => {
     const opened = await open();
     const leader = await leaderOf(opened);
     await opened.apply('under-way', {

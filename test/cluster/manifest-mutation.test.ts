@@ -2,7 +2,7 @@
  * Every mutation of a valid manifest is refused by the API server with a message that names the field: types, bounds,
  * patterns, lists of values, required fields, and fields that do not exist. All by dry run, so nothing is stored.
  */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 import { CAPTCHA_TYPES } from '../../src/api/names.ts';
 import { messageOf, objectOf, type AdminReply } from '../../dev/control-plane/index.ts';
@@ -76,14 +76,17 @@ const TASKS: { name: string; object: Json }[] = [
 describe('a CaptchaTask', () => {
   const schema = partSchema(task, 'spec');
 
-  it.each(TASKS)('$name (%#) is accepted as it is, and every mutation of it is refused by name', async ({ object }) => {
-    objectOf(await sendTask(object));
-    const mutations = mutationsOf(object, ['spec'], schema);
-    expect(mutations.length).toBeGreaterThan(20);
-    expect(await faultsOf(mutations, sendTask)).toEqual([]);
-  });
+  test.each(TASKS)(
+    '$name (%#) is accepted as it is, and every mutation of it is refused by name',
+    async ({ object }) => {
+      objectOf(await sendTask(object));
+      const mutations = mutationsOf(object, ['spec'], schema);
+      expect(mutations.length).toBeGreaterThan(20);
+      expect(await faultsOf(mutations, sendTask)).toEqual([]);
+    },
+  );
 
-  it('is met in every field of spec by these manifests', () => {
+  test('is met in every field of spec by these manifests', () => {
     const met = new Set(TASKS.flatMap(({ object }) => fieldsOf(object['spec'], schema, 'spec')));
     const all = walkSchema(task)
       .map(({ path }) => path)
@@ -91,7 +94,7 @@ describe('a CaptchaTask', () => {
     expect(all.filter((path) => !met.has(path))).toEqual([]);
   });
 
-  it.each(CAPTCHA_TYPES)('of type %s with a field that does not exist is refused by name', async (type) => {
+  test.each(CAPTCHA_TYPES)('of type %s with a field that does not exist is refused by name', async (type) => {
     const object = manifests.taskManifest(type);
     const spec = object['spec'] as { captcha: Json } & Json;
     const member = Object.keys(spec.captcha).find((key) => key !== 'type') ?? '';
@@ -102,7 +105,7 @@ describe('a CaptchaTask', () => {
     expect(message).toContain(`unknown field "spec.captcha.${member}.sitekey"`);
   });
 
-  it('has a status of which every mutation is refused by name', async () => {
+  test('has a status of which every mutation is refused by name', async () => {
     const created = objectOf<Json>(
       await admin.create(pathOf('captchatasks', namespace), manifests.taskManifest('GeeTestV4', { name: 'status' })),
     );
@@ -118,13 +121,13 @@ describe('a CaptchaTask', () => {
 });
 
 describe('a DeadLetter', () => {
-  it('is accepted as it is, and every mutation of it is refused by name', async () => {
+  test('is accepted as it is, and every mutation of it is refused by name', async () => {
     const object = manifests.letterManifest();
     objectOf(await sendLetter(object));
     expect(await faultsOf(mutationsOf(object, ['spec'], partSchema(letter, 'spec')), sendLetter)).toEqual([]);
   });
 
-  it('has a status of which every mutation is refused by name', async () => {
+  test('has a status of which every mutation is refused by name', async () => {
     const created = objectOf<Json>(
       await admin.create(pathOf('deadletters', namespace), manifests.letterManifest({ name: 'status' })),
     );

@@ -2,7 +2,7 @@
  * What people see: a real Prometheus scrapes the real processes, the shipped rules (with durations divided by 60 in a
  * copy) fire at a real Alertmanager and reach a receiver, and the totals add up.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { DASHBOARD_ROWS } from '../../scripts/generate-dashboard.ts';
 import {
@@ -77,17 +77,17 @@ describe('after a run of all paths without kills', () => {
     });
   }, 120_000);
 
-  it('what was taken on equals what was solved, failed or is open, exactly', async () => {
+  test('what was taken on equals what was solved, failed or is open, exactly', async () => {
     expect(await total(LEDGER.started)).toBe(PATH_COUNT);
     expect(await total(`(${LEDGER.started}) - (${LEDGER.solved}) - (${LEDGER.failed}) - (${LEDGER.open})`)).toBe(0);
   });
 
-  it('the provider was paid for what was accepted, and for nothing else', async () => {
+  test('the provider was paid for what was accepted, and for nothing else', async () => {
     const { submissions } = await world.simulator.control.ledger();
     expect(await total(LEDGER.accepted)).toBe(submissions.filter((submission) => submission.paid).length);
   });
 
-  it.each([
+  test.each([
     ['captcha_operator_results_total{source="Callback"}', 7],
     ['captcha_operator_results_total{source="Poll"}', 2],
     ['captcha_operator_results_total{source="DeadLetter"}', 1],
@@ -112,14 +112,14 @@ describe('after a run of all paths without kills', () => {
       panel.queries.map(([legend, expr]) => [`${row}, ${panel.title}, ${legend}`, expr] as const),
     ),
   );
-  it.each(queries)('the dashboard has data for %s', async (_name, expr) => {
+  test.each(queries)('the dashboard has data for %s', async (_name, expr) => {
     const samples = await monitoring.query(expr.replaceAll('$__rate_interval', '5m').replaceAll('$__range', '1h'));
     expect(samples.filter(({ value }) => Number.isFinite(value))).not.toEqual([]);
   });
 });
 
 describe('alerts', () => {
-  it('a blocked Secret makes a dead letter, the alert fires, the fix resolves it', async () => {
+  test('a blocked Secret makes a dead letter, the alert fires, the fix resolves it', async () => {
     await world.createSecret('not-ours', { value: 'somebody else wrote this' });
     await world.apply('alerting', { spec: { solutionSecretName: 'not-ours' } });
     const firing = await untilAlert('CaptchaDeadLetterOpen', 'firing');
@@ -134,7 +134,7 @@ describe('alerts', () => {
     await untilAlert('CaptchaDeadLetterOpen', 'resolved');
   });
 
-  it('callbacks that stop coming while polls find results fire the silence alert, until they come again', async () => {
+  test('callbacks that stop coming while polls find results fire the silence alert, until they come again', async () => {
     world.fleet.front.cut(true);
     let count = 0;
     const submitUntil = (status: 'firing' | 'resolved'): Promise<unknown> =>
@@ -154,7 +154,7 @@ describe('alerts', () => {
     await submitUntil('resolved');
   });
 
-  it('no other alert was sent, and no text has a hole in it', () => {
+  test('no other alert was sent, and no text has a hole in it', () => {
     const names = new Set(receiver.received.map(({ labels }) => labels['alertname']));
     // Minutes are seconds here, so a machine that is too busy for a scrape looks like processes that are gone.
     for (const absence of ['CaptchaOperatorAbsent', 'CaptchaCallbackReceiverAbsent']) names.delete(absence);
@@ -193,7 +193,7 @@ describe('over kills', () => {
   const IN_FLIGHT = 4;
   const ENDED = `(${LEDGER.solved}) + (${LEDGER.failed})`;
 
-  it('the books differ by no more than the tasks in flight at the kills', async () => {
+  test('the books differ by no more than the tasks in flight at the kills', async () => {
     const killed = [world.fleet.operators[0], world.fleet.sidecars[0], world.fleet.operators[0]];
     let count = 0;
     const apply = async (tasks: number): Promise<string[]> => {

@@ -1,5 +1,5 @@
 /** The Kubernetes API or the provider is away: everything waits, says so, and goes on by itself. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { objectOf, OPERATOR } from '../../dev/control-plane/index.ts';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
@@ -42,7 +42,7 @@ async function untilSolved(count: number, boundMs: number): Promise<void> {
 }
 
 describe('the Kubernetes API', () => {
-  it('may be away when the processes start: they wait, stay alive, and begin when it is back', async () => {
+  test('may be away when the processes start: they wait, stay alive, and begin when it is back', async () => {
     await controlPlane.stopApiServer();
     fleet = await startFleet({
       kubeconfig: await controlPlane.kubeconfigFor(OPERATOR),
@@ -56,7 +56,7 @@ describe('the Kubernetes API', () => {
     await untilSolved(3, 90_000);
   });
 
-  it('may go away under callbacks: every one is answered 200 and applied when it is back', async () => {
+  test('may go away under callbacks: every one is answered 200 and applied when it is back', async () => {
     await simulator.control.script({ tasks: [{ pingbacks: [{ onCommand: true }] }] });
     for (const task of await tasks()) objectOf(await admin.delete(`${tasksPath(NAMESPACE)}/${task.metadata.name}`));
     await createTasks(admin, NAMESPACE, 40);
@@ -83,7 +83,7 @@ describe('the Kubernetes API', () => {
 });
 
 describe('the provider', () => {
-  it('may refuse connections: tasks wait, say ProviderUnreachable, and are submitted when it is back', async () => {
+  test('may refuse connections: tasks wait, say ProviderUnreachable, and are submitted when it is back', async () => {
     await simulator.control.reset();
     await simulator.control.outage(6_000);
     await admin.create(tasksPath(NAMESPACE), {

@@ -1,5 +1,5 @@
 /** Every path of a task, through real processes, a real API server and the simulator's books. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { admin, pathOf } from '../support/cluster.ts';
 import { reasonOf, startWorld, type World } from '../support/processes.ts';
@@ -15,7 +15,7 @@ afterAll(async () => {
 });
 
 describe('a submitted task', () => {
-  it('is solved by its callback with three status writes', async () => {
+  test('is solved by its callback with three status writes', async () => {
     await world.apply('callback');
     const task = await world.untilPhase('callback', 'Solved');
     expect(task.status?.solution).toMatchObject({ source: 'Callback', attempt: 1 });
@@ -26,14 +26,14 @@ describe('a submitted task', () => {
     expect(conditions).toEqual({ Solved: 'True', Submitted: 'True' });
   });
 
-  it('is polled when its callback is lost', async () => {
+  test('is polled when its callback is lost', async () => {
     await world.apply('lost', { spec: { callbackTimeoutSeconds: 2 }, script: { tasks: [{ pingbacks: [] }] } });
     const task = await world.untilPhase('lost', 'Solved');
     expect(task.status?.solution?.source).toBe('Poll');
     expect(await world.paid('lost')).toBe(1);
   });
 
-  it('takes a callback that comes twice once', async () => {
+  test('takes a callback that comes twice once', async () => {
     await world.apply('twice', { script: { tasks: [{ pingbacks: [{}, { afterMs: 300, code: 'another answer' }] }] } });
     const first = await world.untilPhase('twice', 'Solved');
     await waitUntil('both callbacks to be answered', async () => {
@@ -43,7 +43,7 @@ describe('a submitted task', () => {
     expect((await world.task('twice')).status?.solution).toEqual(first.status?.solution);
   });
 
-  it('takes a callback that comes before the submit call returned', async () => {
+  test('takes a callback that comes before the submit call returned', async () => {
     await world.apply('early', { script: { tasks: [{ solveAfterMs: 0, pingbacks: [{ beforeReply: true }] }] } });
     const task = await world.untilPhase('early', 'Solved');
     expect(task.status?.solution).toMatchObject({ source: 'Callback' });
@@ -51,7 +51,7 @@ describe('a submitted task', () => {
     expect(await world.paid('early')).toBe(1);
   });
 
-  it('without callbacks is polled from the start', async () => {
+  test('without callbacks is polled from the start', async () => {
     await world.apply('poll-only', { spec: { delivery: 'Poll' } });
     const task = await world.untilPhase('poll-only', 'Solved');
     expect(task.status?.solution?.source).toBe('Poll');
@@ -60,7 +60,7 @@ describe('a submitted task', () => {
 });
 
 describe('a task that fails', () => {
-  it('fails at once on a permanent error and says which', async () => {
+  test('fails at once on a permanent error and says which', async () => {
     await world.apply('permanent', { script: { submit: [{ code: 'ERROR_PAGEURL' }] } });
     const task = await world.untilPhase('permanent', 'Failed');
     expect(task.status?.failure).toMatchObject({ class: 'Permanent', code: 'ERROR_PAGEURL' });
@@ -68,7 +68,7 @@ describe('a task that fails', () => {
     expect(await world.paid('permanent')).toBe(0);
   });
 
-  it('is submitted again as often as backoffLimit allows, then is Unsolvable', async () => {
+  test('is submitted again as often as backoffLimit allows, then is Unsolvable', async () => {
     await world.apply('unsolvable', {
       spec: { backoffLimit: 1 },
       script: { tasks: [{ result: { code: 'ERROR_CAPTCHA_UNSOLVABLE' } }] },
@@ -79,14 +79,14 @@ describe('a task that fails', () => {
     expect(await world.paid('unsolvable')).toBe(2);
   });
 
-  it('exceeds its deadline only after a last poll', async () => {
+  test('exceeds its deadline only after a last poll', async () => {
     await world.apply('deadline', { spec: { activeDeadlineSeconds: 2 }, script: { tasks: [{ result: 'never' }] } });
     const task = await world.untilPhase('deadline', 'Failed');
     expect(reasonOf(task)).toBe('DeadlineExceeded');
     expect((await world.submissions('deadline'))[0]?.polls.length).toBeGreaterThanOrEqual(1);
   });
 
-  it('waits for a missing API key and says so', async () => {
+  test('waits for a missing API key and says so', async () => {
     await world.apply('keyless', { spec: { apiKeySecretRef: { name: 'absent', key: 'api-key' } } });
     const waiting = await world.until('keyless', 'says MissingAPIKey', (task) => reasonOf(task) === 'MissingAPIKey');
     expect(waiting.status?.phase).toBe('Pending');
@@ -96,7 +96,7 @@ describe('a task that fails', () => {
 });
 
 describe('what a person does meanwhile', () => {
-  it('suspends a task before it was submitted, and resumes it', async () => {
+  test('suspends a task before it was submitted, and resumes it', async () => {
     await world.apply('suspended', { spec: { suspend: true } });
     const waiting = await world.until('suspended', 'says Suspended', (task) => reasonOf(task) === 'Suspended');
     expect(waiting.status?.startTime).toBeUndefined();
@@ -106,7 +106,7 @@ describe('what a person does meanwhile', () => {
     expect(await world.paid('suspended')).toBe(1);
   });
 
-  it('deletes a task: its late callback is answered 200 and dropped', async () => {
+  test('deletes a task: its late callback is answered 200 and dropped', async () => {
     await world.apply('deleted', { script: { tasks: [{ pingbacks: [{ onCommand: true }] }] } });
     await world.untilPhase('deleted', 'Submitted');
     await world.deleteTask('deleted');
@@ -118,7 +118,7 @@ describe('what a person does meanwhile', () => {
     expect(await world.simulator.control.pingback({ id: submission?.id ?? '' })).toBe(200);
   });
 
-  it('recreates a task under the same name: a callback for the old one does not touch the new one', async () => {
+  test('recreates a task under the same name: a callback for the old one does not touch the new one', async () => {
     const script = { tasks: [{ pingbacks: [{ onCommand: true as const }] }] };
     await world.apply('again', { script });
     await world.untilPhase('again', 'Submitted');
@@ -133,7 +133,7 @@ describe('what a person does meanwhile', () => {
     expect((await world.task('again')).status?.phase).toBe('Submitted');
   });
 
-  it('finds a finished task gone when its time to live is over', async () => {
+  test('finds a finished task gone when its time to live is over', async () => {
     await world.apply('short-lived', { spec: { ttlSecondsAfterFinished: 0 } });
     await waitUntil('the task to be deleted', async () => {
       const reply = await admin.get(pathOf('captchatasks', world.namespace, 'short-lived'));

@@ -5,7 +5,7 @@
  */
 import { readFile } from 'node:fs/promises';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
@@ -154,7 +154,7 @@ function rightOf({ verb, apiGroup, resource }: AuditedRequest): string {
 }
 
 describe('the shipped roles', () => {
-  it('grant what the operator and the sidecar use, and nothing else', async () => {
+  test('grant what the operator and the sidecar use, and nothing else', async () => {
     await takeEveryPath();
     // Lists are streamed by watches where that works; pages are what the sweep for finished tasks reads.
     await waitUntil('finished tasks to be swept', async () =>

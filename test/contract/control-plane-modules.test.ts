@@ -1,7 +1,7 @@
 /** The versions that the local control plane and Helm are named and cached by are those that their Go modules pin. */
 import { readFile } from 'node:fs/promises';
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { HELM_VERSION } from '../../dev/helm/index.ts';
 import { ETCD_VERSION, GO_VERSION, KUBERNETES_VERSION } from '../../dev/control-plane/versions.ts';
@@ -11,20 +11,20 @@ const goMod = await readFile(new URL('go.mod', modules), 'utf8');
 const goSum = await readFile(new URL('go.sum', modules), 'utf8');
 
 describe('the pinned Go modules', () => {
-  it('require the Kubernetes, etcd and Go versions that the code names', () => {
+  test('require the Kubernetes, etcd and Go versions that the code names', () => {
     expect(goMod).toContain(`k8s.io/kubernetes v${KUBERNETES_VERSION}\n`);
     expect(goMod).toMatch(new RegExp(`go\\.etcd\\.io/etcd/server/v3 v${ETCD_VERSION.replaceAll('.', '\\.')} `));
     expect(goMod).toMatch(new RegExp(`^go ${GO_VERSION.replace('.', '\\.')}`, 'm'));
   });
 
-  it("take every part of Kubernetes' own repository at the same version", () => {
+  test("take every part of Kubernetes' own repository at the same version", () => {
     const staging = KUBERNETES_VERSION.replace(/^1/, '0');
     const replaced = [...goMod.matchAll(/^\t(k8s\.io\/\S+) => \1 v(\S+)$/gm)];
     expect(replaced.length).toBeGreaterThan(30);
     expect(replaced.filter(([, , version]) => version !== staging).map(([line]) => line)).toEqual([]);
   });
 
-  it('are covered by checksums, and come from nowhere but their own names', () => {
+  test('are covered by checksums, and come from nowhere but their own names', () => {
     expect(goSum).toContain(`k8s.io/kubernetes v${KUBERNETES_VERSION} h1:`);
     expect(goSum).toContain(`go.etcd.io/etcd/server/v3 v${ETCD_VERSION} h1:`);
     expect(goMod).not.toMatch(/=> (?:\.|\/)/);
@@ -32,7 +32,7 @@ describe('the pinned Go modules', () => {
 });
 
 describe("Helm's module", () => {
-  it('requires the version that the code names, and is covered by checksums', async () => {
+  test('requires the version that the code names, and is covered by checksums', async () => {
     const [mod, sum] = await Promise.all(
       ['go.mod', 'go.sum'].map((name) => readFile(new URL(`../../dev/helm/${name}`, import.meta.url), 'utf8')),
     );

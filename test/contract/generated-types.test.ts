@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { SOURCES, generateTypes } from '../../scripts/generate-types.ts';
 import {
@@ -27,13 +27,13 @@ const task = await readDefinition('crds/captchatask.yaml');
 const letter = await readDefinition('crds/deadletter.yaml');
 
 describe('generated types', () => {
-  it.each(SOURCES)('$target is what $crd generates (run `npm run generate:types`)', async ({ crd, target }) => {
+  test.each(SOURCES)('$target is what $crd generates (run `npm run generate:types`)', async ({ crd, target }) => {
     expect(await readFile(new URL(`../../${target}`, import.meta.url), 'utf8')).toBe(await generateTypes(crd));
   });
 });
 
 describe('names', () => {
-  it.each([
+  test.each([
     { definition: task, names: CAPTCHA_TASK },
     { definition: letter, names: DEAD_LETTER },
   ])('$names.kind has the group, version and plural that the code asks for', ({ definition, names }) => {
@@ -42,7 +42,7 @@ describe('names', () => {
     expect(`${names.group}/${definition.spec.versions[0]?.name}`).toBe(API_VERSION);
   });
 
-  it.each([
+  test.each([
     { definition: task, path: 'spec.captcha.type', list: CAPTCHA_TYPES },
     { definition: task, path: 'status.phase', list: TASK_PHASES },
     { definition: task, path: 'status.failure.class', list: FAILURE_CLASSES },
@@ -55,7 +55,7 @@ describe('names', () => {
     expect(schemaAt(definition, path).enum).toEqual([...list]);
   });
 
-  it('bounds a solution and a letter by what the code keeps to', () => {
+  test('bounds a solution and a letter by what the code keeps to', () => {
     expect(schemaAt(task, 'status.solution.value').maxLength).toBe(MAX_SOLUTION_BYTES);
     expect(schemaAt(letter, 'spec.payload.code').maxLength).toBe(MAX_LETTER_CODE_LENGTH);
   });
@@ -66,22 +66,22 @@ describe.each([{ definition: task }, { definition: letter }])(
   ({ definition }) => {
     const fields = walkSchema(definition).filter(({ path }) => path !== 'metadata' && path !== '');
 
-    it('describes every field', () => {
+    test('describes every field', () => {
       expect(fields.filter(({ schema }) => !schema.description).map(({ path }) => path)).toEqual([]);
     });
 
-    it('bounds every string by a length or a list of values', () => {
+    test('bounds every string by a length or a list of values', () => {
       const unbounded = fields.filter(({ schema }) => schema.type === 'string' && !schema.enum && !schema.maxLength);
       expect(unbounded.map(({ path }) => path)).toEqual([]);
     });
 
-    it('bounds every list and every map', () => {
+    test('bounds every list and every map', () => {
       const lists = fields.filter(({ schema }) => schema.type === 'array' && schema.maxItems === undefined);
       const maps = fields.filter(({ schema }) => schema.additionalProperties && schema.maxProperties === undefined);
       expect([...lists, ...maps].map(({ path }) => path)).toEqual([]);
     });
 
-    it('has no floats', () => {
+    test('has no floats', () => {
       expect(fields.filter(({ schema }) => schema.type === 'number').map(({ path }) => path)).toEqual([]);
     });
   },

@@ -1,23 +1,23 @@
 /** The page about provider variants is what the tests expect, and they expect something of every type. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { VARIANTS_PAGE, variantsPage } from '../../scripts/generate-variants-docs.ts';
 import { CAPTCHA_TYPES } from '../../src/api/names.ts';
 import { KINDS } from '../support/captcha-kinds.ts';
 import { EXCEPTIONS, VARIANTS } from '../support/provider-variants.ts';
 
 describe('the page about provider variants', () => {
-  it('is the one generated from the expectations (else run: npm run generate:docs)', () => {
+  test('is the one generated from the expectations (else run: npm run generate:docs)', () => {
     expect(readFileSync(join(import.meta.dirname, '../..', VARIANTS_PAGE), 'utf8')).toBe(variantsPage());
   });
 
-  it('has every type but Custom, whose method is anybody’s', () => {
+  test('has every type but Custom, whose method is anybody’s', () => {
     const types = new Set(Object.values(KINDS).map(({ captcha }) => captcha.type));
     expect(CAPTCHA_TYPES.filter((type) => !types.has(type))).toEqual(['Custom']);
   });
 
-  it('names no exception for a variant that does not exist', () => {
+  test('names no exception for a variant that does not exist', () => {
     const variants = new Set(VARIANTS.map(([name, value]) => `${name}=${value}`));
     expect(Object.keys(EXCEPTIONS).filter((variant) => !variants.has(variant))).toEqual([]);
   });

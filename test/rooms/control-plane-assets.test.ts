@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { ensureAssets, type ControlPlaneAssets } from '../../dev/control-plane/index.ts';
 import { cacheKey, platform } from '../../dev/control-plane/versions.ts';
@@ -119,19 +119,19 @@ async function cacheContent(): Promise<string[]> {
 }
 
 describe('KUBEBUILDER_ASSETS', () => {
-  it('is used as it is, before anything else', async () => {
+  test('is used as it is, before anything else', async () => {
     const folder = await fakeBinaries('given', 'given');
     const assets = await ensure(bareEnv({ KUBEBUILDER_ASSETS: folder }));
     expect(assets).toMatchObject({ etcd: join(folder, 'etcd'), kubeApiserver: join(folder, 'kube-apiserver') });
     expect(await cacheContent()).toEqual([]);
   });
 
-  it('does without kubectl', async () => {
+  test('does without kubectl', async () => {
     const folder = await fakeBinaries('given', 'given', ['etcd', 'kube-apiserver']);
     expect(await ensure(bareEnv({ KUBEBUILDER_ASSETS: folder }))).not.toHaveProperty('kubectl');
   });
 
-  it('is refused by the name of what it lacks, rather than passed over', async () => {
+  test('is refused by the name of what it lacks, rather than passed over', async () => {
     const folder = await fakeBinaries('given', 'given', ['etcd']);
     const refused = ensure(bareEnv({ KUBEBUILDER_ASSETS: folder }));
     await expect(refused).rejects.toThrow(/KUBEBUILDER_ASSETS .* no executable kube-apiserver/);
@@ -139,7 +139,7 @@ describe('KUBEBUILDER_ASSETS', () => {
 });
 
 describe('the envtest download', () => {
-  it('is verified, unpacked and cached, and not asked for again', async () => {
+  test('is verified, unpacked and cached, and not asked for again', async () => {
     const server = await envtestServer([{ version: 'v1.36.3' }]);
     const env = bareEnv({ CAPTCHA_OPERATOR_ENVTEST_INDEX: server.index });
     const assets = await ensure(env);
@@ -152,13 +152,13 @@ describe('the envtest download', () => {
     expect(server.requests).toHaveLength(asked);
   });
 
-  it('takes the newest patch of the same minor version where the pinned one is not published', async () => {
+  test('takes the newest patch of the same minor version where the pinned one is not published', async () => {
     const server = await envtestServer(['v1.36.1', 'v1.36.10', 'v1.36.9', 'v1.37.0'].map((version) => ({ version })));
     const assets = await ensure(bareEnv({ CAPTCHA_OPERATOR_ENVTEST_INDEX: server.index }));
     expect(assets.origin).toBe('envtest v1.36.10');
   });
 
-  it('is not unpacked when its sum differs from the listed one; the build is tried instead', async () => {
+  test('is not unpacked when its sum differs from the listed one; the build is tried instead', async () => {
     const server = await envtestServer([{ version: 'v1.36.3', wrongSum: true }]);
     const go = await fakeGo('echo built > "$out"');
     const assets = await ensure(bareEnv({ CAPTCHA_OPERATOR_ENVTEST_INDEX: server.index, PATH: go.path }));
@@ -167,7 +167,7 @@ describe('the envtest download', () => {
     expect(await cacheContent()).toEqual([cacheKey()]);
   });
 
-  it.each([
+  test.each([
     {
       name: 'no release of our minor version',
       versions: [{ version: 'v1.35.0' }],
@@ -183,7 +183,7 @@ describe('the envtest download', () => {
 });
 
 describe('the build', () => {
-  it('makes all three binaries, executable, and caches them', async () => {
+  test('makes all three binaries, executable, and caches them', async () => {
     const go = await fakeGo('printf "#!/bin/sh\\necho built" > "$out"');
     const assets = await ensure(bareEnv({ PATH: go.path }));
     expect(await go.builds()).toEqual(BINARIES);
@@ -192,7 +192,7 @@ describe('the build', () => {
     expect(await go.builds()).toHaveLength(3);
   });
 
-  it('is repeated when the cached binaries were damaged', async () => {
+  test('is repeated when the cached binaries were damaged', async () => {
     const go = await fakeGo('echo built > "$out"');
     const assets = await ensure(bareEnv({ PATH: go.path }));
     await truncate(assets.kubeApiserver, 1);
@@ -201,7 +201,7 @@ describe('the build', () => {
     expect(await cacheContent()).toEqual([cacheKey()]);
   });
 
-  it('that fails leaves nothing in the cache and reports the last words of Go', async () => {
+  test('that fails leaves nothing in the cache and reports the last words of Go', async () => {
     const go = await fakeGo('echo half > "$out"; echo "module lookup disabled" >&2; exit 1');
     await expect(ensure(bareEnv({ PATH: go.path }))).rejects.toThrow(
       /go build ended with code 1: .*module lookup disabled/,
@@ -238,7 +238,7 @@ function isAlive(pid: number): boolean {
 }
 
 describe('several processes', () => {
-  it('that start at once build once, and both get the result', async () => {
+  test('that start at once build once, and both get the result', async () => {
     const gate = join(scratch, 'gate');
     const go = await fakeGo(`while [ ! -e ${gate} ]; do sleep 0.05; done; echo built > "$out"`);
     const both = [startProcess(bareEnv({ PATH: go.path })), startProcess(bareEnv({ PATH: go.path }))];
@@ -250,7 +250,7 @@ describe('several processes', () => {
     expect(await go.builds()).toEqual(BINARIES);
   });
 
-  it('do not trip over one that was killed while it built: its build dies, and the next one starts anew', async () => {
+  test('do not trip over one that was killed while it built: its build dies, and the next one starts anew', async () => {
     const pidFile = join(scratch, 'pid');
     const slow = await fakeGo(
       `echo half > "$out"; echo $$ > ${pidFile}.part; mv ${pidFile}.part ${pidFile}; exec sleep 600`,
@@ -268,7 +268,7 @@ describe('several processes', () => {
 });
 
 describe('when nothing works', () => {
-  it('the error tells what was tried, why it failed, and the ways out', async () => {
+  test('the error tells what was tried, why it failed, and the ways out', async () => {
     const failed = ensure(bareEnv({ PATH: join(scratch, 'empty') }));
     const message = await failed.then(
       () => '',
@@ -280,7 +280,7 @@ describe('when nothing works', () => {
       expect(message).toContain(way);
   });
 
-  it('because the cache cannot be written, the error says so', async () => {
+  test('because the cache cannot be written, the error says so', async () => {
     await writeFile(join(scratch, 'file'), '');
     const failed = ensure(bareEnv({ CAPTCHA_OPERATOR_CACHE: join(scratch, 'file', 'cache') }));
     await expect(failed).rejects.toThrow(/cache: .*CAPTCHA_OPERATOR_CACHE/s);

@@ -8,7 +8,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { Materials, Question } from '../../dev/live/question.ts';
 import { QUESTIONS } from '../../dev/live/questions/index.ts';
 import { startReceiver } from '../../dev/live/receiver.ts';
@@ -61,7 +61,7 @@ const seenAlone = (run: Run): Point[] => compareRuns({ asked: [], paid: 0, recor
 const only = (...ids: string[]): typeof QUESTIONS => QUESTIONS.filter(({ id }) => ids.includes(id));
 
 describe('asked of a simulator', () => {
-  it(
+  test(
     'sees nothing that the simulator does not expect, and pays for what it says it paid',
     { timeout: 120_000 },
     async () => {
@@ -78,7 +78,7 @@ describe('asked of a simulator', () => {
     },
   );
 
-  it(
+  test(
     'of the family finds the switches that make the official one like it, and keeps neither key nor answer nor address',
     { timeout: 120_000 },
     async () => {
@@ -102,7 +102,7 @@ describe('asked of a simulator', () => {
     },
   );
 
-  it('that uses other words for the same refusals makes the official one use them, too', async () => {
+  test('that uses other words for the same refusals makes the official one use them, too', async () => {
     const words = { ERROR_PAGEURL: 'ERROR_NO_PAGE', ERROR_WRONG_CAPTCHA_ID: 'ERROR_NO_SUCH_CAPCHA_ID' };
     const { target } = await begin({ words });
     const run = await askAll({ ...target, budget: 0 }, {});
@@ -151,7 +151,7 @@ describe('asked of a simulator', () => {
     [{ poolFull: 'queue' }, ['a full pool']],
     [{ reading: 'once' }, ['reading']],
   ];
-  it.each(turned)('finds %j turned', async (switches, ids) => {
+  test.each(turned)('finds %j turned', async (switches, ids) => {
     const { target } = await begin({ switches });
     const run = await askAll(target, materials, { questions: only(...ids) });
     expect(likenessOf(seenAlone(run)).switches).toEqual(switches);
@@ -159,7 +159,7 @@ describe('asked of a simulator', () => {
 });
 
 describe('the budget', () => {
-  it('of nothing leaves the free questions', async () => {
+  test('of nothing leaves the free questions', async () => {
     const { simulator, target } = await begin({});
     const run = await askAll({ ...target, budget: 0 }, materials);
     const asked = run.asked.filter(({ skipped }) => skipped === undefined).map(({ question }) => question.mayCost);
@@ -168,14 +168,14 @@ describe('the budget', () => {
     expect((await simulator.control.totals()).paid).toBe(0);
   });
 
-  it.each([1, 3, 7])('of %i is never exceeded', async (budget) => {
+  test.each([1, 3, 7])('of %i is never exceeded', async (budget) => {
     const { simulator, target } = await begin({});
     const run = await askAll({ ...target, budget }, materials);
     expect((await simulator.control.totals()).paid).toBeLessThanOrEqual(budget);
     expect(run.paid).toBe((await simulator.control.totals()).paid);
   });
 
-  it('holds for a question that wants more than it said', async () => {
+  test('holds for a question that wants more than it said', async () => {
     const { simulator, target } = await begin({});
     const greedy: Question = {
       id: 'greedy',
@@ -191,7 +191,7 @@ describe('the budget', () => {
     expect((await simulator.control.totals()).paid).toBeLessThanOrEqual(2);
   });
 
-  it('counts as paid what may have been accepted', async () => {
+  test('counts as paid what may have been accepted', async () => {
     const { simulator, target } = await begin({});
     await simulator.control.script({ submit: [{ fault: 'html502', accept: true }] }, ON_THE_DEMO_PAGE);
     const run = await askAll({ ...target, budget: 4 }, materials);
@@ -201,7 +201,7 @@ describe('the budget', () => {
 });
 
 describe('a key that is refused', () => {
-  it('ends the run at the first word, before another wrong call', async () => {
+  test('ends the run at the first word, before another wrong call', async () => {
     const { simulator, target } = await begin({});
     await simulator.control.account(KEY, { state: 'unknown' });
     const run = await askAll(target, materials);
@@ -245,7 +245,7 @@ describe('a server that misbehaves', () => {
       response.end(JSON.stringify({ status: 1, request: { [SECRET]: SECRET }, [SECRET]: SECRET })),
   };
 
-  it.each(Object.entries(replies))(
+  test.each(Object.entries(replies))(
     'and %s is reported on: within the budget, without a secret',
     async (_how, reply) => {
       let submissions = 0;
@@ -292,7 +292,7 @@ function live(args: string[], env: Record<string, string>): Promise<Ended> {
 }
 
 describe('the program', () => {
-  it('says in a dry run what it would ask and what that may cost, without a key, and sends nothing', async () => {
+  test('says in a dry run what it would ask and what that may cost, without a key, and sends nothing', async () => {
     const { simulator } = await begin({});
     const { code, output } = await live(['--dry-run', '--budget', '5'], { PROVIDER_URL: simulator.url });
     expect(code).toBe(0);
@@ -308,14 +308,14 @@ describe('the program', () => {
     [[], {}, 'CAPTCHAAI_API_KEY must hold a key of 32 characters'],
     [[], { CAPTCHAAI_API_KEY: KEY, CI: 'true' }, 'not in CI'],
   ];
-  it.each(wrongCalls)('refuses a wrong call (%j %j)', async (args, env, message) => {
+  test.each(wrongCalls)('refuses a wrong call (%j %j)', async (args, env, message) => {
     const { code, errors } = await live(args, env);
     expect(code).toBe(2);
     expect(errors).toContain(message);
     expect(errors).not.toContain(KEY);
   });
 
-  it('asks, reports, and writes a recording from which a simulator starts', async () => {
+  test('asks, reports, and writes a recording from which a simulator starts', async () => {
     const { simulator } = await begin({ switches: { threadsinfo: 'nested' } });
     const out = await mkdtemp(join(tmpdir(), 'captcha-live-'));
     closers.push(() => rm(out, { recursive: true, force: true }));
@@ -331,7 +331,7 @@ describe('the program', () => {
     expect(await readFile(join(out, file), 'utf8')).not.toContain(KEY);
   });
 
-  it('ends with 1 where the key is refused', async () => {
+  test('ends with 1 where the key is refused', async () => {
     const { simulator } = await begin({});
     await simulator.control.account(KEY, { state: 'wrong' });
     const out = await mkdtemp(join(tmpdir(), 'captcha-live-'));

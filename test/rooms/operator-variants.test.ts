@@ -4,7 +4,7 @@
  * variant leaves no result to be had, the task says so as documented. Time passes while nobody waits for a reply.
  */
 import { setImmediate } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { summaryOf } from '../../src/core/task/conditions.ts';
 import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
@@ -147,15 +147,18 @@ async function expectEnds(dialect: Dialect, switches: object, variant?: string):
 const QUICKLY = VARIANTS.filter(([name, value]) => name !== SLOWLY[0] || value !== SLOWLY[1]);
 
 describe.each(DIALECTS)('with the provider in the dialect %s', (dialect) => {
-  it('every task is solved, and paid for once', async () => {
+  test('every task is solved, and paid for once', async () => {
     await expectEnds(dialect, {});
   });
 
-  it.each(QUICKLY)('with %s=%s every task comes to its documented end, and none is paid twice', async (name, value) => {
-    await expectEnds(dialect, { [name]: value }, `${name}=${value}`);
-  });
+  test.each(QUICKLY)(
+    'with %s=%s every task comes to its documented end, and none is paid twice',
+    async (name, value) => {
+      await expectEnds(dialect, { [name]: value }, `${name}=${value}`);
+    },
+  );
 
-  it('whose polls take no body every task is solved late, for other submissions show that the key is good', async () => {
+  test('whose polls take no body every task is solved late, for other submissions show that the key is good', async () => {
     const [name, value] = SLOWLY;
     const v2 = KINDS['v2'] as Kind;
     const { tasks } = await solveAll(dialect, { [name]: value }, (stage, passedMs) => {

@@ -4,7 +4,7 @@
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
 import type { SimulatorOptions } from '../../dev/simulator/script.ts';
 import type { Switches } from '../../dev/simulator/switches.ts';
@@ -101,23 +101,23 @@ describe('the official dialect', () => {
     ['Lemin', lemin, String.raw`{"status":1,"request":"{\"answer\":\"0xabcx_#\",\"challenge_uuid\":\"uuid-#\"}"}`],
     ['Friendly Captcha', { method: 'friendly_captcha', sitekey: 'K', pageurl }, `{"status":1,"request":${TOKEN}}`],
   ];
-  it.each(shapes)('answers %s as documented', async (_type, fields, expected) => {
+  test.each(shapes)('answers %s as documented', async (_type, fields, expected) => {
     await begin();
     expect(await solved(fields)).toBe(expected);
   });
 
-  it('answers CaptchaFox in plain text by its token alone', async () => {
+  test('answers CaptchaFox in plain text by its token alone', async () => {
     await begin();
     expect(await solved(fox, { json: '0' })).toBe('OK|fox-token-#');
   });
 
-  it('tells the thread counts beside the status', async () => {
+  test('tells the thread counts beside the status', async () => {
     await begin();
     await simulator.control.account(key, { threads: 5, workingElsewhere: 2 });
     expect(await ask('threadsinfo')).toBe('{"status":1,"threads":5,"working_threads":2}');
   });
 
-  it.each([
+  test.each([
     ['challenge of GeeTest', { ...geetest, challenge: '' }, 'ERROR_BAD_PARAMETERS'],
     ['pageurl of GeeTest', { ...geetest, pageurl: '' }, 'ERROR_PAGEURL'],
     ['action of v3', { ...v2, version: 'v3' }, 'ERROR_BAD_PARAMETERS'],
@@ -134,7 +134,7 @@ describe('the official dialect', () => {
     expect((await simulator.control.totals()).paid).toBe(0);
   });
 
-  it('keeps in its books how a call was sent', async () => {
+  test('keeps in its books how a call was sent', async () => {
     await begin();
     await (await fetch(`${simulator.url}/in.php?${new URLSearchParams({ key, ...v2 })}`)).text();
     await submit(v2);
@@ -144,7 +144,7 @@ describe('the official dialect', () => {
 });
 
 describe('the family dialect', () => {
-  it('answers in the fields and forms of the family', async () => {
+  test('answers in the fields and forms of the family', async () => {
     await begin({ dialect: 'family' });
     expect(await submit(v2)).toMatch(/^\{"status":1,"request":"\d{10}"\}$/);
     expect(await solved(enterprise)).toBe(`{"status":1,"request":${TOKEN},"useragent":"${AGENT}"}`);
@@ -157,7 +157,7 @@ describe('the family dialect', () => {
     expect(await ask('threadsinfo')).toBe('{"status":0,"request":"ERROR_EMPTY_ACTION"}');
   });
 
-  it('has the methods of the family, reads JSON bodies and questions in words', async () => {
+  test('has the methods of the family, reads JSON bodies and questions in words', async () => {
     await begin({ dialect: 'family' });
     expect(await solved({ method: 'geetest_v4', captcha_id: 'C', pageurl })).toContain('"captcha_id":"C"');
     expect(await solved({ method: 'hcaptcha', sitekey: 'K', pageurl })).toContain('03token-#');
@@ -199,12 +199,12 @@ describe('a switch', () => {
     [{ ids: 'uuid' }, v2, `{"status":1,"request":${TOKEN}}`],
     [{ ids: 'inResult' }, v2, `{"status":1,"request":${TOKEN}}`],
   ];
-  it.each(shapes)('%j: %o is answered %s', async (switches, fields, expected) => {
+  test.each(shapes)('%j: %o is answered %s', async (switches, fields, expected) => {
     await official(switches);
     expect((await solved(fields)).replace(/text\d{6}/, 'text#')).toBe(expected);
   });
 
-  it.each([
+  test.each([
     ['topLevel', '{"status":1,"threads":5,"working_threads":0}'],
     ['nested', '{"status":1,"request":{"threads":5,"working_threads":0}}'],
     ['strings', '{"status":1,"threads":"5","working_threads":"0"}'],
@@ -217,7 +217,7 @@ describe('a switch', () => {
     expect(await ask('threadsinfo')).toBe(expected);
   });
 
-  it.each([
+  test.each([
     ['integer', /^\{"status":1,"request":\d{10}\}$/],
     ['string', /^\{"status":1,"request":"\d{10}"\}$/],
     ['beyond53', /^\{"status":1,"request":\d{19}\}$/],
@@ -228,7 +228,7 @@ describe('a switch', () => {
     expect(await submit(v2)).toMatch(expected);
   });
 
-  it('bodies: error words may be plain in spite of json=1, or begin with a byte order mark', async () => {
+  test('bodies: error words may be plain in spite of json=1, or begin with a byte order mark', async () => {
     await official({ bodies: 'plainWords' });
     expect(await submit({ ...v2, pageurl: '' })).toBe('ERROR_PAGEURL');
     await simulator.control.switches({ bodies: 'bom' });
@@ -236,13 +236,13 @@ describe('a switch', () => {
     expect(bytes.subarray(0, 4).toString('latin1')).toBe('\u00EF\u00BB\u00BF{');
   });
 
-  it('jsonDefault: what is answered when nobody asked for JSON', async () => {
+  test('jsonDefault: what is answered when nobody asked for JSON', async () => {
     await official({ jsonDefault: 'json' });
     const body = new URLSearchParams({ key, ...v2 });
     expect(await (await send('/in.php', {}, { body })).text()).toContain('"status":1');
   });
 
-  it('jsonBodies: read, or nothing but a missing key', async () => {
+  test('jsonBodies: read, or nothing but a missing key', async () => {
     await official({ jsonBodies: 'ignored' });
     const json = { headers: { 'content-type': 'application/json' }, body: JSON.stringify({ key, json: 1, ...v2 }) };
     expect(await (await send('/in.php', {}, json)).text()).toBe('ERROR_WRONG_USER_KEY');
@@ -250,19 +250,19 @@ describe('a switch', () => {
     expect(await (await send('/in.php', {}, json)).text()).toContain('"status":1');
   });
 
-  it('requiredFields lenient: takes what can be solved', async () => {
+  test('requiredFields lenient: takes what can be solved', async () => {
     await official({ requiredFields: 'lenient' });
     expect(await submit({ ...v2, version: 'v3' })).toContain('"status":1');
     expect(await submit({ ...geetest, challenge: '' })).toContain('"status":1');
     expect(await submit({ ...v2, pageurl: '' })).toContain('ERROR_PAGEURL');
   });
 
-  it('unknownMethod accept: takes, and is paid for, what it does not know', async () => {
+  test('unknownMethod accept: takes, and is paid for, what it does not know', async () => {
     await official({ unknownMethod: 'accept' });
     expect(await submit({ method: 'typo' })).toContain('"status":1');
   });
 
-  it('geetestV4: by version, by method, or not at all', async () => {
+  test('geetestV4: by version, by method, or not at all', async () => {
     await begin();
     const byVersion = { method: 'geetest', version: '4', gt: 'C', pageurl };
     const byMethod = { method: 'geetest_v4', captcha_id: 'C', pageurl };
@@ -280,7 +280,7 @@ describe('a switch', () => {
     ]);
   });
 
-  it('imageBytes and imageSides: the limits of images', async () => {
+  test('imageBytes and imageSides: the limits of images', async () => {
     await begin();
     expect(await submit(image(150_000))).toContain('"status":1');
     expect(await submit({ method: 'base64', body: gif(1_100) })).toContain('ERROR_IMAGE_DIMENSIONS_TOO_LARGE');
@@ -291,7 +291,7 @@ describe('a switch', () => {
     expect((await send('/in.php', image(150_000))).status).toBe(413);
   });
 
-  it('pollVerb: only GET, only POST, or only what the URL says', async () => {
+  test('pollVerb: only GET, only POST, or only what the URL says', async () => {
     await begin();
     const id = await accepted(v2);
     const query = new URLSearchParams({ key, json: '1', action: 'get', id });
@@ -304,7 +304,7 @@ describe('a switch', () => {
     expect(await (await send(`/res.php?action=get&id=${id}&json=1`, {})).text()).toContain('ERROR_WRONG_USER_KEY');
   });
 
-  it('reading: a result is read once, or for ten minutes', async () => {
+  test('reading: a result is read once, or for ten minutes', async () => {
     await official({ reading: 'once' });
     const once = await accepted(v2);
     await waitUntil('the first reading', async () => (await ask('get', { id: once })).includes('"status":1'));
@@ -317,7 +317,7 @@ describe('a switch', () => {
     expect(await ask('get', { id })).toContain('ERROR_WRONG_CAPTCHA_ID');
   });
 
-  it('is as it was after a reset', async () => {
+  test('is as it was after a reset', async () => {
     await official({ status: 'string' });
     await simulator.control.switches({ status: 'boolean' });
     await simulator.control.reset();
@@ -326,7 +326,7 @@ describe('a switch', () => {
 });
 
 describe('a full thread pool', () => {
-  it('refuses by the word of the dialect, counting the threads that others use', async () => {
+  test('refuses by the word of the dialect, counting the threads that others use', async () => {
     await begin({ dialect: 'official', answerAfterMs: 60_000 });
     await simulator.control.account(key, { threads: 3, workingElsewhere: 2 });
     expect(await submit(v2)).toContain('"status":1');
@@ -335,7 +335,7 @@ describe('a full thread pool', () => {
     expect(await submit(v2)).toContain('ERROR_NO_SLOT_AVAILABLE');
   });
 
-  it('may accept without a word and let tasks wait for a thread, the oldest first', async () => {
+  test('may accept without a word and let tasks wait for a thread, the oldest first', async () => {
     await official({ poolFull: 'queue' });
     await simulator.control.account(key, { threads: 1, workingElsewhere: 1 });
     const [first, second] = [await accepted(v2), await accepted(v2)];
@@ -349,14 +349,14 @@ describe('a full thread pool', () => {
 });
 
 describe('an account', () => {
-  it('whose plan has ended refuses as if it were busy, with free threads', async () => {
+  test('whose plan has ended refuses as if it were busy, with free threads', async () => {
     await begin();
     await simulator.control.account(key, { threads: 4, state: 'expired' });
     expect(await submit(v2)).toBe('{"status":0,"request":"ERROR_ZERO_BALANCE"}');
     expect(await ask('threadsinfo')).toBe('{"status":1,"threads":4,"working_threads":0}');
   });
 
-  it('that is suspended says so', async () => {
+  test('that is suspended says so', async () => {
     await begin();
     await simulator.control.account(key, { state: 'suspended' });
     expect(await submit(v2)).toBe('{"status":0,"request":"ERROR_ACCOUNT_SUSPENDED"}');
@@ -396,7 +396,7 @@ describe('pingbacks', () => {
     return (received[0] ?? '').replaceAll(id, '#');
   };
 
-  it.each([
+  test.each([
     ['GET', 'GET /cb?id=#&code=text'],
     ['FORM', 'POST /cb id=#&code=text'],
     ['JSON', 'POST /cb {"id":"#","code":"text'],
@@ -407,7 +407,7 @@ describe('pingbacks', () => {
     expect(await sent({ method: 'base64', body: gif(300), pingback })).toContain(expected);
   });
 
-  it('userAgent callback: they tell the agent, too', async () => {
+  test('userAgent callback: they tell the agent, too', async () => {
     const pingback = await receiver();
     await official({ userAgent: 'callback', pingbackVerb: 'FORM' });
     expect(await sent({ ...challenge, pingback })).toBe(
@@ -415,14 +415,14 @@ describe('pingbacks', () => {
     );
   });
 
-  it('may be ignored: the task is solved, and nothing comes', async () => {
+  test('may be ignored: the task is solved, and nothing comes', async () => {
     const pingback = await receiver();
     await official({ pingback: 'ignored' });
     expect(await solved({ ...v2, pingback })).toContain('03token');
     expect(received).toEqual([]);
   });
 
-  it('may be refused, and then the submission is', async () => {
+  test('may be refused, and then the submission is', async () => {
     const pingback = await receiver();
     await official({ pingback: 'refused' });
     expect(await submit({ ...v2, pingback })).toBe('{"status":0,"request":"ERROR_IP_ADDRES"}');
@@ -431,7 +431,7 @@ describe('pingbacks', () => {
     expect(await submit({ ...v2, pingback })).toContain('ERROR_PINGBACK');
   });
 
-  it('may need a registered host, whose file shows whose it is', async () => {
+  test('may need a registered host, whose file shows whose it is', async () => {
     const pingback = await receiver();
     await official({ pingback: 'registered', ownershipFile: '/2captcha.txt' });
     expect(await submit({ ...v2, pingback })).toContain('ERROR_IP_ADDRES');
@@ -444,7 +444,7 @@ describe('pingbacks', () => {
     expect(await submit({ ...v2, pingback })).toContain('ERROR_IP_ADDRES');
   });
 
-  it('may silently not come to a host that is not registered', async () => {
+  test('may silently not come to a host that is not registered', async () => {
     const pingback = await receiver();
     await official({ pingback: 'registeredSilently' });
     expect(await solved({ ...v2, pingback })).toContain('03token');

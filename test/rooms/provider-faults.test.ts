@@ -6,7 +6,7 @@ import { createServer as createHttpServer, type Server as HttpServer } from 'nod
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer as createTcpServer, type Server } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Captcha } from '../../src/api/captchatask.ts';
 import { FAULTS, type FaultName } from '../../dev/simulator/script.ts';
 import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
@@ -87,7 +87,7 @@ function notAccepted(cause: string): Proof {
 }
 
 describe.each(FAULTS)('when the reply goes wrong (%s)', (fault) => {
-  it('a submission is told apart by what the reply proves, and the next one succeeds', async () => {
+  test('a submission is told apart by what the reply proves, and the next one succeeds', async () => {
     client = clientOf(simulator.url);
     const { page, spec } = nextPage();
     const accept = PROVES[fault].submit.kind !== 'unreachable';
@@ -103,7 +103,7 @@ describe.each(FAULTS)('when the reply goes wrong (%s)', (fault) => {
     for (const code of codes) expect(REQUEST_CODES).toContain(code);
   });
 
-  it('a poll never ends the task, and the next one finds the result', async () => {
+  test('a poll never ends the task, and the next one finds the result', async () => {
     client = clientOf(simulator.url);
     const { page, spec } = nextPage();
     await simulator.control.script({ tasks: [{ polls: [{ fault }] }] }, { field: 'pageurl', equals: page });
@@ -128,7 +128,7 @@ async function solved(page: string): Promise<void> {
 }
 
 describe('nothing was sent, provably, when', () => {
-  it('the connection is refused', async () => {
+  test('the connection is refused', async () => {
     const port = await listenOn(createTcpServer());
     await closers.pop()?.();
     const outcome = await clientOf(`http://127.0.0.1:${port}`).submit({ apiKey: KEY, spec: nextPage().spec }, patient);
@@ -136,7 +136,7 @@ describe('nothing was sent, provably, when', () => {
     expect(codes).toEqual(['connection_refused']);
   });
 
-  it('the name does not resolve', async () => {
+  test('the name does not resolve', async () => {
     // A label of 64 characters is no name: the resolver refuses it without asking the network.
     const outcome = await clientOf(`http://${'x'.repeat(64)}.invalid`).submit(
       { apiKey: KEY, spec: nextPage().spec },
@@ -145,19 +145,19 @@ describe('nothing was sent, provably, when', () => {
     expect(outcome).toEqual({ kind: 'unreachable', cause: 'dns' });
   });
 
-  it('the other side does not speak TLS', async () => {
+  test('the other side does not speak TLS', async () => {
     const port = await listenOn(createTcpServer((socket) => socket.end('220 mail.example.com ESMTP\r\n')));
     const outcome = await clientOf(`https://127.0.0.1:${port}`).submit({ apiKey: KEY, spec: nextPage().spec }, patient);
     expect(outcome).toEqual({ kind: 'unreachable', cause: 'tls' });
   });
 
-  it('the connection is reset within the TLS handshake', async () => {
+  test('the connection is reset within the TLS handshake', async () => {
     const port = await listenOn(createTcpServer((socket) => socket.once('data', () => socket.resetAndDestroy())));
     const outcome = await clientOf(`https://127.0.0.1:${port}`).submit({ apiKey: KEY, spec: nextPage().spec }, patient);
     expect(outcome).toEqual({ kind: 'unreachable', cause: 'tls' });
   });
 
-  it('the certificate is not trusted', async () => {
+  test('the certificate is not trusted', async () => {
     const seen: string[] = [];
     const server = createHttpsServer({ cert: LOOPBACK_CERTIFICATE, key: LOOPBACK_KEY }, (request) =>
       seen.push(request.url ?? ''),
@@ -168,7 +168,7 @@ describe('nothing was sent, provably, when', () => {
     expect(seen).toEqual([]);
   });
 
-  it('the deadline passes within the TLS handshake', async () => {
+  test('the deadline passes within the TLS handshake', async () => {
     const port = await listenOn(createTcpServer());
     const outcome = await clientOf(`https://127.0.0.1:${port}`).submit(
       { apiKey: KEY, spec: nextPage().spec },
@@ -177,7 +177,7 @@ describe('nothing was sent, provably, when', () => {
     expect(outcome).toEqual({ kind: 'unreachable', cause: 'timeout' });
   });
 
-  it('the caller had given up before', async () => {
+  test('the caller had given up before', async () => {
     const { page, spec } = nextPage();
     const outcome = await clientOf(simulator.url).submit(
       { apiKey: KEY, spec },
@@ -189,7 +189,7 @@ describe('nothing was sent, provably, when', () => {
 });
 
 describe('a submission is unknown when', () => {
-  it('a kept-alive connection is reset under it, even before a byte of it was read', async () => {
+  test('a kept-alive connection is reset under it, even before a byte of it was read', async () => {
     let requests = 0;
     const server = createHttpServer((request, response) => {
       requests += 1;
@@ -205,7 +205,7 @@ describe('a submission is unknown when', () => {
     expect(requests).toBe(2);
   });
 
-  it('the caller gives up after it was sent', async () => {
+  test('the caller gives up after it was sent', async () => {
     const controller = new AbortController();
     const server = createHttpServer((request) => request.resume().once('end', () => controller.abort()));
     client = clientOf(`http://127.0.0.1:${await listenOn(server)}`);
@@ -216,7 +216,7 @@ describe('a submission is unknown when', () => {
     expect(outcome).toEqual({ kind: 'unknown', cause: 'aborted' });
   });
 
-  it('a trusted TLS connection is reset after the request', async () => {
+  test('a trusted TLS connection is reset after the request', async () => {
     const system = getCACertificates('default');
     setDefaultCACertificates([...system, LOOPBACK_CERTIFICATE]);
     closers.push(() => setDefaultCACertificates(system));
@@ -238,7 +238,7 @@ describe('a submission is unknown when', () => {
 });
 
 describe('Retry-After', () => {
-  it.each([
+  test.each([
     ['3', 3_000],
     ['999999999', 3_600_000],
     ['soon', undefined],
@@ -254,7 +254,7 @@ describe('Retry-After', () => {
     });
   });
 
-  it('as a date counts from the date of the reply, not from our clock', async () => {
+  test('as a date counts from the date of the reply, not from our clock', async () => {
     const server = createHttpServer((request, response) => {
       const headers = { date: 'Mon, 01 Jan 2001 00:00:00 GMT', 'retry-after': 'Mon, 01 Jan 2001 00:00:42 GMT' };
       request.resume().once('end', () => response.writeHead(503, headers).end());
@@ -266,7 +266,7 @@ describe('Retry-After', () => {
 });
 
 describe('the key', () => {
-  it('is in no URL, and nothing but the body carries it', async () => {
+  test('is in no URL, and nothing but the body carries it', async () => {
     const heads: string[] = [];
     const server = createHttpServer((request, response) => {
       heads.push(`${request.method} ${request.url} ${JSON.stringify(request.rawHeaders)}`);

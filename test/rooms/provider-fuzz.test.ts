@@ -4,7 +4,7 @@
  */
 import * as fc from 'fast-check';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createProviderClient, type ProviderClient } from '../../src/provider/client.ts';
 
 const spec = { type: 'Turnstile', turnstile: { siteKey: 'K', pageURL: 'https://example.com/' } } as const;
@@ -84,7 +84,7 @@ const replies = fc.oneof(
 );
 
 describe('any bytes for a reply', () => {
-  it('end a submission as a value, and never as proof that nothing was sent unless the status is that proof', async () => {
+  test('end a submission as a value, and never as proof that nothing was sent unless the status is that proof', async () => {
     await fc.assert(
       fc.asyncProperty(replies, async (bytes) => {
         reply = bytes;
@@ -96,7 +96,7 @@ describe('any bytes for a reply', () => {
     );
   });
 
-  it('end a poll as a value', async () => {
+  test('end a poll as a value', async () => {
     await fc.assert(
       fc.asyncProperty(replies, async (bytes) => {
         reply = bytes;

@@ -6,7 +6,7 @@ import { createServer as createHttpServer, type Server as HttpServer } from 'nod
 import { createServer as createHttpsServer } from 'node:https';
 import { connect, type Server, type Socket } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createProviderClient, type ProviderClient } from '../../src/provider/client.ts';
 import { LOOPBACK_CERTIFICATE, LOOPBACK_KEY } from '../support/loopback-certificate.ts';
 import { listenOnLoopback } from '../support/loopback-server.ts';
@@ -71,7 +71,7 @@ function clientOf(proxy: { url: string; except?: string }): ProviderClient {
 const submit = (client: ProviderClient) => client.submit({ apiKey: KEY, spec }, patient);
 
 describe('a forward proxy', () => {
-  it('is asked for a tunnel, once for calls that follow each other, with its own credentials', async () => {
+  test('is asked for a tunnel, once for calls that follow each other, with its own credentials', async () => {
     const proxy = await startProxy();
     const client = clientOf({ url: proxy.url.replace('//', '//user:pass@') });
     expect(await submit(client)).toEqual({ kind: 'accepted', captchaID: '12' });
@@ -79,7 +79,7 @@ describe('a forward proxy', () => {
     expect(proxy.asked).toEqual([[`127.0.0.1:${port}`, `Basic ${Buffer.from('user:pass').toString('base64')}`]]);
   });
 
-  it('is passed by for hosts that are excepted', async () => {
+  test('is passed by for hosts that are excepted', async () => {
     const proxy = await startProxy();
     expect(await submit(clientOf({ url: proxy.url, except: 'example.com,127.0.0.1' }))).toMatchObject({
       kind: 'accepted',
@@ -89,7 +89,7 @@ describe('a forward proxy', () => {
 });
 
 describe('a submission is proven not sent', () => {
-  it.each([
+  test.each([
     ['wants credentials', (socket: Socket) => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')],
     ['does not reach the provider', (socket: Socket) => socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n')],
     ['hangs up', (socket: Socket) => socket.destroy()],
@@ -98,27 +98,27 @@ describe('a submission is proven not sent', () => {
     expect(await submit(clientOf({ url }))).toMatchObject({ kind: 'unreachable', cause: 'network' });
   });
 
-  it('when the proxy is not there', async () => {
+  test('when the proxy is not there', async () => {
     expect(await submit(clientOf({ url: 'http://127.0.0.1:1' }))).toEqual({
       kind: 'unreachable',
       cause: 'connectionRefused',
     });
   });
 
-  it('when the proxy says nothing until the time is over', async () => {
+  test('when the proxy says nothing until the time is over', async () => {
     const { url } = await startProxy(() => {});
     const outcome = await clientOf({ url }).submit({ apiKey: KEY, spec }, { timeoutMs: 300 });
     expect(outcome).toEqual({ kind: 'unreachable', cause: 'timeout' });
   });
 
-  it('when the TLS handshake with whoever answers behind the proxy fails', async () => {
+  test('when the TLS handshake with whoever answers behind the proxy fails', async () => {
     setDefaultCACertificates([]);
     const { url } = await startProxy();
     expect(await submit(clientOf({ url }))).toEqual({ kind: 'unreachable', cause: 'tls' });
   });
 });
 
-it('a tunnel that breaks after the request leaves the submission unknown', async () => {
+test('a tunnel that breaks after the request leaves the submission unknown', async () => {
   reply = (socket) => {
     socket.destroy();
     return undefined;

@@ -1,7 +1,7 @@
 /** The simulator is faithful beyond what our own client needs: every encoding, plain replies, pingbacks, account calls. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
 import type { PingbackStep, TaskScript } from '../../dev/simulator/script.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -24,7 +24,7 @@ const lines = async (pageurl: string): Promise<{ code: unknown; status: number }
   (await simulator.control.ledger({ field: 'pageurl', equals: pageurl })).submissions[0]?.pingbacks ?? [];
 
 describe('in.php', () => {
-  it('takes a query, a form and multipart alike, and answers plain text unless asked for JSON', async () => {
+  test('takes a query, a form and multipart alike, and answers plain text unless asked for JSON', async () => {
     expect(await text(`/in.php?${query(task)}`)).toMatch(/^OK\|\d{10}$/);
     expect(await text('/in.php', form(task))).toMatch(/^OK\|\d{10}$/);
     const multipart = new FormData();
@@ -33,7 +33,7 @@ describe('in.php', () => {
     expect(await text('/in.php', { method: 'POST', body: multipart })).toMatch(/^\{"status":1,"request":\d{10}\}$/);
   });
 
-  it.each([
+  test.each([
     [{ googlekey: '' }, 'ERROR_GOOGLEKEY'],
     [{ pageurl: '' }, 'ERROR_PAGEURL'],
     [{ proxy: 'a:1' }, 'ERROR_BAD_PARAMETERS'],
@@ -48,13 +48,13 @@ describe('in.php', () => {
 });
 
 describe('solve.php', () => {
-  it('holds the connection and answers the result', async () => {
+  test('holds the connection and answers the result', async () => {
     expect(await text('/solve.php', form({ ...task, json: '1' }))).toMatch(/^\{"status":1,"request":"03token-/);
   });
 });
 
 describe('res.php', () => {
-  it('answers plain GeeTest and clearances in the provider’s plain forms', async () => {
+  test('answers plain GeeTest and clearances in the provider’s plain forms', async () => {
     const geetest = { key, method: 'geetest', gt: 'g', challenge: 'c', pageurl: 'https://example.com/' };
     expect(await text('/solve.php', form(geetest))).toMatch(
       /^OK\|challenge:c,validate:validate\d+,seccode:validate\d+\|jordan$/,
@@ -63,7 +63,7 @@ describe('res.php', () => {
     expect(await text('/solve.php', form(challenge))).toMatch(/^OK\|cf_clearance=clearance-\d+;user_agent=Mozilla/);
   });
 
-  it('knows the account calls', async () => {
+  test('knows the account calls', async () => {
     expect(await text(`/res.php?${query({ key, action: 'getbalance' })}`)).toBe('12.345');
     expect(await text(`/res.php?${query({ key, action: 'getbalance', json: '1' })}`)).toBe(
       '{"status":1,"request":"12.345"}',
@@ -74,7 +74,7 @@ describe('res.php', () => {
     expect(await text(`/res.php?${query({ key, action: 'get', id: 'abc' })}`)).toBe('ERROR_WRONG_ID_FORMAT');
   });
 
-  it('answers several ids at once', async () => {
+  test('answers several ids at once', async () => {
     const id = (await text('/in.php', form(task))).slice(3);
     await waitUntil(
       'the task to be solved',
@@ -123,7 +123,7 @@ describe('pingbacks', () => {
   }
   const sent = (count: number): Promise<unknown> => waitUntil(`${count} pingbacks`, () => received.length >= count);
 
-  it('go by GET once, unless told otherwise', async () => {
+  test('go by GET once, unless told otherwise', async () => {
     const { id } = await run({});
     await sent(1);
     expect(received).toEqual([`GET /cb?id=${id}&code=${encodeURIComponent(`03token-${id}_AbC-dEf+gHi/jKl=`)}`]);
@@ -141,24 +141,24 @@ describe('pingbacks', () => {
     ],
     ['with a forged id', { id: '999', code: 'x' }, () => 'GET /cb?id=999&code=x'],
   ];
-  it.each(steps)('may come %s', async (_how, step, expected) => {
+  test.each(steps)('may come %s', async (_how, step, expected) => {
     const { id } = await run({ pingbacks: [step] });
     await sent(1);
     expect(received).toEqual([expected(id)]);
   });
 
-  it('may come twice, and differ', async () => {
+  test('may come twice, and differ', async () => {
     await run({ pingbacks: [{}, { afterMs: 20, code: 'another' }] });
     await sent(2);
     expect(received[1]).toContain('code=another');
   });
 
-  it('may come before the reply of in.php', async () => {
+  test('may come before the reply of in.php', async () => {
     const { id } = await run({ pingbacks: [{ beforeReply: true }] });
     expect(received).toEqual([expect.stringContaining(`id=${id}&`)]);
   });
 
-  it('are tried again until the answer is 200 where the script says so', async () => {
+  test('are tried again until the answer is 200 where the script says so', async () => {
     replies.push(503, 404);
     const { pageurl } = await run({ pingbacks: [{ retry: { times: 5, everyMs: 5 } }] });
     await sent(3);
@@ -166,7 +166,7 @@ describe('pingbacks', () => {
     expect((await lines(pageurl)).map(({ status }) => status)).toEqual([503, 404, 200]);
   });
 
-  it('may be sent on command only, to any task or to any URL', async () => {
+  test('may be sent on command only, to any task or to any URL', async () => {
     const { id, pageurl } = await run({ pingbacks: [{ onCommand: true }] });
     await waitUntil(
       'the task to be solved',
@@ -183,7 +183,7 @@ describe('pingbacks', () => {
     ]);
   });
 
-  it('never come where the script has none', async () => {
+  test('never come where the script has none', async () => {
     const lost = await run({ pingbacks: [] });
     const marker = await run({});
     await sent(1);
@@ -191,7 +191,7 @@ describe('pingbacks', () => {
     expect(await lines(lost.pageurl)).toEqual([]);
   });
 
-  it('that nobody receives are in the books as such', async () => {
+  test('that nobody receives are in the books as such', async () => {
     const { id } = await run({ pingbacks: [] });
     expect(await simulator.control.pingback({ url: 'http://127.0.0.1:1/none', foreignId: id, code: 'x' })).toBe(0);
   });

@@ -1,5 +1,5 @@
 /** The provider client against the simulator over a real socket: every type and shape, accounts, threads, ids. */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Captcha } from '../../src/api/captchatask.ts';
 import type { PollOutcome } from '../../src/core/outcome.ts';
 import { SIMULATED_USER_AGENT } from '../../dev/simulator/answers.ts';
@@ -104,20 +104,20 @@ describe('every captcha type', () => {
       (id) => ({ value: `fox-token-${id}`, userAgent: SIMULATED_USER_AGENT }),
     ],
   ];
-  it.each(specs)('$type is accepted, solved and read', async (spec, result) => {
+  test.each(specs)('$type is accepted, solved and read', async (spec, result) => {
     const id = await accepted(spec, { proxy });
     expect(await answerOf(id, spec)).toMatchObject({ kind: 'solved', ...result(id) });
     const { submissions } = await simulator.control.ledger({ field: 'proxytype', equals: 'HTTP' });
     expect(submissions.at(-1)).toMatchObject({ paid: true, key: KEY.slice(-4), answer: 'accepted' });
   });
 
-  it('takes an image of a megabyte', async () => {
+  test('takes an image of a megabyte', async () => {
     const image = new Uint8Array(1_000_000).fill(7);
     const spec: Captcha = { type: 'Image', image: { bodyFrom: { secretKeyRef: { name: 's', key: 'k' } } } };
     expect(await accepted(spec, { image })).toMatch(/^\d+$/);
   });
 
-  it('that cannot be encoded is refused without a call', async () => {
+  test('that cannot be encoded is refused without a call', async () => {
     const before = (await simulator.control.totals()).requests;
     const outcome = await client.submit({ apiKey: KEY, spec: { type: 'Image', image: {} } }, options);
     expect(outcome).toEqual({ kind: 'refused', class: 'permanent', code: 'INVALID_TASK' });
@@ -130,7 +130,7 @@ describe('a scripted task', () => {
   beforeAll(() => begin({ switches: { ids: 'string' }, idsAfter: '90071992547409931000' }));
   afterAll(end);
 
-  it('is pending for as long as the script says, and every poll is in the books', async () => {
+  test('is pending for as long as the script says, and every poll is in the books', async () => {
     await simulator.control.script(
       { tasks: [{ polls: [{ notReady: true }, { notReady: true }] }] },
       { field: 'pageurl', contains: '/slow' },
@@ -144,7 +144,7 @@ describe('a scripted task', () => {
     expect(new Set(counted)).toEqual(new Set(['submit ok', 'poll pending', 'poll ok']));
   });
 
-  it('may fail the first attempt and solve the second', async () => {
+  test('may fail the first attempt and solve the second', async () => {
     const script = { tasks: [{ result: { code: 'ERROR_CAPTCHA_UNSOLVABLE' } }, {}] };
     await simulator.control.script(script, { field: 'pageurl', equals: 'https://example.com/hard' });
     const first = await answerOf(await accepted(page('hard')), page('hard'));
@@ -152,7 +152,7 @@ describe('a scripted task', () => {
     expect(await answerOf(await accepted(page('hard')), page('hard'))).toMatchObject({ kind: 'solved' });
   });
 
-  it('may be refused before it is accepted, and only the accepted one is paid for', async () => {
+  test('may be refused before it is accepted, and only the accepted one is paid for', async () => {
     await simulator.control.script(
       { submit: [{ code: 'ERROR_NO_SLOT_AVAILABLE' }, { accept: true }] },
       { field: 'pageurl', equals: 'https://example.com/busy' },
@@ -166,7 +166,7 @@ describe('a scripted task', () => {
     ]);
   });
 
-  it('that nobody submitted is unknown to the provider', async () => {
+  test('that nobody submitted is unknown to the provider', async () => {
     const poll = { apiKey: KEY, captchaID: '1', captcha: { type: 'Image' } } as const;
     expect(await client.poll(poll, options)).toMatchObject({ class: 'permanent', code: 'ERROR_WRONG_CAPTCHA_ID' });
   });
@@ -176,7 +176,7 @@ describe('an account', () => {
   beforeAll(() => begin({ banAfterWrongKeys: 4, answerAfterMs: 60_000 }));
   afterAll(end);
 
-  it('with a full thread pool answers busy, and says how many threads it has', async () => {
+  test('with a full thread pool answers busy, and says how many threads it has', async () => {
     const key = keyOf(1);
     expect(await client.threads({ apiKey: key }, options)).toEqual({ threads: 0, working: 0 });
     await simulator.control.account(key, { threads: 2 });
@@ -189,7 +189,7 @@ describe('an account', () => {
     expect(await submit(key)).toMatchObject({ class: 'busy', code: 'ERROR_NO_SLOT_AVAILABLE' });
   });
 
-  it('that is blocked answers so until its time is over', async () => {
+  test('that is blocked answers so until its time is over', async () => {
     const key = keyOf(2);
     await simulator.control.account(key, { block: { code: 'ERROR: 1001', forMs: 600_000, on: 'in' } });
     expect(await submit(key)).toMatchObject({ class: 'blocked', code: 'ERROR: 1001', retryAfterMs: 600_000 });
@@ -197,12 +197,12 @@ describe('an account', () => {
     expect(await submit(key)).toMatchObject({ kind: 'accepted' });
   });
 
-  it('may refuse this address', async () => {
+  test('may refuse this address', async () => {
     await simulator.control.account(keyOf(3), { state: 'addressNotAllowed' });
     expect(await submit(keyOf(3))).toMatchObject({ class: 'addressNotAllowed' });
   });
 
-  it('with a wrong key is refused, and wrong keys get the whole address banned for 5 min', async () => {
+  test('with a wrong key is refused, and wrong keys get the whole address banned for 5 min', async () => {
     await simulator.control.account(keyOf(4), { state: 'unknown' });
     expect(await submit('short')).toMatchObject({ class: 'keyRejected', code: 'ERROR_WRONG_USER_KEY' });
     expect(await submit(keyOf(4))).toMatchObject({ class: 'keyRejected', code: 'ERROR_KEY_DOES_NOT_EXIST' });
@@ -219,7 +219,7 @@ describe('an outage', () => {
   beforeAll(() => begin());
   afterAll(end);
 
-  it('refuses connections, and the provider is found again at the same place', async () => {
+  test('refuses connections, and the provider is found again at the same place', async () => {
     await simulator.control.outage(300);
     const first = await client.submit({ apiKey: KEY, spec: v2 }, options);
     expect(first).toEqual({ kind: 'unreachable', cause: 'connectionRefused' });

@@ -3,7 +3,7 @@
  * same result, with the user agent it is bound to and for one payment, however that provider words its replies. Where a
  * variant leaves no result to be had, the outcome that says so is named here.
  */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { PollOutcome, SubmitOutcome } from '../../src/core/outcome.ts';
 import { startSimulator } from '../../dev/simulator/index.ts';
 import { DIALECTS, type Dialect } from '../../dev/simulator/switches.ts';
@@ -61,13 +61,13 @@ function said(outcome: SubmitOutcome | PollOutcome): string {
 const QUICKLY = VARIANTS.filter(([name, value]) => name !== SLOWLY[0] || value !== SLOWLY[1]);
 
 describe.each(DIALECTS)('of the provider in the dialect %s', (dialect) => {
-  it('every type is solved and paid for once', async () => {
+  test('every type is solved and paid for once', async () => {
     const { found, accepted, paid } = await outcomes(dialect, {});
     expect(found).toEqual(expectedOutcomes(dialect));
     expect(paid).toBe(accepted);
   });
 
-  it.each(QUICKLY)('with %s=%s every type comes to its end and is paid for once', async (name, value) => {
+  test.each(QUICKLY)('with %s=%s every type comes to its end and is paid for once', async (name, value) => {
     const { found, accepted, paid } = await outcomes(dialect, { [name]: value });
     expect(found).toEqual(expectedOutcomes(dialect, `${name}=${value}`));
     if (!name.startsWith('ids')) expect(paid).toBe(accepted);
@@ -76,7 +76,7 @@ describe.each(DIALECTS)('of the provider in the dialect %s', (dialect) => {
 
 describe('a provider that does not read the key from a body', () => {
   const v2 = KINDS['v2'] as Kind;
-  it('is polled by GET once it refuses three polls and accepts a submission between them; this is said once', async () => {
+  test('is polled by GET once it refuses three polls and accepts a submission between them; this is said once', async () => {
     const simulator = await startSimulator({ answerAfterMs: 5, switches: { pollVerb: 'queryOnly' } });
     closers.push(() => simulator.stop());
     let said = 0;

@@ -1,11 +1,11 @@
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { playHistory } from '../../support/histories/history.ts';
 
 /** How many histories, and from which seed: `HISTORIES=100000 HISTORY_SEED=1`, as CI has it. A failure names its seed. */
 const COUNT = Number(process.env['HISTORIES'] ?? 2_000);
 const FIRST = Number(process.env['HISTORY_SEED'] ?? 1);
 
-it('loses no kept result, solves at most once and ends every letter, whoever acts, dies or repairs in whatever order', () => {
+test('loses no kept result, solves at most once and ends every letter, whoever acts, dies or repairs in whatever order', () => {
   const ends = new Map<string, number>();
   for (let seed = FIRST; seed < FIRST + COUNT; seed += 1) {
     try {

@@ -1,23 +1,23 @@
 /** What each word of the provider means, wherever it is read. */
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { classifyCode, listedCode, looksLikeCode, PROVIDER_CODES } from '../../../src/core/provider-codes.ts';
 import { anyText } from '../../support/any-text.ts';
 
 describe('the table', () => {
-  it('lists every code once', () => {
+  test('lists every code once', () => {
     const codes = PROVIDER_CODES.map((row) => row.code);
     expect(new Set(codes).size).toBe(codes.length);
   });
 
-  it('gives a documented time to every block, and to nothing that is not one', () => {
+  test('gives a documented time to every block, and to nothing that is not one', () => {
     for (const row of PROVIDER_CODES) {
       const blocks = row.class === 'blocked' || row.class === 'addressBlocked';
       expect(row.blockMs !== undefined, row.code).toBe(blocks);
     }
   });
 
-  it.each(['in', 'res', 'callback'] as const)('classifies every listed code, read from %s', (endpoint) => {
+  test.each(['in', 'res', 'callback'] as const)('classifies every listed code, read from %s', (endpoint) => {
     for (const row of PROVIDER_CODES) {
       const meaning = classifyCode(row.code, endpoint);
       const refusalClass = endpoint === 'in' ? row.class : (row.classOfResult ?? row.class);
@@ -26,7 +26,7 @@ describe('the table', () => {
     }
   });
 
-  it.each([
+  test.each([
     ['ERROR_WRONG_USER_KEY', 'keyRejected'],
     ['ERROR_KEY_DOES_NOT_EXIST', 'keyRejected'],
     ['ERROR_ZERO_BALANCE', 'busy'],
@@ -53,7 +53,7 @@ describe('the table', () => {
 });
 
 describe('a word about the call', () => {
-  it.each(['res', 'callback'] as const)('fails no task that was accepted, read from %s', (endpoint) => {
+  test.each(['res', 'callback'] as const)('fails no task that was accepted, read from %s', (endpoint) => {
     for (const code of ['ERROR_METHOD_CALL', 'ERROR_EMPTY_ACTION']) {
       expect(classifyCode(code, endpoint), code).toMatchObject({ class: 'transient' });
     }
@@ -61,13 +61,13 @@ describe('a word about the call', () => {
 });
 
 describe('a word', () => {
-  it.each(['CAPCHA_NOT_READY', 'CAPTCHA_NOT_READY', ' CAPCHA_NOT_READY\n'])('%j means pending', (word) => {
+  test.each(['CAPCHA_NOT_READY', 'CAPTCHA_NOT_READY', ' CAPCHA_NOT_READY\n'])('%j means pending', (word) => {
     for (const endpoint of ['in', 'res', 'callback'] as const) {
       expect(classifyCode(word, endpoint)).toEqual({ kind: 'pending' });
     }
   });
 
-  it.each(['ERROR:1001', 'ERROR : 1001', 'ERROR:+1001', ' ERROR: 1001 '])('%j is the block ERROR: 1001', (word) => {
+  test.each(['ERROR:1001', 'ERROR : 1001', 'ERROR:+1001', ' ERROR: 1001 '])('%j is the block ERROR: 1001', (word) => {
     expect(classifyCode(word, 'callback')).toMatchObject({
       class: 'blocked',
       code: 'ERROR: 1001',
@@ -75,7 +75,7 @@ describe('a word', () => {
     });
   });
 
-  it('that is not listed is unlisted, never permanent', () => {
+  test('that is not listed is unlisted, never permanent', () => {
     expect(classifyCode('ERROR_BRAND_NEW', 'in')).toEqual({
       kind: 'refused',
       class: 'unlisted',
@@ -84,13 +84,13 @@ describe('a word', () => {
     expect(classifyCode('ERROR: 4711', 'res')).toEqual({ kind: 'refused', class: 'unlisted', code: 'ERROR: 4711' });
   });
 
-  it('keeps no free text of the provider, which may quote the key', () => {
+  test('keeps no free text of the provider, which may quote the key', () => {
     const secret = 'your key 0123456789abcdef is wrong';
     expect(classifyCode(secret, 'in')).toEqual({ kind: 'refused', class: 'unlisted', code: 'UNLISTED' });
     expect(classifyCode(`ERROR_${'A'.repeat(70)}`, 'in')).toMatchObject({ code: 'UNLISTED' });
   });
 
-  it('is always fit for a status field, and never throws', () => {
+  test('is always fit for a status field, and never throws', () => {
     fc.assert(
       fc.property(anyText(), fc.constantFrom('in' as const, 'res' as const), (word, endpoint) => {
         const meaning = classifyCode(word, endpoint);
@@ -101,16 +101,16 @@ describe('a word', () => {
 });
 
 describe('in a callback', () => {
-  it('nothing at all means not ready', () => {
+  test('nothing at all means not ready', () => {
     expect(classifyCode('', 'callback')).toEqual({ kind: 'pending' });
     expect(classifyCode('  ', 'callback')).toEqual({ kind: 'pending' });
   });
 
-  it('an unknown word that says ERROR is a refusal', () => {
+  test('an unknown word that says ERROR is a refusal', () => {
     expect(classifyCode('ERROR_BRAND_NEW', 'callback')).toMatchObject({ class: 'unlisted' });
   });
 
-  it.each([
+  test.each([
     '03AGdBq27',
     'W9H5K',
     'error_in_lower_case',
@@ -125,10 +125,10 @@ describe('in a callback', () => {
 });
 
 describe('the shape of a code', () => {
-  it.each(['ERROR_X', 'MAX_USER_TURN', 'IP_BANNED', 'ERROR: 1001', 'CAPCHA_NOT_READY'])('%s has it', (word) => {
+  test.each(['ERROR_X', 'MAX_USER_TURN', 'IP_BANNED', 'ERROR: 1001', 'CAPCHA_NOT_READY'])('%s has it', (word) => {
     expect(looksLikeCode(word)).toBe(true);
   });
-  it.each(['', 'OK', '<html>', 'Service unavailable', 'error_x', '12345', 'ERROR'])('%j has it not', (word) => {
+  test.each(['', 'OK', '<html>', 'Service unavailable', 'error_x', '12345', 'ERROR'])('%j has it not', (word) => {
     expect(looksLikeCode(word)).toBe(false);
   });
 });

@@ -1,6 +1,6 @@
 /** The provider's many shapes of a result become one text per type. */
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Captcha } from '../../../src/api/captchatask.ts';
 import { CAPTCHA_TYPES, type CaptchaType } from '../../../src/api/names.ts';
 import * as solution from '../../../src/core/solution.ts';
@@ -20,45 +20,45 @@ const solved = (value: string, userAgent?: string): object =>
   userAgent === undefined ? { kind: 'solved', value } : { kind: 'solved', value, userAgent };
 
 describe('a token', () => {
-  it.each(['RecaptchaV2', 'RecaptchaV3', 'Turnstile', 'CaptchaFox', 'FriendlyCaptcha', 'Lemin', 'Custom'] as const)(
+  test.each(['RecaptchaV2', 'RecaptchaV3', 'Turnstile', 'CaptchaFox', 'FriendlyCaptcha', 'Lemin', 'Custom'] as const)(
     'of %s is stored as received',
     (type) => {
       expect(solutionOf(type, '03AGd-_+/=|x')).toEqual(solved('03AGd-_+/=|x'));
     },
   );
-  it('is never judged by its length', () => {
+  test('is never judged by its length', () => {
     expect(solutionOf('RecaptchaV3', 'x')).toEqual(solved('x'));
     expect(solutionOf('Turnstile', 'x'.repeat(20_000))).toEqual(solved('x'.repeat(20_000)));
   });
-  it.each(['RecaptchaV2', 'Turnstile', 'CaptchaFox', 'FriendlyCaptcha', 'Image'] as const)(
+  test.each(['RecaptchaV2', 'Turnstile', 'CaptchaFox', 'FriendlyCaptcha', 'Image'] as const)(
     'or text of %s is not in an object or a list',
     (type) => {
       for (const answer of [{}, { token: 'x' }, [], ['x']]) expect(solutionOf(type, answer)).toEqual(UNREADABLE);
     },
   );
-  it('of Custom may be whatever is not empty', () => {
+  test('of Custom may be whatever is not empty', () => {
     expect(solutionOf('Custom', { a: 1 })).toEqual(solved('{"a":1}'));
     expect(solutionOf('Custom', [])).toEqual(solved('[]'));
     expect(solutionOf('Custom', {})).toEqual(UNREADABLE);
   });
-  it('carries the user agent that came with it', () => {
+  test('carries the user agent that came with it', () => {
     expect(solutionOf('CaptchaFox', 'fox', 'Mozilla/5.0')).toEqual(solved('fox', 'Mozilla/5.0'));
     expect(solutionOf('Custom', 'fox', 'Mozilla/5.0')).toEqual(solved('fox', 'Mozilla/5.0'));
   });
 });
 
 describe('a recognised text', () => {
-  it('stays text when it looks like a number', () => {
+  test('stays text when it looks like a number', () => {
     expect(solutionOf('Image', '0042')).toEqual(solved('0042'));
     expect(solutionOf('Image', 42)).toEqual(solved('42'));
   });
-  it('keeps its inner spaces', () => {
+  test('keeps its inner spaces', () => {
     expect(solutionOf('Image', 'two words')).toEqual(solved('two words'));
   });
 });
 
 describe('cells', () => {
-  it.each([
+  test.each([
     ['a list', [1, 4, 7]],
     ['a list of texts', ['1', '4', '7']],
     ['JSON text', '[1, 4, 7]'],
@@ -68,13 +68,13 @@ describe('cells', () => {
     expect(solutionOf('Grid', request)).toEqual(solved('[1,4,7]'));
     expect(solutionOf('BLS', request)).toEqual(solved('[1,4,7]'));
   });
-  it('may be none', () => {
+  test('may be none', () => {
     expect(solutionOf('Grid', [])).toEqual(solved('[]'));
   });
-  it('may be none, in a word', () => {
+  test('may be none, in a word', () => {
     expect(solutionOf('Grid', 'No_matching_images')).toEqual(solved('[]'));
   });
-  it.each([
+  test.each([
     ['a recognised text', 'ABC123'],
     ['a text of digits', '1234'],
     ['a sentence', 'no buses here'],
@@ -89,7 +89,7 @@ describe('cells', () => {
     expect(solutionOf('Grid', answer)).toEqual(UNREADABLE);
     expect(solutionOf('BLS', answer)).toEqual(UNREADABLE);
   });
-  it('outside the picture are none', () => {
+  test('outside the picture are none', () => {
     expect(solution.solutionOf(grid(3, 3), [9])).toEqual(solved('[9]'));
     expect(solution.solutionOf(grid(3, 3), [10])).toEqual(UNREADABLE);
     expect(solution.solutionOf(grid(4, 4), '[16]')).toEqual(solved('[16]'));
@@ -103,7 +103,7 @@ describe('cells', () => {
 
 describe('GeeTest', () => {
   const v3 = '{"challenge":"c","validate":"v","seccode":"v|jordan"}';
-  it.each([
+  test.each([
     ['an object', { seccode: 'v|jordan', validate: 'v', challenge: 'c' }],
     ['prefixed names', { geetest_challenge: 'c', geetest_validate: 'v', geetest_seccode: 'v|jordan' }],
     ['JSON text', '{"geetest_seccode":"v|jordan","geetest_validate":"v","geetest_challenge":"c"}'],
@@ -112,17 +112,17 @@ describe('GeeTest', () => {
     expect(solutionOf('GeeTestV3', request)).toEqual(solved(v3));
   });
 
-  it('v4 keeps its five fields in a fixed order, and what else came', () => {
+  test('v4 keeps its five fields in a fixed order, and what else came', () => {
     const fields = { extra: 1, captcha_output: 'o', gen_time: '17', pass_token: 'p', lot_number: 'l', captcha_id: 'i' };
     const value = '{"captcha_id":"i","lot_number":"l","pass_token":"p","gen_time":"17","captcha_output":"o","extra":1}';
     expect(solutionOf('GeeTestV4', fields)).toEqual(solved(value));
     expect(solutionOf('GeeTestV4', JSON.stringify(fields))).toEqual(solved(value));
   });
 
-  it('with a field missing is kept as received', () => {
+  test('with a field missing is kept as received', () => {
     expect(solutionOf('GeeTestV3', { challenge: 'c' })).toEqual(solved('{"challenge":"c"}'));
   });
-  it.each([
+  test.each([
     ['a text', 'whatever'],
     ['a list', [1]],
     ['an empty object', {}],
@@ -135,13 +135,13 @@ describe('GeeTest', () => {
 
 describe('the answer of Lemin', () => {
   const value = '{"answer":"0xaxakx0xaxaakx","challenge_uuid":"e0348984"}';
-  it.each([
+  test.each([
     ['an object', { challenge_uuid: 'e0348984', answer: '0xaxakx0xaxaakx' }],
     ['JSON text', ' {"challenge_uuid": "e0348984", "answer": "0xaxakx0xaxaakx"}'],
   ])('from %s is one compact object', (_shape, answer) => {
     expect(solutionOf('Lemin', answer)).toEqual(solved(value));
   });
-  it.each([
+  test.each([
     ['an empty object', {}],
     ['JSON of something else', '{"x":1}'],
     ['a list', [1]],
@@ -153,7 +153,7 @@ describe('the answer of Lemin', () => {
 
 describe('a clearance', () => {
   const agent = 'Mozilla/5.0 (X11; Linux x86_64)';
-  it.each([
+  test.each([
     ['the cookie with its agent beside it', 'abc', agent],
     ['the cookie by name', 'cf_clearance=abc', agent],
     ['the plain form', `cf_clearance=abc;user_agent=${agent}`, undefined],
@@ -164,13 +164,13 @@ describe('a clearance', () => {
   ])('from %s is the cookie text and the agent it is bound to', (_shape, request, userAgent) => {
     expect(solutionOf('CloudflareChallenge', request, userAgent)).toEqual(solved('abc', agent));
   });
-  it('without an agent is still a result', () => {
+  test('without an agent is still a result', () => {
     expect(solutionOf('CloudflareChallenge', 'abc')).toEqual(solved('abc'));
   });
-  it('in a shape that nobody foresaw is kept as received', () => {
+  test('in a shape that nobody foresaw is kept as received', () => {
     expect(solutionOf('CloudflareChallenge', 'a=1; b=2')).toEqual(solved('a=1; b=2'));
   });
-  it.each([
+  test.each([
     ['an empty object', {}],
     ['another object', { x: 1 }],
     ['a list', ['abc']],
@@ -181,13 +181,13 @@ describe('a clearance', () => {
 });
 
 describe('any result', () => {
-  it('is missing when there is nothing in it', () => {
+  test('is missing when there is nothing in it', () => {
     for (const type of CAPTCHA_TYPES) {
       for (const request of [undefined, null, '', true, false]) expect(solutionOf(type, request), type).toBeUndefined();
     }
   });
 
-  it('never throws and is never empty', () => {
+  test('never throws and is never empty', () => {
     const shapes = fc.oneof(fc.jsonValue(), anyText(), fc.json());
     fc.assert(
       fc.property(fc.constantFrom(...CAPTCHA_TYPES), shapes, (type, request) => {
@@ -198,7 +198,7 @@ describe('any result', () => {
     );
   });
 
-  it.each(['GeeTestV3', 'GeeTestV4', 'Lemin', 'Grid', 'BLS'] as const)(
+  test.each(['GeeTestV3', 'GeeTestV4', 'Lemin', 'Grid', 'BLS'] as const)(
     'of %s is the same text however often it is normalised',
     (type) => {
       fc.assert(
@@ -212,7 +212,7 @@ describe('any result', () => {
 });
 
 describe('facts by type', () => {
-  it.each([
+  test.each([
     ['RecaptchaV2', 120],
     ['RecaptchaV3', 120],
     ['Turnstile', 300],
@@ -230,19 +230,19 @@ describe('facts by type', () => {
     expect(lifetimeSeconds(type)).toBe(seconds);
   });
 
-  it('the first poll comes after 5 to 20 s', () => {
+  test('the first poll comes after 5 to 20 s', () => {
     for (const type of CAPTCHA_TYPES) {
       expect(firstPollDelayMs(type), type).toBeGreaterThanOrEqual(5_000);
       expect(firstPollDelayMs(type), type).toBeLessThanOrEqual(20_000);
     }
   });
 
-  it('a callback is only a hint where the result needs more than one text', () => {
+  test('a callback is only a hint where the result needs more than one text', () => {
     const hints = CAPTCHA_TYPES.filter((type) => isHint({ type }));
     expect(hints).toEqual(['CloudflareChallenge', 'GeeTestV3', 'GeeTestV4', 'CaptchaFox', 'Lemin', 'Custom']);
   });
 
-  it('a callback is only a hint where the token of Enterprise is bound to a user agent', () => {
+  test('a callback is only a hint where the token of Enterprise is bound to a user agent', () => {
     const site = { siteKey: 'K', pageURL: 'https://example.com' };
     for (const enterprise of [true, false]) {
       expect(isHint({ type: 'RecaptchaV2', recaptchaV2: { ...site, enterprise } })).toBe(enterprise);
@@ -250,7 +250,7 @@ describe('facts by type', () => {
     }
   });
 
-  it('a plus is a space in texts and lists, never in tokens', () => {
+  test('a plus is a space in texts and lists, never in tokens', () => {
     expect(CAPTCHA_TYPES.filter(plusIsSpace)).toEqual(['Image', 'Grid', 'BLS']);
   });
 });

@@ -1,5 +1,5 @@
 /** Every captcha type as the provider's form fields. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Captcha } from '../../../src/api/captchatask.ts';
 import { encodeSubmission, type SubmitRequest } from '../../../src/provider/encode.ts';
 
@@ -14,7 +14,7 @@ function fieldsOf(spec: Captcha, more: Partial<SubmitRequest> = {}): Record<stri
 }
 
 describe('the fields of', () => {
-  it('RecaptchaV2', () => {
+  test('RecaptchaV2', () => {
     const all = {
       siteKey: 'K',
       pageURL,
@@ -40,7 +40,7 @@ describe('the fields of', () => {
     });
   });
 
-  it('RecaptchaV3', () => {
+  test('RecaptchaV3', () => {
     const all = { siteKey: 'K', pageURL, action: 'login', minScore: '0.3', enterprise: true, ...visitor };
     expect(fieldsOf({ type: 'RecaptchaV3', recaptchaV3: all })).toEqual({
       method: 'userrecaptcha',
@@ -54,7 +54,7 @@ describe('the fields of', () => {
     });
   });
 
-  it('Turnstile', () => {
+  test('Turnstile', () => {
     const all = { siteKey: 'K', pageURL, action: 'a', data: 'd', pageData: 'p', ...visitor };
     expect(fieldsOf({ type: 'Turnstile', turnstile: all })).toEqual({
       method: 'turnstile',
@@ -67,7 +67,7 @@ describe('the fields of', () => {
     });
   });
 
-  it('CloudflareChallenge, with its proxy', () => {
+  test('CloudflareChallenge, with its proxy', () => {
     const spec: Captcha = { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL, ...visitor } };
     expect(fieldsOf(spec, { proxy: { type: 'HTTP', address: 'u:p@198.51.100.1:3128' } })).toEqual({
       method: 'cloudflare_challenge',
@@ -78,7 +78,7 @@ describe('the fields of', () => {
     });
   });
 
-  it('GeeTestV3 and GeeTestV4', () => {
+  test('GeeTestV3 and GeeTestV4', () => {
     const v3 = { gt: 'g', challenge: 'c', pageURL, apiServer: 'api.geetest.com', ...visitor };
     expect(fieldsOf({ type: 'GeeTestV3', geeTestV3: v3 })).toEqual({
       method: 'geetest',
@@ -96,7 +96,7 @@ describe('the fields of', () => {
     });
   });
 
-  it('Image', () => {
+  test('Image', () => {
     const all = {
       body: 'aGVsbG8=',
       numeric: 0,
@@ -122,7 +122,7 @@ describe('the fields of', () => {
     });
   });
 
-  it('Grid, under the names of the provider and those of its family', () => {
+  test('Grid, under the names of the provider and those of its family', () => {
     const all = { body: 'aGVsbG8=', rows: 4, columns: 4, instructions: 'buses', previousID: '7' };
     expect(fieldsOf({ type: 'Grid', grid: all })).toEqual({
       method: 'base64',
@@ -138,7 +138,7 @@ describe('the fields of', () => {
     });
   });
 
-  it('Grid of the first version, which may lack what is required now', () => {
+  test('Grid of the first version, which may lack what is required now', () => {
     expect(fieldsOf({ type: 'Grid', grid: { body: 'aGVsbG8=', rows: 3 } })).toEqual({
       method: 'base64',
       body: 'aGVsbG8=',
@@ -148,7 +148,7 @@ describe('the fields of', () => {
     });
   });
 
-  it('BLS, its tiles as data URIs', () => {
+  test('BLS, its tiles as data URIs', () => {
     const images = [
       'iVBORw0',
       '/9j/4AA',
@@ -169,7 +169,7 @@ describe('the fields of', () => {
     expect(Object.keys(fields)).toHaveLength(11);
   });
 
-  it('CaptchaFox, with its proxy', () => {
+  test('CaptchaFox, with its proxy', () => {
     const spec: Captcha = { type: 'CaptchaFox', captchaFox: { siteKey: 'sk_1', pageURL, ...visitor } };
     expect(fieldsOf(spec, { proxy: { type: 'HTTPS', address: '198.51.100.1:3128' } })).toEqual({
       method: 'captchafox',
@@ -181,7 +181,7 @@ describe('the fields of', () => {
     });
   });
 
-  it('FriendlyCaptcha', () => {
+  test('FriendlyCaptcha', () => {
     const friendlyCaptcha = { siteKey: 'FC', pageURL, version: 'v2' } as const;
     expect(fieldsOf({ type: 'FriendlyCaptcha', friendlyCaptcha })).toEqual({
       method: 'friendly_captcha',
@@ -191,7 +191,7 @@ describe('the fields of', () => {
     });
   });
 
-  it('Lemin, whose server has a name in another style', () => {
+  test('Lemin, whose server has a name in another style', () => {
     const lemin = { captchaID: 'CROPPED_1', divID: 'lemin-cropped-captcha', pageURL, apiServer: 'api.leminnow.com' };
     expect(fieldsOf({ type: 'Lemin', lemin })).toEqual({
       method: 'lemin',
@@ -202,7 +202,7 @@ describe('the fields of', () => {
     });
   });
 
-  it('Custom, whose parameters never replace what belongs to the operator', () => {
+  test('Custom, whose parameters never replace what belongs to the operator', () => {
     const parameters = {
       sitekey: 'K',
       KEY: 'stolen',
@@ -220,7 +220,7 @@ describe('the fields of', () => {
 });
 
 describe('a submission', () => {
-  it('leaves out what is false, empty or not set', () => {
+  test('leaves out what is false, empty or not set', () => {
     const spec: Captcha = {
       type: 'RecaptchaV2',
       recaptchaV2: { siteKey: 'K', pageURL, invisible: false, enterprise: false, action: '' },
@@ -228,12 +228,12 @@ describe('a submission', () => {
     expect(fieldsOf(spec)).toEqual({ method: 'userrecaptcha', googlekey: 'K', pageurl: pageURL });
   });
 
-  it('names the callback URL', () => {
+  test('names the callback URL', () => {
     const pingback = 'https://callbacks.example.com/v1/callback/tok.en_-~';
     expect(fieldsOf({ type: 'Custom', custom: { method: 'm' } }, { pingback })).toEqual({ method: 'm', pingback });
   });
 
-  it('sends an image as bare base64, whatever form it came in', () => {
+  test('sends an image as bare base64, whatever form it came in', () => {
     const spec: Captcha = { type: 'Image', image: { bodyFrom: { secretKeyRef: { name: 's', key: 'k' } } } };
     expect(fieldsOf(spec, { image: new Uint8Array([0, 255, 254]) })['body']).toBe('AP/+');
     expect(fieldsOf(spec, { image: 'AP/+' })['body']).toBe('AP/+');
@@ -241,7 +241,7 @@ describe('a submission', () => {
     expect(fieldsOf({ type: 'Image', image: { body: 'AP\n/+\n' } })['body']).toBe('AP/+');
   });
 
-  it('has no encoding without its union member or its image', () => {
+  test('has no encoding without its union member or its image', () => {
     expect(encodeSubmission({ apiKey: 'KEY', spec: { type: 'Turnstile' } })).toBeUndefined();
     expect(encodeSubmission({ apiKey: 'KEY', spec: { type: 'Image', image: {} } })).toBeUndefined();
     expect(encodeSubmission({ apiKey: 'KEY', spec: { type: 'Grid', grid: {} } })).toBeUndefined();

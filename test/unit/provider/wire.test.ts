@@ -1,6 +1,6 @@
 /** What a reply proves: accepted, not accepted, or unknown; and that no reply can throw. */
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { CAPTCHA_TYPES, type CaptchaType } from '../../../src/api/names.ts';
 import type { PollOutcome } from '../../../src/core/outcome.ts';
 import { PROVIDER_CODES } from '../../../src/core/provider-codes.ts';
@@ -26,7 +26,7 @@ const FAULTS: Fault[] = [
 ];
 
 describe('an accepted submission', () => {
-  it.each([
+  test.each([
     ['an integer above 2^31', '{"status":1,"request":7383820914}', '7383820914'],
     ['an integer above 2^53', '{"status":1,"request":90071992547409931234}', '90071992547409931234'],
     ['a string', '{"status":1,"request":"7383820914"}', '7383820914'],
@@ -65,33 +65,33 @@ describe('a submission is unknown when the reply', () => {
     ['was too large', { kind: 'cut', status: 200, fault: 'tooLarge' }, 'tooLarge'],
     ['redirects', { kind: 'failed', fault: 'redirect', sent: true }, 'http3xx'],
   ];
-  it.each(replies)('%s', (_what, exchange, cause) => {
+  test.each(replies)('%s', (_what, exchange, cause) => {
     expect(submitOutcome(exchange)).toEqual({ kind: 'unknown', cause });
   });
 });
 
 describe('a submission is not accepted when the reply', () => {
-  it.each(PROVIDER_CODES)('says $code', ({ code, class: refusalClass }) => {
+  test.each(PROVIDER_CODES)('says $code', ({ code, class: refusalClass }) => {
     expect(submitOutcome(json({ status: 0, request: code }))).toMatchObject({
       kind: 'refused',
       class: refusalClass,
       code,
     });
   });
-  it('says status 0, whatever the word', () => {
+  test('says status 0, whatever the word', () => {
     expect(submitOutcome(json({ status: 0, request: 'Something else' }))).toMatchObject({
       class: 'unlisted',
       code: 'UNLISTED',
     });
     expect(submitOutcome(json({ status: 0 }))).toMatchObject({ class: 'unlisted', code: 'UNLISTED' });
   });
-  it('is a bare word that says ERROR', () => {
+  test('is a bare word that says ERROR', () => {
     expect(submitOutcome(reply('ERROR_BRAND_NEW'))).toMatchObject({ class: 'unlisted', code: 'ERROR_BRAND_NEW' });
   });
-  it('says success and a listed error at once', () => {
+  test('says success and a listed error at once', () => {
     expect(submitOutcome(json({ status: 1, request: 'ERROR_ZERO_BALANCE' }))).toMatchObject({ class: 'busy' });
   });
-  it.each([
+  test.each([
     [429, 'http429'],
     [503, 'http503'],
     [400, 'http4xx'],
@@ -102,7 +102,7 @@ describe('a submission is not accepted when the reply', () => {
     expect(submitOutcome(reply('<html>', status))).toEqual({ kind: 'unreachable', cause });
     expect(submitOutcome({ kind: 'cut', status, fault: 'reset' })).toEqual({ kind: 'unreachable', cause });
   });
-  it('has status 413: this body is too large, and will be at every try', () => {
+  test('has status 413: this body is too large, and will be at every try', () => {
     const tooLarge = { kind: 'refused', class: 'permanent', code: 'HTTP_413' };
     expect(submitOutcome(reply('<html>', 413))).toEqual(tooLarge);
     expect(submitOutcome({ kind: 'cut', status: 413, fault: 'reset' })).toEqual(tooLarge);
@@ -110,11 +110,11 @@ describe('a submission is not accepted when the reply', () => {
     expect(submitOutcome(worded)).toMatchObject({ class: 'permanent', code: 'ERROR_TOO_BIG_CAPTCHA_FILESIZE' });
     expect(requestCode(submitOutcome(reply('', 413)))).toBe('http_413');
   });
-  it('has a 4xx with a listed code, which says more than the status', () => {
+  test('has a 4xx with a listed code, which says more than the status', () => {
     const exchange = reply('{"status":0,"request":"ERROR_WRONG_USER_KEY"}', 403);
     expect(submitOutcome(exchange)).toMatchObject({ kind: 'refused', class: 'keyRejected' });
   });
-  it('asks to wait, and for how long', () => {
+  test('asks to wait, and for how long', () => {
     expect(submitOutcome({ kind: 'reply', status: 429, text: '', retryAfterMs: 7_000 })).toMatchObject({
       retryAfterMs: 7_000,
     });
@@ -124,26 +124,26 @@ describe('a submission is not accepted when the reply', () => {
 });
 
 describe('a submission that failed on the way', () => {
-  it.each(FAULTS)('(%s) is unknown unless it is proven that nothing was sent', (fault) => {
+  test.each(FAULTS)('(%s) is unknown unless it is proven that nothing was sent', (fault) => {
     expect(submitOutcome({ kind: 'failed', fault, sent: true }).kind).toBe('unknown');
     expect(submitOutcome({ kind: 'failed', fault, sent: false }).kind).toBe('unreachable');
   });
 });
 
 describe('a poll', () => {
-  it('may be told to wait', () => {
+  test('may be told to wait', () => {
     expect(pollOutcome(json({ status: 0, request: 'CAPCHA_NOT_READY' }), 'Image')).toEqual({ kind: 'pending' });
     expect(pollOutcome(reply('CAPCHA_NOT_READY'), 'Image')).toEqual({ kind: 'pending' });
     expect(pollOutcome(json({ status: 1, request: 'CAPCHA_NOT_READY' }), 'Image')).toEqual({ kind: 'pending' });
   });
-  it('keeps every bar of a plain answer after the first', () => {
+  test('keeps every bar of a plain answer after the first', () => {
     expect(pollOutcome(reply('OK|a|b|c'), 'RecaptchaV2')).toEqual({ kind: 'solved', value: 'a|b|c' });
   });
-  it('reads the user agent beside the answer', () => {
+  test('reads the user agent beside the answer', () => {
     const exchange = json({ status: 1, request: 'cookie', user_agent: 'UA' });
     expect(pollOutcome(exchange, 'CloudflareChallenge')).toEqual({ kind: 'solved', value: 'cookie', userAgent: 'UA' });
   });
-  it.each([
+  test.each([
     ['in result alone', { result: 'T' }],
     ['in result beside an empty text', { request: '', result: 'T' }],
     ['in result beside blanks', { request: ' ', result: 'T' }],
@@ -158,7 +158,7 @@ describe('a poll', () => {
       expect(pollOutcome(json({ status: 1, ...fields, user_agent: 'UA' }), type), type).toEqual(solved);
     }
   });
-  it('reads an object, a list and JSON text in result like those in request', () => {
+  test('reads an object, a list and JSON text in result like those in request', () => {
     const clearance = { cookies: { cf_clearance: 'C' }, userAgent: 'UA' };
     const solved = { kind: 'solved', value: 'C', userAgent: 'UA' };
     for (const result of [clearance, JSON.stringify(clearance)]) {
@@ -166,35 +166,35 @@ describe('a poll', () => {
     }
     expect(pollOutcome(json({ status: 1, request: '', result: [1, 4] }), 'Grid')).toMatchObject({ value: '[1,4]' });
   });
-  it.each(['user_agent', 'userAgent', 'useragent'])('reads the user agent by the name %s', (name) => {
+  test.each(['user_agent', 'userAgent', 'useragent'])('reads the user agent by the name %s', (name) => {
     const solved = { kind: 'solved', value: 'T', userAgent: 'UA' };
     expect(pollOutcome(json({ status: 1, request: 'T', [name]: 'UA' }), 'Turnstile')).toEqual(solved);
     expect(pollOutcome(json({ status: 1, request: 'T', user_agent: '', [name]: 'UA' }), 'Turnstile')).toEqual(solved);
   });
-  it('keeps an empty list in request, which says that no cell matches', () => {
+  test('keeps an empty list in request, which says that no cell matches', () => {
     expect(pollOutcome(json({ status: 1, request: [] }), 'Grid')).toMatchObject({ value: '[]' });
   });
-  it.each([0, 1])('takes a listed word in result for a word, with status %d', (status) => {
+  test.each([0, 1])('takes a listed word in result for a word, with status %d', (status) => {
     expect(pollOutcome(json({ status, result: 'CAPCHA_NOT_READY' }), 'RecaptchaV2')).toEqual({ kind: 'pending' });
     expect(pollOutcome(json({ status, request: '', result: 'ERROR_CAPTCHA_UNSOLVABLE' }), 'Custom')).toMatchObject({
       kind: 'refused',
       class: 'retriable',
     });
   });
-  it('that brings an answer without the shape of its type brings no result', () => {
+  test('that brings an answer without the shape of its type brings no result', () => {
     expect(pollOutcome(json({ status: 1, request: 'ABC123' }), 'Grid')).toEqual({ kind: 'unreadable' });
     expect(pollOutcome(json({ status: 1, result: {} }), 'CloudflareChallenge')).toEqual({ kind: 'unreadable' });
     expect(pollOutcome(reply('OK|whatever'), 'GeeTestV3')).toEqual({ kind: 'unreadable' });
     const grid = { type: 'Grid', grid: { rows: 3, columns: 3 } } as const;
     expect(wire.pollOutcome(json({ status: 1, request: [10] }), grid)).toEqual({ kind: 'unreadable' });
   });
-  it('keeps the digits of a number that an image shows', () => {
+  test('keeps the digits of a number that an image shows', () => {
     expect(pollOutcome(reply('{"status":1,"request":90071992547409931234}'), 'Image')).toMatchObject({
       value: '90071992547409931234',
     });
     expect(pollOutcome(reply('{"status":1,"request":1.50}'), 'Image')).toMatchObject({ value: '1.50' });
   });
-  it('never ends a task by anything but an answer or a code', () => {
+  test('never ends a task by anything but an answer or a code', () => {
     const texts = [
       '',
       '<html>',
@@ -214,21 +214,21 @@ describe('a poll', () => {
       expect(pollOutcome({ kind: 'cut', status: 200, fault }, 'Image').kind).toBe('unreachable');
     }
   });
-  it('never ends by a status, which may come from a gateway in between', () => {
+  test('never ends by a status, which may come from a gateway in between', () => {
     for (const status of [400, 404, 405, 413, 429, 500, 502, 503]) {
       expect(pollOutcome(reply('<html>', status), 'Image').kind, String(status)).toBe('unreachable');
     }
   });
-  it.each(PROVIDER_CODES)('that says $code means the same whatever the status it comes with', ({ code }) => {
+  test.each(PROVIDER_CODES)('that says $code means the same whatever the status it comes with', ({ code }) => {
     const outcome = pollOutcome(reply(code), 'Turnstile');
     for (const status of [400, 405, 503]) expect(pollOutcome(reply(code, status), 'Turnstile')).toEqual(outcome);
   });
-  it.each(PROVIDER_CODES)('that says $code means the same in JSON and in plain text', ({ code }) => {
+  test.each(PROVIDER_CODES)('that says $code means the same in JSON and in plain text', ({ code }) => {
     const plain = pollOutcome(reply(code), 'Turnstile');
     expect(pollOutcome(json({ status: 0, request: code }), 'Turnstile')).toEqual(plain);
     expect(plain).toMatchObject({ kind: 'refused', code });
   });
-  it('gives a text answer alike in JSON and in plain text', () => {
+  test('gives a text answer alike in JSON and in plain text', () => {
     const answers = fc
       .string({ unit: 'grapheme-ascii', minLength: 1 })
       .filter((text) => text.trim() === text && text !== '');
@@ -242,7 +242,7 @@ describe('a poll', () => {
 });
 
 describe('threadsinfo', () => {
-  it.each([
+  test.each([
     ['beside status', json({ status: 1, threads: 15, working_threads: 2 }), { threads: 15, working: 2 }],
     [
       'inside request',
@@ -289,7 +289,7 @@ describe('whatever comes', () => {
     fc.record({ kind: fc.constant('failed' as const), fault: fc.constantFrom(...FAULTS), sent: fc.boolean() }),
   );
 
-  it('is a value, never an exception, and counted under a label of the closed list', () => {
+  test('is a value, never an exception, and counted under a label of the closed list', () => {
     fc.assert(
       fc.property(exchanges, fc.constantFrom(...CAPTCHA_TYPES), (exchange, type) => {
         expect(REQUEST_CODES).toContain(requestCode(submitOutcome(exchange)));
@@ -300,7 +300,7 @@ describe('whatever comes', () => {
     );
   });
 
-  it('a body is never taken for an acceptance unless it names an id', () => {
+  test('a body is never taken for an acceptance unless it names an id', () => {
     fc.assert(
       fc.property(texts, (text) => {
         const outcome = submitOutcome(reply(text));

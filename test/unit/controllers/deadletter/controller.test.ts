@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { DeadLetter } from '../../../../src/api/deadletter.ts';
 import type { DeadLetterController } from '../../../../src/controllers/deadletter/index.ts';
 import type { Metrics } from '../../../../src/ops/metrics.ts';
@@ -77,7 +77,7 @@ test('a wall clock that is set back does not delay a retry that is planned', asy
 });
 
 describe('the dead-letter controller', () => {
-  it('retries letters of different tasks side by side, but never two of one task', async () => {
+  test('retries letters of different tasks side by side, but never two of one task', async () => {
     const other = { taskRef: { name: 'other', uid: 'other-uid' } };
     const { client, phaseOf } = start({ letters: [named('a'), named('b'), named('c', other)] });
     const gates = new Map<string, () => void>();
@@ -94,7 +94,7 @@ describe('the dead-letter controller', () => {
     await waitUntil('all to end', () => ['a', 'b', 'c'].every((name) => phaseOf(name) === 'Superseded'));
   });
 
-  it('does nothing while another process leads, and everything when it becomes the leader', async () => {
+  test('does nothing while another process leads, and everything when it becomes the leader', async () => {
     let leader = false;
     const { api, controller, phaseOf } = start({ mayAct: () => leader, letters: [named('a')] });
     await new Promise((resolve) => setImmediate(resolve));
@@ -104,7 +104,7 @@ describe('the dead-letter controller', () => {
     await waitUntil('the letter to end', () => phaseOf('a') === 'Superseded');
   });
 
-  it('counts what a letter solves, and as stale what came too late already when it was received', async () => {
+  test('counts what a letter solves, and as stale what came too late already when it was received', async () => {
     const counted: unknown[] = [];
     const inc: Metrics['inc'] = (name, labels) => {
       if (name.endsWith('results_total')) counted.push([name, labels]);
@@ -119,7 +119,7 @@ describe('the dead-letter controller', () => {
     ]);
   });
 
-  it('comes back to a letter that could not be read or written', async () => {
+  test('comes back to a letter that could not be read or written', async () => {
     const { client, phaseOf } = start({ letters: [named('a')] });
     let failures = 0;
     client.fate = (request) => {
@@ -131,12 +131,12 @@ describe('the dead-letter controller', () => {
     expect(failures).toBe(2);
   });
 
-  it('keeps no payload in its cache', () => {
+  test('keeps no payload in its cache', () => {
     const { store } = start({ mayAct: () => false, letters: [named('a')] });
     expect(JSON.stringify([...store.values()])).not.toContain('solution-a');
   });
 
-  it('wakes the task of a letter that changed or went', () => {
+  test('wakes the task of a letter that changed or went', () => {
     const { store, told, api } = start({ mayAct: () => false, letters: [named('a')] });
     store.feed.remove({
       ...api.read('deadletters', 'a'),

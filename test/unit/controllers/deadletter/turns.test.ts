@@ -1,13 +1,13 @@
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { createTurns } from '../../../../src/controllers/deadletter/turns.ts';
 
 const keys = (count: number): string[] => Array.from({ length: count }, (_, index) => `default/letter-${index}`);
 
-it('lets a burst through and gives everyone after it a turn of his own', () => {
+test('lets a burst through and gives everyone after it a turn of his own', () => {
   const turns = createTurns({ perSecond: 10, burst: 3 });
   expect(keys(6).map((key) => turns.waitMs(key, 1_000))).toEqual([0, 0, 0, 100, 200, 300]);
 });
-it('keeps a turn for the one that waits, however often it asks', () => {
+test('keeps a turn for the one that waits, however often it asks', () => {
   const turns = createTurns({ perSecond: 10, burst: 1 });
   const waits = keys(3).map((key) => turns.waitMs(key, 0));
   expect(waits).toEqual([0, 100, 200]);
@@ -15,12 +15,12 @@ it('keeps a turn for the one that waits, however often it asks', () => {
   expect(turns.waitMs('default/letter-1', 100)).toBe(0);
   expect(turns.waitMs('default/letter-2', 200)).toBe(0);
 });
-it('saves up no more than the burst while nothing happens', () => {
+test('saves up no more than the burst while nothing happens', () => {
   const turns = createTurns({ perSecond: 10, burst: 2 });
   turns.waitMs('default/first', 0);
   expect(keys(3).map((key) => turns.waitMs(key, 60_000))).toEqual([0, 0, 100]);
 });
-it('lets one retry of a task run at a time, and names who waited for it', () => {
+test('lets one retry of a task run at a time, and names who waited for it', () => {
   const turns = createTurns({ perSecond: 10, burst: 2 });
   turns.begin('u1');
   expect([turns.isBusy('u1'), turns.isBusy('u2')]).toEqual([true, false]);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { DeadLetter } from '../../../../src/api/deadletter.ts';
 import type { LetterFacts, RetryOutcome } from '../../../../src/core/deadletter/facts.ts';
 import type { LetterDecision } from '../../../../src/core/deadletter/decide.ts';
@@ -35,7 +35,7 @@ const nearExpiry = (from: number): number =>
 const solvedBy = (source: 'DeadLetter' | 'Callback') => aTask().intended().submitted().solved(T0, { source }).build();
 
 describe('a letter that was just created', () => {
-  it('is pending, due 10 s after its creation, and says so', () => {
+  test('is pending, due 10 s after its creation, and says so', () => {
     const { effect } = decide(aLetter().build(), T0 + 200);
     expect(effect).toMatchObject({
       kind: 'writeStatus',
@@ -47,39 +47,39 @@ describe('a letter that was just created', () => {
       },
     });
   });
-  it('is abandoned at once where no retry can help, and still says what to do', () => {
+  test('is abandoned at once where no retry can help, and still says what to do', () => {
     const letter = aLetter({ error: { class: 'TooLarge', message: 'Too large.' } });
     const { effect } = decide(letter.build(), T0 + 200);
     expect(effect).toMatchObject({ kind: 'writeStatus', status: { phase: 'Abandoned', attempts: 0 } });
     expect(condition(letter.introduced().build())).toMatchObject({ status: 'False', reason: 'Abandoned' });
   });
-  it('waits for its time and is then retried', () => {
+  test('waits for its time and is then retried', () => {
     const letter = aLetter().introduced().build();
     expect(decide(letter, T0 + 9_000)).toMatchObject({ wakeInMs: 1_000 });
     expect(decide(letter, T0 + 10_000).effect).toEqual({ kind: 'retry' });
   });
-  it('is due earlier where its content would expire before', () => {
+  test('is due earlier where its content would expire before', () => {
     const letter = aLetter({ contentExpiresTime: '2026-01-01T00:00:13Z' }).introduced().build();
     expect(letter.status?.nextRetryTime).toBe('2026-01-01T00:00:08Z');
   });
 });
 
 describe('the schedule', () => {
-  it('doubles from 10 s to 300 s', () => {
+  test('doubles from 10 s to 300 s', () => {
     expect(delays(0.5)).toEqual([10, 20, 40, 80, 160, 300, 300, 300]);
   });
-  it('adds or takes up to a fifth by chance and never exceeds the maximum', () => {
+  test('adds or takes up to a fifth by chance and never exceeds the maximum', () => {
     expect(delays(0)).toEqual([8, 16, 32, 64, 128, 240, 240, 240]);
     expect(Math.max(...delays(0.999_999))).toBe(300);
   });
-  it('tries once more shortly before the content expires, and keeps to the schedule afterwards', () => {
+  test('tries once more shortly before the content expires, and keeps to the schedule afterwards', () => {
     expect(nearExpiry(10_000)).toBe(55_000);
     expect(nearExpiry(55_000)).toBe(355_000);
   });
 });
 
 describe('a clock that is set back', () => {
-  it('does not make a letter wait longer than any schedule would', () => {
+  test('does not make a letter wait longer than any schedule would', () => {
     const letter = aLetter()
       .introduced()
       .retried(FAILED, T0 + DAY)
@@ -90,7 +90,7 @@ describe('a clock that is set back', () => {
 });
 
 describe('a retry that failed', () => {
-  it('is counted, says why and when the next one follows', () => {
+  test('is counted, says why and when the next one follows', () => {
     const letter = aLetter()
       .introduced()
       .retried(FAILED, T0 + 10_000)
@@ -103,13 +103,13 @@ describe('a retry that failed', () => {
     });
     expect(condition(letter)).toMatchObject({ type: 'Resolved', status: 'Unknown', reason: 'Conflict' });
   });
-  it('does not move the condition’s time, nor its words', () => {
+  test('does not move the condition’s time, nor its words', () => {
     const once = aLetter()
       .introduced()
       .retried(FAILED, T0 + 10_000);
     expect(condition(once.retried(FAILED, T0 + 30_000).build())).toEqual(condition(once.build()));
   });
-  it('abandons the letter after 30 of them', () => {
+  test('abandons the letter after 30 of them', () => {
     let letter = aLetter().introduced();
     for (let tries = 1; tries < 30; tries += 1) letter = letter.retried(FAILED, T0 + tries * 1_000);
     expect(letter.build().status?.phase).toBe('Pending');
@@ -122,7 +122,7 @@ describe('a retry that failed', () => {
     expect(abandoned.status?.nextRetryTime).toBeUndefined();
     expect(condition(abandoned)).toMatchObject({ status: 'False', reason: 'Abandoned' });
   });
-  it('abandons it at once where nothing can help', () => {
+  test('abandons it at once where nothing can help', () => {
     expect(aLetter().introduced().retried(HOPELESS, T0).build().status).toMatchObject({
       phase: 'Abandoned',
       attempts: 1,
@@ -131,7 +131,7 @@ describe('a retry that failed', () => {
 });
 
 describe('the end of a letter', () => {
-  it.each([
+  test.each([
     [RESOLVED, 'Resolved'],
     [SUPERSEDED, 'Superseded'],
   ] as const)('%o makes the condition True', (outcome, phase) => {
@@ -143,7 +143,7 @@ describe('the end of a letter', () => {
     expect(letter.status?.nextRetryTime).toBeUndefined();
     expect(condition(letter)).toMatchObject({ status: 'True', reason: phase });
   });
-  it.each([RESOLVED, SUPERSEDED, HOPELESS])('%o is deleted after its time to live', (outcome) => {
+  test.each([RESOLVED, SUPERSEDED, HOPELESS])('%o is deleted after its time to live', (outcome) => {
     const letter = aLetter().introduced().retried(outcome, T0).build();
     expect(decide(letter, T0 + 1)).toMatchObject({ wakeInMs: DAY - 1 });
     expect(decide(letter, T0 + DAY).effect).toEqual({ kind: 'delete' });
@@ -156,7 +156,7 @@ describe('a redrive', () => {
     for (let tries = 1; tries <= 30; tries += 1) letter = letter.retried(FAILED, T0 + tries * 1_000);
     return letter;
   };
-  it.each([
+  test.each([
     ['pending', aLetter().introduced().retried(FAILED, T0)],
     ['superseded', aLetter().introduced().retried(SUPERSEDED, T0)],
     ['abandoned', aLetter().introduced().retried(HOPELESS, T0)],
@@ -173,14 +173,14 @@ describe('a redrive', () => {
     });
     expect(effect).not.toHaveProperty('status.completionTime');
   });
-  it('does not touch a resolved letter', () => {
+  test('does not touch a resolved letter', () => {
     const letter = aLetter().introduced().retried(RESOLVED, T0).annotated('1').build();
     expect(decide(letter, T0 + 1).effect).toBeUndefined();
   });
-  it('comes before the deletion of a letter whose time is over', () => {
+  test('comes before the deletion of a letter whose time is over', () => {
     expect(decide(spent().annotated('1').build(), T0 + 2 * DAY).effect).toMatchObject({ kind: 'writeStatus' });
   });
-  it('happens once for each value', () => {
+  test('happens once for each value', () => {
     const redriven = aLetter()
       .introduced()
       .annotated('1')
@@ -188,7 +188,7 @@ describe('a redrive', () => {
     expect(decide(redriven.build(), T0 + 5_000).effect).toEqual({ kind: 'retry' });
     expect(decide(redriven.annotated('2').build(), T0 + 5_000).effect).toMatchObject({ status: { redrives: 2 } });
   });
-  it('starts a fresh budget and backoff, while attempts keep growing', () => {
+  test('starts a fresh budget and backoff, while attempts keep growing', () => {
     const after = spent()
       .redriven('1', T0 + 40_000)
       .retried(FAILED, T0 + 40_000)
@@ -198,10 +198,10 @@ describe('a redrive', () => {
 });
 
 describe('who may act', () => {
-  it('nobody but the leader', () => {
+  test('nobody but the leader', () => {
     expect(decide(aLetter().build(), T0 + DAY, { mayAct: false })).toMatchObject({ rule: 'only the leader acts' });
   });
-  it('no letter while another one of the same task is retried', () => {
+  test('no letter while another one of the same task is retried', () => {
     expect(decide(aLetter().introduced().build(), T0 + DAY, { taskBusy: true }).effect).toBeUndefined();
   });
 });
@@ -222,13 +222,13 @@ describe('what a delivery means for the letter', () => {
     ['failed', { kind: 'failed', stage: 'WriteSecret', error: CONFLICT }, FAILED],
     ['API away', { kind: 'retry', error: CONFLICT }, FAILED],
   ];
-  it.each(cases)('%s', (_what, delivery, outcome) => {
+  test.each(cases)('%s', (_what, delivery, outcome) => {
     expect(outcomeOf(delivery)).toEqual(outcome);
   });
 });
 
 describe('what a person reads', () => {
-  it.each(LETTER_ERROR_CLASSES)('says what to do about %s, how to retry where that helps, and fits', (errorClass) => {
+  test.each(LETTER_ERROR_CLASSES)('says what to do about %s, how to retry where that helps, and fits', (errorClass) => {
     const error = { class: errorClass, message: 'x'.repeat(500) };
     for (const hopeless of [false, true]) {
       const letter = aLetter({ error }).introduced().retried({ kind: 'failed', error, hopeless }, T0).build();
@@ -244,7 +244,7 @@ describe('what a person reads', () => {
 
 describe('the name of a letter', () => {
   const identity = { task: { name: 'login', uid: 'u1' }, attempt: 1, stage: 'WriteSecret', code: 'abc' } as const;
-  it('is the same for the same result and another for anything else', () => {
+  test('is the same for the same result and another for anything else', () => {
     const others = [
       { ...identity, attempt: 2 },
       { ...identity, stage: 'ApplyPoll' as const },
@@ -255,7 +255,7 @@ describe('the name of a letter', () => {
     expect(letterName({ ...identity })).toBe(letterName(identity));
     expect(new Set([identity, ...others].map(letterName)).size).toBe(6);
   });
-  it('is what earlier versions gave the same result', () => {
+  test('is what earlier versions gave the same result', () => {
     const task = { name: 'login.check-', uid: '5e0c3a52-6a6c-4f2c-8c65-1c1a60c20a11' };
     const code = 'P1_\u00e9\u{1f600}\ud800';
     const made = letterName({ task, attempt: 2, stage: 'WriteSecret', code, userAgent: 'Mozilla/5.0' });
@@ -264,7 +264,7 @@ describe('the name of a letter', () => {
       'login-d19ec8bd23b60343065f',
     );
   });
-  it.each(['login', 'a'.repeat(253), `${'a'.repeat(199)}.b`, `${'a'.repeat(198)}-.-b`])(
+  test.each(['login', 'a'.repeat(253), `${'a'.repeat(199)}.b`, `${'a'.repeat(198)}-.-b`])(
     'is a valid object name for %s',
     (name) => {
       const made = letterName({ ...identity, task: { name, uid: 'u1' } });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../../../src/api/deadletter.ts';
 import type { Retry } from '../../../../src/core/deadletter/steps.ts';
@@ -36,13 +36,13 @@ const task = (api: ModelApi): CaptchaTask => api.read<CaptchaTask>('captchatasks
 const letter = (api: ModelApi): DeadLetter => api.read<DeadLetter>('deadletters', NEW_LETTER)!;
 
 describe('a retry', () => {
-  it('solves the task, with the letter as its source, and resolves the letter', () => {
+  test('solves the task, with the letter as its source, and resolves the letter', () => {
     const api = world();
     expect(retry(api)).toMatchObject({ kind: 'recorded', outcome: { kind: 'resolved' } });
     expect(task(api).status?.solution).toMatchObject({ value: 'solution-a', source: 'DeadLetter', attempt: 1 });
     expect(letter(api).status).toMatchObject({ phase: 'Resolved', attempts: 1 });
   });
-  it('resolves the letter also when it was killed anywhere before, without a second effect', () => {
+  test('resolves the letter also when it was killed anywhere before, without a second effect', () => {
     for (let dieAfter = 0; dieAfter < 5; dieAfter += 1) {
       const api = world();
       retry(api, { dieAfter });
@@ -51,7 +51,7 @@ describe('a retry', () => {
       expect(api.writes.filter((write) => write.resource.plural === 'captchatasks')).toHaveLength(1);
     }
   });
-  it.each([
+  test.each([
     ['gone', undefined],
     ['recreated', aTask().uid('another')],
     ['finished', aTask().intended().submitted().failed()],
@@ -62,7 +62,7 @@ describe('a retry', () => {
     expect(retry(api)).toMatchObject({ kind: 'recorded', outcome: { kind: 'superseded', why } });
     expect(api.writes.map((write) => write.resource.plural)).toEqual(['deadletters']);
   });
-  it('does nothing to a letter that ended, is being redriven, or is another one by now', () => {
+  test('does nothing to a letter that ended, is being redriven, or is another one by now', () => {
     const ended = aLetter().introduced().retried({ kind: 'resolved' }, T0);
     for (const [builder, kind] of [
       [ended, 'changed'],
@@ -78,7 +78,7 @@ describe('a retry', () => {
     other.remove('deadletters', NEW_LETTER);
     expect(retry(other)).toEqual({ kind: 'gone' });
   });
-  it('says that it could not read or record, so that it comes again', () => {
+  test('says that it could not read or record, so that it comes again', () => {
     const unread = world();
     unread.faults.push(() => outage());
     expect(retry(unread)).toMatchObject({ kind: 'unread', error: { class: 'Unavailable' } });
@@ -90,12 +90,12 @@ describe('a retry', () => {
 });
 
 describe('a retry that fails keeps the task held', () => {
-  it('confirms the mark that its producer did not live to confirm', () => {
+  test('confirms the mark that its producer did not live to confirm', () => {
     const api = blocked(aTask().intended().submitted().marked(NEW_LETTER));
     expect(retry(api)).toMatchObject({ kind: 'recorded', outcome: { kind: 'failed' } });
     expect(task(api).status?.deadLetter).toMatchObject({ name: NEW_LETTER, confirmed: true });
   });
-  it.each([
+  test.each([
     ['there is none', aTask().intended().submitted()],
     ['it is another letter’s and unconfirmed', aTask().intended().submitted().marked('other')],
   ])('takes the mark when %s', (_when, start) => {
@@ -103,7 +103,7 @@ describe('a retry that fails keeps the task held', () => {
     retry(api);
     expect(task(api).status?.deadLetter).toMatchObject({ name: NEW_LETTER, confirmed: true });
   });
-  it('takes the mark of a letter that is gone, and leaves that of one that is there', () => {
+  test('takes the mark of a letter that is gone, and leaves that of one that is there', () => {
     const start = aTask().intended().submitted().marked('other').markConfirmed();
     const gone = blocked(start);
     retry(gone, { exists: (name) => name !== 'other' });
@@ -112,7 +112,7 @@ describe('a retry that fails keeps the task held', () => {
     retry(there);
     expect(task(there).status?.deadLetter?.name).toBe('other');
   });
-  it('writes nothing on the task when its own mark is confirmed', () => {
+  test('writes nothing on the task when its own mark is confirmed', () => {
     const api = blocked(held);
     retry(api);
     expect(api.writes.map((write) => write.resource.plural)).toEqual(['deadletters']);
@@ -121,7 +121,7 @@ describe('a retry that fails keeps the task held', () => {
 
 describe('a letter whose id is not the task’s', () => {
   const wrong = aLetter({ captchaID: '42' }).introduced().build();
-  it('gives its mark back, so that the provider is asked, and is superseded', () => {
+  test('gives its mark back, so that the provider is asked, and is superseded', () => {
     const api = world(held, wrong);
     expect(retry(api)).toMatchObject({ kind: 'recorded', outcome: { kind: 'superseded', why: 'otherId' } });
     expect(task(api).status?.deadLetter).toBeUndefined();
@@ -130,13 +130,13 @@ describe('a letter whose id is not the task’s', () => {
       pollAfterTime: '2026-01-01T00:01:00Z',
     });
   });
-  it('leaves the mark of another letter alone', () => {
+  test('leaves the mark of another letter alone', () => {
     const api = world(aTask().intended().submitted().marked('other').markConfirmed(), wrong);
     retry(api);
     expect(task(api).status?.deadLetter?.name).toBe('other');
     expect(letter(api).status?.phase).toBe('Superseded');
   });
-  it('stays pending while the mark cannot be given back', () => {
+  test('stays pending while the mark cannot be given back', () => {
     const api = world(held, wrong);
     api.faults.push((request) =>
       request.verb === 'replaceStatus' && request.resource.plural === 'captchatasks' ? outage() : undefined,

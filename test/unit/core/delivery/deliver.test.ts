@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../../../src/api/deadletter.ts';
 import type { Delivery, DeliveryOptions, ReceivedResult } from '../../../../src/core/delivery/types.ts';
@@ -55,7 +55,7 @@ const letters = (api: ModelApi): DeadLetter[] => api.all<DeadLetter>('deadletter
 const withSecret = aTask().spec({ solutionSecretName: SECRET_NAME });
 
 describe('applying a result', () => {
-  it('solves the task with one write and one cached read', () => {
+  test('solves the task with one write and one cached read', () => {
     const api = world();
     expect(deliver(api).kind).toBe('applied');
     expect(api.writes).toHaveLength(1);
@@ -69,7 +69,7 @@ describe('applying a result', () => {
       expiresTime: '2026-01-01T00:03:00Z',
     });
   });
-  it.each([
+  test.each([
     ['without status', aTask().build()],
     ['not accepted so far', aTask().intended().notAccepted('ProviderBusy').build()],
     ['being submitted', aTask().intended().build()],
@@ -80,12 +80,12 @@ describe('applying a result', () => {
     expect(deliver(api).kind).toBe('applied');
     expect(task(api).status).toMatchObject({ phase: 'Solved', attempts: 1, solution: { value: 'solution-a' } });
   });
-  it('supplies the id of a submission whose answer has not come', () => {
+  test('supplies the id of a submission whose answer has not come', () => {
     const api = world(aTask().intended().build());
     deliver(api);
     expect(task(api).status?.submission?.captchaID).toBe(CAPTCHA_ID);
   });
-  it('does not depend on how old the cache is', () => {
+  test('does not depend on how old the cache is', () => {
     const api = world(aTask().build());
     api.seed('captchatasks', aTask().intended().build());
     api.seed('captchatasks', aTask().intended().submitted().build());
@@ -94,7 +94,7 @@ describe('applying a result', () => {
     api.lag = 1;
     expect(deliver(world(aTask().intended().build())).kind).toBe('applied');
   });
-  it('lets the result of an earlier attempt solve an unfinished task and leaves the submission as it is', () => {
+  test('lets the result of an earlier attempt solve an unfinished task and leaves the submission as it is', () => {
     const start = aTask().intended().submitted().attemptEnded().intended().submitted(T0, { captchaID: '99' }).build();
     const api = world(start);
     expect(deliver(api, received({ attempt: 1, captchaID: CAPTCHA_ID })).kind).toBe('applied');
@@ -104,19 +104,19 @@ describe('applying a result', () => {
 });
 
 describe('what is there already wins', () => {
-  it('calls the same result a duplicate and writes nothing', () => {
+  test('calls the same result a duplicate and writes nothing', () => {
     const api = world();
     deliver(api);
     expect(deliver(api).kind).toBe('duplicate');
     expect(api.writes).toHaveLength(1);
   });
-  it('calls another result of the same attempt a conflict', () => {
+  test('calls another result of the same attempt a conflict', () => {
     const api = world();
     deliver(api);
     expect(deliver(api, received({ value: 'solution-b' })).kind).toBe('conflict');
     expect(task(api).status?.solution?.value).toBe('solution-a');
   });
-  it('believes a stale finished copy of the same uid', () => {
+  test('believes a stale finished copy of the same uid', () => {
     const api = world(aTask().intended().submitted().failed().build());
     api.seed('captchatasks', aTask().intended().submitted().failed().build());
     api.lag = 1;
@@ -125,7 +125,7 @@ describe('what is there already wins', () => {
     expect(deliver(api)).toMatchObject({ kind: 'late', why: 'finished' });
     expect(reads).toEqual(['cached']);
   });
-  it('proves by a quorum read that a task is gone or recreated', () => {
+  test('proves by a quorum read that a task is gone or recreated', () => {
     const gone = createModelApi();
     expect(deliver(gone)).toMatchObject({ kind: 'late', why: 'gone' });
     const recreated = world(aTask().uid('another').build());
@@ -135,7 +135,7 @@ describe('what is there already wins', () => {
     lagging.lag = 1;
     expect(deliver(lagging).kind).toBe('applied');
   });
-  it('does not take a 404 that does not name the object for a deleted task', () => {
+  test('does not take a 404 that does not name the object for a deleted task', () => {
     const api = world();
     api.faults.push(() => ({
       ...refusal(404, 'NotFound', 'the server could not find the requested resource'),
@@ -143,7 +143,7 @@ describe('what is there already wins', () => {
     }));
     expect(deliver(api).kind).toBe('retry');
   });
-  it('asks the provider when the id is not the current attempt’s, and changes nothing else', () => {
+  test('asks the provider when the id is not the current attempt’s, and changes nothing else', () => {
     const api = world();
     expect(deliver(api, received({ captchaID: '42' })).kind).toBe('conflict');
     expect(task(api).status?.phase).toBe('Submitted');
@@ -154,7 +154,7 @@ describe('what is there already wins', () => {
 });
 
 describe('trouble that passes', () => {
-  it.each([
+  test.each([
     ['no connection', outage(true)],
     ['too many requests', { ...refusal(429, 'TooManyRequests'), transient: true }],
     ['expired credentials', refusal(401, 'Unauthorized')],
@@ -165,7 +165,7 @@ describe('trouble that passes', () => {
     expect(deliver(api)).toMatchObject({ kind: 'retry', error: { class: 'Unavailable' } });
     expect(letters(api)).toEqual([]);
   });
-  it.each(['patch', 'put'] as const)('knows its own write by a read when the answer to it was lost (%s)', (write) => {
+  test.each(['patch', 'put'] as const)('knows its own write by a read when the answer to it was lost (%s)', (write) => {
     const api = world();
     losesAnswers(api, 0);
     const verdict = deliver(api, received(), { write, known: task(api) });
@@ -173,13 +173,13 @@ describe('trouble that passes', () => {
     expect(verdict).toMatchObject({ task: { status: { phase: 'Solved' } } });
     expect(api.writes).toHaveLength(1);
   });
-  it('finds its own write at the next try when it could not be read at once', () => {
+  test('finds its own write at the next try when it could not be read at once', () => {
     const api = world();
     losesAnswers(api, 1);
     expect(deliver(api, received(), { known: task(api) }).kind).toBe('retry');
     expect(deliver(api).kind).toBe('duplicate');
   });
-  it('takes for its own only what it wrote itself', () => {
+  test('takes for its own only what it wrote itself', () => {
     const api = world();
     api.faults.push((request) => {
       if (request.verb === 'get') return undefined;
@@ -190,7 +190,7 @@ describe('trouble that passes', () => {
     expect(deliver(api).kind).toBe('retry');
     expect(deliver(api).kind).toBe('duplicate');
   });
-  it('gives up for now when others keep changing the task', () => {
+  test('gives up for now when others keep changing the task', () => {
     const api = world();
     api.faults.push((request) => (request.verb === 'patchStatus' ? refusal(409, 'Conflict') : undefined));
     expect(deliver(api).kind).toBe('retry');
@@ -198,7 +198,7 @@ describe('trouble that passes', () => {
 });
 
 describe('a solution Secret', () => {
-  it('is written before status, owned by the task, without blocking its deletion', () => {
+  test('is written before status, owned by the task, without blocking its deletion', () => {
     const api = world(withSecret.intended().submitted().build());
     expect(deliver(api, received({ value: 'p+ö', userAgent: 'UA' })).kind).toBe('applied');
     expect(api.writes.map((write) => write.verb)).toEqual(['create', 'patchStatus']);
@@ -214,7 +214,7 @@ describe('a solution Secret', () => {
     expect(task(api).status?.solution).toMatchObject({ secretRef: { name: SECRET_NAME }, source: 'Callback' });
     expect(JSON.stringify(task(api))).not.toContain('p+ö');
   });
-  it('is not created for a task that is finished, gone or recreated by now, whatever the cache says', () => {
+  test('is not created for a task that is finished, gone or recreated by now, whatever the cache says', () => {
     const api = world(withSecret.intended().submitted().build());
     api.seed('captchatasks', withSecret.uid('another').build());
     api.lag = 1;
@@ -222,7 +222,7 @@ describe('a solution Secret', () => {
     expect(deliver(api, received(), { known: withSecret.intended().submitted().build() }).kind).toBe('late');
     expect(api.read('secrets', SECRET_NAME)).toBeUndefined();
   });
-  it('that a crash left behind is the result, whatever comes later', () => {
+  test('that a crash left behind is the result, whatever comes later', () => {
     const api = world(withSecret.intended().submitted().build());
     expect(runModel(api, deliverResult(received(), { now: NOW, onFailure: 'letter' }), 3)).toBe('died');
     expect(api.read('secrets', SECRET_NAME)).toBeDefined();
@@ -234,14 +234,14 @@ describe('a solution Secret', () => {
     // Nothing was written this time, so there is nothing to count.
     expect(deliver(api, later)).toEqual({ kind: 'conflict', task: task(api) });
   });
-  it('that belongs to someone else is never touched', () => {
+  test('that belongs to someone else is never touched', () => {
     const api = world(withSecret.intended().submitted().build());
     const foreign = { metadata: { name: SECRET_NAME }, data: { value: 'Zm9yZWlnbg==' } };
     api.seed('secrets', foreign);
     expect(deliver(api)).toMatchObject({ kind: 'deadLettered', stage: 'WriteSecret', error: { class: 'Conflict' } });
     expect(api.read('secrets', SECRET_NAME)?.data).toEqual(foreign.data);
   });
-  it('may be deleted between two looks', () => {
+  test('may be deleted between two looks', () => {
     const api = world(withSecret.intended().submitted().build());
     api.seed('secrets', { metadata: { name: SECRET_NAME }, data: {} });
     api.faults.push((request) => {
@@ -250,7 +250,7 @@ describe('a solution Secret', () => {
     });
     expect(deliver(api).kind).toBe('applied');
   });
-  it('that vanishes whenever it is looked at is left for later, with a word on what to look for', () => {
+  test('that vanishes whenever it is looked at is left for later, with a word on what to look for', () => {
     const api = world(withSecret.intended().submitted().build());
     api.faults.push((request) => {
       if (request.resource.plural !== 'secrets') return undefined;
@@ -260,7 +260,7 @@ describe('a solution Secret', () => {
     expect(said).toMatchObject({ kind: 'retry', error: { class: 'Unavailable' } });
     expect(JSON.stringify(said)).toContain('See what deletes it.');
   });
-  it('holds every character of the result, a byte order mark included', () => {
+  test('holds every character of the result, a byte order mark included', () => {
     const api = world(withSecret.intended().submitted().build());
     const marked = received({ value: '\ufeffsolution-a' });
     expect(deliver(api, marked).kind).toBe('applied');
@@ -275,19 +275,19 @@ describe('what a task’s own Secret holds', () => {
     runModel(api, deliverResult(received({ userAgent: 'UA' }), { now: NOW, onFailure: 'letter' }), 3);
     return api;
   };
-  it('is read back as it was received', () => {
+  test('is read back as it was received', () => {
     expect(runModel(left(), findInSecret(start))).toEqual({ kind: 'found', result: received({ userAgent: 'UA' }) });
   });
-  it('is nothing where there is none, or where it is somebody else’s', () => {
+  test('is nothing where there is none, or where it is somebody else’s', () => {
     expect(runModel(world(start), findInSecret(start))).toEqual({ kind: 'none' });
     expect(runModel(left(), findInSecret(withSecret.uid('another').build()))).toEqual({ kind: 'none' });
   });
-  it('is not taken for absent while the API cannot be asked', () => {
+  test('is not taken for absent while the API cannot be asked', () => {
     const api = left();
     api.faults.push(() => outage());
     expect(runModel(api, findInSecret(start))).toMatchObject({ kind: 'unavailable' });
   });
-  it('keeps its source, unless a letter brings it', () => {
+  test('keeps its source, unless a letter brings it', () => {
     for (const [source, expected] of [
       ['Poll', 'Callback'],
       ['DeadLetter', 'DeadLetter'],

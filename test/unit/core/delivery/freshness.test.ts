@@ -1,5 +1,5 @@
 /** For how long a result certainly works, and from when on it certainly does not. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../../../src/api/deadletter.ts';
 import type { ReceivedResult } from '../../../../src/core/delivery/types.ts';
@@ -39,24 +39,24 @@ const accepted = aTask()
   .submitted(T0 + 12_000);
 
 describe('a result is certainly good', () => {
-  it('for its lifetime from the acceptance of its submission, and certainly dead after it from its receipt', () => {
+  test('for its lifetime from the acceptance of its submission, and certainly dead after it from its receipt', () => {
     expect(solutionOf(delivered(accepted))).toMatchObject({
       freshUntilTime: '2026-01-01T00:02:12Z',
       expiresTime: '2026-01-01T00:03:30Z',
     });
   });
-  it('from the last time a poll found it unsolved, where that is later', () => {
+  test('from the last time a poll found it unsolved, where that is later', () => {
     expect(countedFrom(accepted, { unsolvedTime: T0 + 50_999 })).toBe('2026-01-01T00:00:50Z');
     expect(countedFrom(accepted, { unsolvedTime: T0 + 5_000 })).toBe('2026-01-01T00:00:12Z');
   });
-  it('from the intent, where the callback was faster than the answer of the submission', () => {
+  test('from the intent, where the callback was faster than the answer of the submission', () => {
     expect(countedFrom(aTask().intended(T0 + 10_000))).toBe('2026-01-01T00:00:10Z');
   });
-  it('from the creation of its task, where it answers an attempt that status does not tell of', () => {
+  test('from the creation of its task, where it answers an attempt that status does not tell of', () => {
     expect(countedFrom(accepted.attemptEnded().intended(T0 + 80_000))).toBe('2026-01-01T00:00:00Z');
     expect(countedFrom(aTask())).toBe('2026-01-01T00:00:00Z');
   });
-  it('no longer than from its receipt, whatever the clocks say', () => {
+  test('no longer than from its receipt, whatever the clocks say', () => {
     expect(
       countedFrom(
         aTask()
@@ -66,7 +66,7 @@ describe('a result is certainly good', () => {
     ).toBe('2026-01-01T00:01:30Z');
     expect(countedFrom(accepted, { unsolvedTime: RECEIVED + 5_000 })).toBe('2026-01-01T00:01:30Z');
   });
-  it('for a time that nobody knows, where its type has no known lifetime', () => {
+  test('for a time that nobody knows, where its type has no known lifetime', () => {
     const challenge = { type: 'CloudflareChallenge', cloudflareChallenge: { pageURL: 'https://a.example' } } as const;
     const solution = solutionOf(delivered(aTask().spec({ captcha: challenge }).intended().submitted()));
     expect(Object.keys(solution ?? {})).not.toContain('freshUntilTime');
@@ -83,7 +83,7 @@ describe('a result in a Secret', () => {
   const notes = (api: ModelApi): Record<string, string> =>
     (api.read('secrets', SECRET_NAME)!.metadata as { annotations: Record<string, string> }).annotations;
 
-  it('carries both times as annotations, and status repeats them', () => {
+  test('carries both times as annotations, and status repeats them', () => {
     const api = delivered(withSecret, { unsolvedTime: T0 + 50_000 });
     expect(notes(api)).toMatchObject({
       'captcha-operator.io/fresh-until': bounds.freshUntilTime,
@@ -91,7 +91,7 @@ describe('a result in a Secret', () => {
     });
     expect(solutionOf(api)).toMatchObject(bounds);
   });
-  it('keeps its times when a crash left it behind and another result brings it to status', () => {
+  test('keeps its times when a crash left it behind and another result brings it to status', () => {
     const api = createModelApi(() => RECEIVED);
     api.seed('captchatasks', withSecret.build());
     const first = received({ unsolvedTime: T0 + 50_000 });
@@ -100,7 +100,7 @@ describe('a result in a Secret', () => {
     runModel(api, deliverResult(later, { now: RECEIVED + 5_000, onFailure: 'letter' }));
     expect(solutionOf(api)).toMatchObject(bounds);
   });
-  it('keeps its times when it is found before the deadline', () => {
+  test('keeps its times when it is found before the deadline', () => {
     const api = createModelApi(() => RECEIVED);
     api.seed('captchatasks', withSecret.build());
     const first = received({ unsolvedTime: T0 + 50_000 });
@@ -110,7 +110,7 @@ describe('a result in a Secret', () => {
     runModel(api, deliverResult(found.result, { now: RECEIVED + 400_000, onFailure: 'letter' }));
     expect(solutionOf(api)).toMatchObject(bounds);
   });
-  it('of an earlier version has no such annotation: then status says what the task tells', () => {
+  test('of an earlier version has no such annotation: then status says what the task tells', () => {
     const api = createModelApi(() => RECEIVED);
     api.seed('captchatasks', withSecret.build());
     runModel(api, deliverResult(received(), { now: RECEIVED, onFailure: 'letter' }), 3);
@@ -122,7 +122,7 @@ describe('a result in a Secret', () => {
   });
 });
 
-it('a result that a dead letter brings has both times, counted from when it was received', () => {
+test('a result that a dead letter brings has both times, counted from when it was received', () => {
   const api = createModelApi(() => RECEIVED);
   const task = accepted.spec({ solutionSecretName: SECRET_NAME }).build();
   api.seed('captchatasks', task);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { DeadLetter, DeadLetterStatus } from '../../../../src/api/deadletter.ts';
 import type { Delivery, ReceivedResult } from '../../../../src/core/delivery/types.ts';
@@ -50,7 +50,7 @@ const solves = (request: ApiRequest): boolean =>
 const plain = (): ModelApi => world(aTask().intended().submitted().build());
 
 describe('a result that cannot be applied', () => {
-  it('marks the task, creates the letter and confirms the mark, in this order', () => {
+  test('marks the task, creates the letter and confirms the mark, in this order', () => {
     const api = world();
     expect(deliver(api)).toMatchObject({ kind: 'deadLettered', stage: 'WriteSecret' });
     expect(written(api)).toEqual(['patchStatus captchatasks', 'create deadletters', 'patchStatus captchatasks']);
@@ -78,7 +78,7 @@ describe('a result that cannot be applied', () => {
     });
     expect(letter?.metadata).not.toHaveProperty('ownerReferences');
   });
-  it('is one letter, however often it is delivered and wherever the process is killed', () => {
+  test('is one letter, however often it is delivered and wherever the process is killed', () => {
     for (let step = 0; step < 12; step += 1) {
       const api = world();
       deliver(api, received(), step);
@@ -87,7 +87,7 @@ describe('a result that cannot be applied', () => {
       expect(task(api).status?.deadLetter?.confirmed).toBe(true);
     }
   });
-  it('is one letter when two producers write it at the same time', () => {
+  test('is one letter when two producers write it at the same time', () => {
     const api = world();
     api.faults.push((request) => {
       if (!creates(request)) return undefined;
@@ -98,13 +98,13 @@ describe('a result that cannot be applied', () => {
     expect(deliver(api)).toMatchObject({ kind: 'deadLettered' });
     expect(letters(api)).toHaveLength(1);
   });
-  it('costs no write when it comes again and is held already', () => {
+  test('costs no write when it comes again and is held already', () => {
     const api = world();
     deliver(api);
     expect(deliver(api)).toMatchObject({ kind: 'deadLettered' });
     expect(api.writes).toHaveLength(3);
   });
-  it('adopts the id of a submission whose answer has not come, with the mark', () => {
+  test('adopts the id of a submission whose answer has not come, with the mark', () => {
     for (const start of [blocked.intended().build(), blocked.intended().notAccepted('ProviderBusy').build()]) {
       const api = world(start);
       deliver(api);
@@ -112,7 +112,7 @@ describe('a result that cannot be applied', () => {
       expect(task(api).status).toMatchObject({ phase: 'Submitted', submission });
     }
   });
-  it('names a polled result’s stage after the poll', () => {
+  test('names a polled result’s stage after the poll', () => {
     const api = world(aTask().intended().submitted().build());
     api.faults.push((request) => {
       const solves = request.verb === 'patchStatus' && request.patch.some((op) => op.path === '/status/solution');
@@ -124,7 +124,7 @@ describe('a result that cannot be applied', () => {
 });
 
 describe('the caller keeps the result', () => {
-  it('while the letter cannot be written, with the cause said', () => {
+  test('while the letter cannot be written, with the cause said', () => {
     const api = world();
     api.faults.push((request) =>
       creates(request) ? refusal(403, 'Forbidden', 'exceeded quota: letters, used: 9') : undefined,
@@ -132,7 +132,7 @@ describe('the caller keeps the result', () => {
     expect(deliver(api)).toMatchObject({ kind: 'retry', error: { class: 'Quota' } });
     expect(task(api).status?.deadLetter?.confirmed).toBeUndefined();
   });
-  it.each([0, 1, 2])('while the API is away at write %i of the three', (failing) => {
+  test.each([0, 1, 2])('while the API is away at write %i of the three', (failing) => {
     const api = world();
     let writes = 0;
     api.faults.push((request) => {
@@ -144,13 +144,13 @@ describe('the caller keeps the result', () => {
     expect(deliver(api)).toMatchObject({ kind: 'deadLettered' });
     expect(letters(api)).toHaveLength(1);
   });
-  it('where the task cannot be marked, though the letter is there to be seen', () => {
+  test('where the task cannot be marked, though the letter is there to be seen', () => {
     const api = world();
     api.faults.push((request) => (request.verb === 'patchStatus' ? refusal(403, 'Forbidden') : undefined));
     expect(deliver(api)).toMatchObject({ kind: 'retry', error: { class: 'Forbidden' } });
     expect(letters(api)).toHaveLength(1);
   });
-  it('where the letter of this name has ended or holds something else', () => {
+  test('where the letter of this name has ended or holds something else', () => {
     for (const phase of ['Resolved', 'Superseded'] as const) {
       const api = world();
       deliver(api);
@@ -163,7 +163,7 @@ describe('the caller keeps the result', () => {
     api.seed('deadletters', { ...letter!, spec: { ...letter!.spec, payload: { code: 'other' } } });
     expect(deliver(api)).toMatchObject({ kind: 'retry', error: { class: 'Conflict' } });
   });
-  it('where the letter vanishes whenever it is looked at, with a word on what to look for', () => {
+  test('where the letter vanishes whenever it is looked at, with a word on what to look for', () => {
     const api = world();
     api.faults.push((request) => {
       if (request.resource.plural !== 'deadletters') return undefined;
@@ -173,7 +173,7 @@ describe('the caller keeps the result', () => {
     expect(said).toMatchObject({ kind: 'retry', error: { class: 'Unavailable' } });
     expect(JSON.stringify(said)).toContain('See what deletes dead letters in this namespace.');
   });
-  it('where it is larger than a letter may hold, without marking the task', () => {
+  test('where it is larger than a letter may hold, without marking the task', () => {
     const api = world(aTask().intended().submitted().build());
     expect(deliver(api, received({ value: 'x'.repeat(MAX_LETTER_CODE_LENGTH + 1) }))).toMatchObject({
       kind: 'retry',
@@ -184,25 +184,25 @@ describe('the caller keeps the result', () => {
 });
 
 describe('the mark', () => {
-  it('an abandoned letter of the same result holds the task again', () => {
+  test('an abandoned letter of the same result holds the task again', () => {
     const api = world();
     deliver(api);
     setLetter(api, { phase: 'Abandoned' });
     expect(deliver(api)).toMatchObject({ kind: 'deadLettered' });
   });
-  it('goes to the newest letter', () => {
+  test('goes to the newest letter', () => {
     const api = world();
     deliver(api);
     expect(deliver(api, received({ value: 'solution-b' }))).toMatchObject({ kind: 'deadLettered' });
     const newest = letters(api).find((letter) => letter.spec.payload.code === 'solution-b');
     expect(task(api).status?.deadLetter).toMatchObject({ name: newest?.metadata.name, confirmed: true });
   });
-  it('is taken from a producer that died before it wrote its letter', () => {
+  test('is taken from a producer that died before it wrote its letter', () => {
     const api = world(blocked.intended().submitted().marked('never-written').build());
     expect(deliver(api)).toMatchObject({ kind: 'deadLettered' });
     expect(task(api).status?.deadLetter).toMatchObject({ name: letters(api)[0]?.metadata.name, confirmed: true });
   });
-  it('is written afresh for a letter that replaces a deleted one, so that whoever fails the task for it must look again', () => {
+  test('is written afresh for a letter that replaces a deleted one, so that whoever fails the task for it must look again', () => {
     const api = world();
     deliver(api);
     const before = task(api).metadata.resourceVersion;
@@ -211,7 +211,7 @@ describe('the mark', () => {
     expect(later).toMatchObject({ kind: 'deadLettered' });
     expect(task(api).metadata.resourceVersion).not.toBe(before);
   });
-  it('is not written on a task that finished meanwhile', () => {
+  test('is not written on a task that finished meanwhile', () => {
     const api = world();
     const solved = blocked.intended().submitted().solved(NOW, { value: 'other' }).build();
     api.faults.push((request) => {
@@ -228,7 +228,7 @@ describe('the mark', () => {
 });
 
 describe('proving that the API refuses a result', () => {
-  it('needs a 422 to a PUT of an unchanged task, not only to a patch', () => {
+  test('needs a 422 to a PUT of an unchanged task, not only to a patch', () => {
     const api = plain();
     const verbs: string[] = [];
     const message = 'CaptchaTask "login" is invalid: status.solution.value: Invalid value: "solution-a": too odd';
@@ -244,7 +244,7 @@ describe('proving that the API refuses a result', () => {
       "The API server refuses writing the task's status as invalid: status.solution.value.",
     );
   });
-  it('a patch that missed because the task moved on is written to what it became', () => {
+  test('a patch that missed because the task moved on is written to what it became', () => {
     const api = plain();
     api.faults.push((request) => {
       if (!solves(request)) return undefined;
@@ -256,12 +256,12 @@ describe('proving that the API refuses a result', () => {
     expect(deliver(api)).toMatchObject({ kind: 'applied' });
     expect(task(api).status?.solution?.attempt).toBe(1);
   });
-  it('a result too large for status is not even tried', () => {
+  test('a result too large for status is not even tried', () => {
     const api = plain();
     const verdict = deliver(api, received({ value: 'ö'.repeat(6_145) }));
     expect(verdict).toMatchObject({ kind: 'deadLettered', error: { class: 'TooLarge' } });
   });
-  it('no error text ever quotes the result', () => {
+  test('no error text ever quotes the result', () => {
     const api = plain();
     for (const status of [400, 403, 413, 422]) {
       api.faults = [
