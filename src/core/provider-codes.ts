@@ -143,7 +143,7 @@ function spelled(word: string): string {
   return block === null ? trimmed : `ERROR: ${block[1]}`;
 }
 
-/** Whether this reads as one of the provider's words: in the table, or of their shape (`ERROR_SOMETHING`, `MAX_USER_TURN`). */
+/** Whether this reads as a word of the provider: in the table, or of that shape (`ERROR_SOMETHING`, `MAX_USER_TURN`). */
 export function looksLikeCode(word: string): boolean {
   const code = spelled(word);
   if (BY_CODE.has(code) || PENDING_WORDS.has(code)) return true;

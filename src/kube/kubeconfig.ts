@@ -1,8 +1,8 @@
 /**
  * Reads kubeconfig files. Static credentials (token, token file, client certificate) and whom to impersonate are read
  * here, exec plugins run by `exec-plugin.ts`; importing the Kubernetes library's configuration costs about a second and
- * 90 MB, so only users with an auth provider load it, which the image therefore lacks. Refuses what it cannot honour (a proxy, a password, which no
- * supported Kubernetes takes) instead of ignoring it.
+ * 90 MB, so only users with an auth provider load it, which the image therefore lacks. Refuses what it cannot honour (a
+ * proxy, a password, which no supported Kubernetes takes) instead of ignoring it.
  * File format: "Organizing Cluster Access Using kubeconfig Files" and the reference of kubeconfig (v1).
  */
 import { readFile } from 'node:fs/promises';

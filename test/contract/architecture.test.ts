@@ -45,3 +45,23 @@ test('the tree names the rooms that there are, in the order of their ranks', () 
   const there = readdirSync(join(ROOT, 'src'));
   expect(rooms).toEqual(RANKS.flat().filter((room) => there.includes(room)));
 });
+
+const PAGES = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'README.md', 'docs', 'docs/decisions'].flatMap((name) =>
+  name.endsWith('.md')
+    ? [name]
+    : readdirSync(join(ROOT, name))
+        .filter((file) => file.endsWith('.md'))
+        .map((file) => `${name}/${file}`),
+);
+const PATH = new RegExp(
+  '`((?:src|dev|test|scripts|deploy|crds|examples|' + RANKS.flat().join('|') + ')/[\\w./-]*\\w)`',
+  'g',
+);
+
+test.each(PAGES)('%s names only files that are there', (name) => {
+  const text = readFileSync(join(ROOT, name), 'utf8').replaceAll(/^```[\s\S]*?^```/gm, '');
+  const named = [...text.matchAll(PATH)].map(([, path = '']) => path);
+  const isThere = (path: string): boolean =>
+    ['', 'src/'].some((top) => ['', '.ts', '.test.ts'].some((end) => existsSync(join(ROOT, `${top}${path}${end}`))));
+  expect(named.filter((path) => !isThere(path))).toEqual([]);
+});

@@ -1,8 +1,9 @@
 /**
  * Everything the dead-letter controller does at the Kubernetes API for one letter: a protocol for each effect, so that
  * the property tests run these very steps, killed at every `yield`. A retry goes from reading the letter to recording
- * what came of it: the delivery recognises its own work, and a retry that was not recorded is repeated. While a letter's result cannot be stored its task stays held by it; a letter that is not its task's after all
- * (another id) gives the mark back, so that the provider is asked.
+ * what came of it: the delivery recognises its own work, and a retry that was not recorded is repeated. While a letter's
+ * result cannot be stored its task stays held by it; a letter that turns out not to be its task's (another id) gives the
+ * mark back, so that the provider is asked.
  */
 import type { DeadLetter, DeadLetterStatus, LetterError } from '../../api/deadletter.ts';
 import type { LetterEffect } from './decide.ts';
