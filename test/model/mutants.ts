@@ -257,7 +257,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     },
   },
   'an old copy proves that a word is about no attempt': {
-    world: CALLBACKS,
+    world: { ...CALLBACKS, backoffLimit: 1, callbacks: { each: 1, lag: true } },
     breaks: LOST_WORD,
     product: withReceive({
       request: (request) => (isQuorumRead(request) ? { ...request, read: 'cached' } : request),
