@@ -46,6 +46,13 @@ test('the tree names the rooms that there are, in the order of their ranks', () 
   expect(rooms).toEqual(RANKS.flat().filter((room) => there.includes(room)));
 });
 
+test('the rank line is the one that is checked', () => {
+  const there = readdirSync(join(ROOT, 'src'));
+  const groups = RANKS.map((group) => group.filter((room) => there.includes(room))).filter((group) => group.length > 0);
+  const line = groups.map((group) => (group.length === 1 ? group.join('') : `{${group.join(', ')}}`)).join(' < ');
+  expect(page).toContain(`\n${line}\n`);
+});
+
 const PAGES = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'README.md', 'docs', 'docs/decisions'].flatMap((name) =>
   name.endsWith('.md')
     ? [name]
