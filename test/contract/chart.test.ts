@@ -2,14 +2,18 @@
  * The chart and the kustomize overlays install the same: both are rendered by the real programs and compared object by
  * object, and what values change is looked at. test/cluster/chart.test.ts installs it.
  */
+import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { IMAGE_FLAGS } from '../../dev/child.ts';
 import { ensureAssets } from '../../dev/control-plane/index.ts';
 import { ensureHelm } from '../../dev/helm/index.ts';
 import { CHART, helmFor, parseManifests, renderChart, type Helm, type Rendered } from '../support/helm.ts';
 import { kubectlFor, outputOf, type Kubectl } from '../support/kubectl.ts';
+import { listenOnLoopback } from '../support/loopback-server.ts';
 
 /** The first run on a machine builds Helm, and perhaps kubectl. */
 const BUILD_MS = 900_000;
@@ -170,5 +174,27 @@ describe('the values', () => {
     expect(code).not.toBe(0);
     expect(stderr).toContain(name);
     expect(stderr).not.toContain('CANARY');
+  });
+});
+
+/** How the program of the chart's test pod ends when the Service answers with this status. */
+async function answered(status: number): Promise<number | null> {
+  const pods = (await renderChart(helm)).filter(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === 'test');
+  const [args = []] = pods.map(({ spec }) => (spec as { containers: { args: string[] }[] }).containers[0]?.args);
+  const server = createServer((_request, response) => response.writeHead(status).end());
+  const closers: (() => unknown)[] = [];
+  const url = `http://127.0.0.1:${await listenOnLoopback(server, closers)}`;
+  const here = args.map((arg) => arg.replace('http://captcha-operator-callback', url));
+  const child = spawn(process.execPath, [...IMAGE_FLAGS, ...here]);
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  for (const close of closers) await close();
+  return code;
+}
+
+describe('helm test', () => {
+  test('passes when a sidecar refuses a callback that nobody signed, and only then', async () => {
+    expect(await answered(404)).toBe(0);
+    expect(await answered(200)).toBe(1);
+    expect(await answered(503)).toBe(1);
   });
 });
