@@ -22,6 +22,8 @@ export interface Configuration {
   unknowns?: boolean;
   /** It cannot solve some. */
   unsolvable?: boolean;
+  /** It says of some that they can never be solved. */
+  hopeless?: boolean;
   /** Without: no submission carries a callback URL. */
   pingback?: boolean;
   callbacks?: {
@@ -92,6 +94,22 @@ export const SMALL: Readonly<Record<string, Configuration>> = {
   'one operator that is killed': NAMED.one,
   'two operators, nothing is late': NAMED.timely,
   'callbacks, the spool and old copies': NAMED.callbacks,
+  'a Secret of the task, and a death before its status': {
+    ...OPERATOR,
+    looks: ['nothing', 'the deadline'],
+    operators: 1,
+    secret: 'own',
+    crashes: true,
+    callbacks: { each: 1 },
+  },
+  'letters of polled results, and people who delete them': {
+    ...OPERATOR,
+    looks: ['nothing', 'the deadline'],
+    operators: 1,
+    pingback: false,
+    secret: 'foreign',
+    lettersDeleted: true,
+  },
 };
 
 /** A minute or two. */
@@ -99,6 +117,23 @@ export const MEDIUM: Readonly<Record<string, Configuration>> = {
   'two operators': NAMED.two,
   'two operators, and calls of which nothing is known': { ...NAMED.two, unknowns: true },
   'two operators that are killed': { ...OPERATOR, operators: 2, crashes: true },
+  'letters of an operator that is killed': {
+    ...OPERATOR,
+    looks: ['nothing', 'the deadline'],
+    operators: 1,
+    pingback: false,
+    secret: 'foreign',
+    crashes: true,
+  },
+  'words that end an attempt or the task, and a lead that changes': {
+    ...OPERATOR,
+    operators: 1,
+    backoffLimit: 1,
+    unsolvable: true,
+    hopeless: true,
+    leadChanges: true,
+    callbacks: { each: 1 },
+  },
   'suspended and resumed': { ...OPERATOR, operators: 1, suspends: true, crashes: true },
   'a retry and callbacks': { ...NAMED.callbacks, backoffLimit: 1, callbacks: { each: 1, spool: true, crashes: true } },
   'suspended and resumed, and callbacks': { ...OPERATOR, operators: 1, suspends: true, callbacks: { each: 1 } },

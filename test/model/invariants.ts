@@ -91,7 +91,8 @@ function endsByItsOwnWord({ task, jobs }: Unfinal): string | undefined {
   const submission = task.status?.submission;
   if (submission?.endTime === undefined) return undefined;
   const job = jobs.find(({ attempt }) => attempt === submission.attempt);
-  return job?.answer === 'unsolvable' ? undefined : 'an attempt was ended by what was not said about it';
+  const isWord = job?.answer === 'unsolvable' || job?.answer === 'hopeless';
+  return isWord ? undefined : 'an attempt was ended by what was not said about it';
 }
 
 function keepsWhatWasAcknowledged(now: Unfinal): string | undefined {

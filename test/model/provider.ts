@@ -4,12 +4,17 @@
  */
 import type { PollOutcome } from '../../src/core/outcome.ts';
 import { classifyCode } from '../../src/core/provider-codes.ts';
-import { type Draft, type Here, nameOf, withOperator } from './draft.ts';
+import { type Draft, type Here, type Model, nameOf, withOperator } from './draft.ts';
 import { type Handle, intern } from './intern.ts';
 import { pollEnded, submitAnswered } from './operator.ts';
-import { type Call, type Job, type State, keyOfJob } from './state.ts';
+import { type Answer, type Call, type Job, type State, keyOfJob } from './state.ts';
 
-export const UNSOLVABLE = 'ERROR_CAPTCHA_UNSOLVABLE';
+const WORDS = { unsolvable: 'ERROR_CAPTCHA_UNSOLVABLE', hopeless: 'ERROR_BAD_TOKEN_OR_PAGEURL' } as const;
+
+/** The answer as a callback carries it. */
+export function codeOf(job: Job): string {
+  return job.answer === 'unsolvable' || job.answer === 'hopeless' ? WORDS[job.answer] : valueOf(job);
+}
 
 export function idOf({ uid, attempt }: Pick<Job, 'uid' | 'attempt'>): string {
   return `${uid.slice(-1)}00${attempt}`;
@@ -20,9 +25,14 @@ export function valueOf(job: Pick<Job, 'uid' | 'attempt'>): string {
 }
 
 /** What the provider may say of this job from now on. */
-export function answersOf(here: { model: Here['model'] }, job: Job): ('value' | 'unsolvable')[] {
+export function answersOf({ configuration }: Model, job: Job): Answer[] {
   if (job.answer !== 'none') return [job.answer];
-  return here.model.configuration.unsolvable ? ['value', 'unsolvable'] : ['value'];
+  const { unsolvable, hopeless } = configuration;
+  return [
+    'value',
+    ...(unsolvable === true ? ['unsolvable' as const] : []),
+    ...(hopeless === true ? ['hopeless' as const] : []),
+  ];
 }
 
 export function withJob(state: State, job: Job): readonly Job[] {
@@ -92,10 +102,10 @@ function pollSteps(here: Here, call: Handle<Call>, value: Extract<Call, { kind: 
     drafts.push({ label: `${nameOf(here)} polls ${id}: ${what}`, state: withOperator(here, next, { jobs }) });
   };
   if (job?.answer === 'none') heard({ kind: 'pending' }, 'not ready');
-  for (const answer of job === undefined ? [] : answersOf(here, job)) {
+  for (const answer of job === undefined ? [] : answersOf(model, job)) {
     const jobs = job === undefined ? state.jobs : withJob(state, { ...job, answer });
     if (answer === 'value' && job !== undefined) heard({ kind: 'solved', value: valueOf(job) }, 'solved', jobs);
-    else heard(classifyCode(UNSOLVABLE, 'res'), 'unsolvable', jobs);
+    else if (answer !== 'value') heard(classifyCode(WORDS[answer], 'res'), answer, jobs);
   }
 }
 

@@ -7,7 +7,7 @@
 import type { CallbackVerdict } from '../../src/core/callback/callback.ts';
 import { type Draft, type Model, flying } from './draft.ts';
 import type { ReceiveArgs } from './product.ts';
-import { UNSOLVABLE, answersOf, idOf, valueOf, withJob } from './provider.ts';
+import { answersOf, codeOf, idOf, withJob } from './provider.ts';
 import { type ProtocolOutcome, protocolOutcomes } from './requests.ts';
 import { type Job, type Received, type State, keyOfJob } from './state.ts';
 import { begun } from './works.ts';
@@ -47,17 +47,13 @@ function idle({ job }: Received): Received {
   return { job, work: undefined, spooled: true, beside: false };
 }
 
-function codeOf(job: Job): string {
-  return job.answer === 'unsolvable' ? UNSOLVABLE : valueOf(job);
-}
-
 function receive(job: Job, by: ReceiveArgs['by']): NonNullable<Received['work']> {
   const { uid, attempt } = job;
   return begun('receive', { uid, attempt, id: idOf(job), code: codeOf(job), by });
 }
 
 function arrivals(model: Model, state: State, job: Job, drafts: Draft[]): void {
-  for (const answer of answersOf({ model }, job)) {
+  for (const answer of answersOf(model, job)) {
     const heard: Job = { ...job, answer, callbacks: job.callbacks + 1 };
     const early = model.product.acknowledges === 'at once' ? { acknowledged: true } : {};
     const received: Received = { job: keyOfJob(job), work: receive(heard, 'intake'), spooled: false, beside: false };

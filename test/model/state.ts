@@ -40,11 +40,14 @@ export interface Operator {
   readonly calls: readonly Handle<Call>[];
 }
 
+/** What the provider says in the end. `hopeless`: a word by which no further attempt can succeed. */
+export type Answer = 'value' | 'unsolvable' | 'hopeless';
+
 /** What the provider was paid for. */
 export interface Job {
   readonly uid: string;
   readonly attempt: number;
-  readonly answer: 'none' | 'value' | 'unsolvable';
+  readonly answer: 'none' | Answer;
   readonly callbacks: number;
   /** A callback of it was answered 200. */
   readonly acknowledged: boolean;
