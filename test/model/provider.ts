@@ -97,15 +97,17 @@ function pollSteps(here: Here, call: Handle<Call>, value: Extract<Call, { kind: 
   const { uid } = value.task.metadata;
   const id = value.task.status?.submission?.captchaID;
   const job = state.jobs.find((one) => one.uid === uid && idOf(one) === id);
+  // Every id in status was given by the provider.
+  if (job === undefined) return;
   const heard = (outcome: PollOutcome, what: string, jobs = state.jobs): void => {
     const next = pollEnded(model.product, operator, call, outcome);
     drafts.push({ label: `${nameOf(here)} polls ${id}: ${what}`, state: withOperator(here, next, { jobs }) });
   };
-  if (job?.answer === 'none') heard({ kind: 'pending' }, 'not ready');
-  for (const answer of job === undefined ? [] : answersOf(model, job)) {
-    const jobs = job === undefined ? state.jobs : withJob(state, { ...job, answer });
-    if (answer === 'value' && job !== undefined) heard({ kind: 'solved', value: valueOf(job) }, 'solved', jobs);
-    else if (answer !== 'value') heard(classifyCode(WORDS[answer], 'res'), answer, jobs);
+  if (job.answer === 'none') heard({ kind: 'pending' }, 'not ready');
+  for (const answer of answersOf(model, job)) {
+    const jobs = withJob(state, { ...job, answer });
+    if (answer === 'value') heard({ kind: 'solved', value: valueOf(job) }, 'solved', jobs);
+    else heard(classifyCode(WORDS[answer], 'res'), answer, jobs);
   }
 }
 
