@@ -10,11 +10,12 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { SURROUNDINGS_ROWS } from './dashboard/surroundings-rows.ts';
+import { GATEWAY_ROW } from './dashboard/gateway-row.ts';
 import type { Panel, PanelKind } from './dashboard/panel.ts';
 import { WORK_ROWS } from './dashboard/work-rows.ts';
 
 /** The rows of the dashboard, from what is looked at first to what explains it. */
-export const DASHBOARD_ROWS = [...WORK_ROWS, ...SURROUNDINGS_ROWS];
+export const DASHBOARD_ROWS = [...WORK_ROWS, ...SURROUNDINGS_ROWS, GATEWAY_ROW];
 
 /** The whole file. */
 export function dashboardText(): string {

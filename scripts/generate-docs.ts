@@ -6,8 +6,9 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-import { PROCESSES, VARIABLES, defaultOf, type Variable } from '../src/ops/config/variables.ts';
-import { METRIC_SECTIONS, combinations, type MetricRow } from '../src/ops/metrics/table.ts';
+import { PROCESSES, type Readers, type Variable } from '../src/ops/config/variable.ts';
+import { VARIABLES, defaultOf } from '../src/ops/config/variables.ts';
+import { METRIC_SECTIONS, combinations, isIn, type MetricRow } from '../src/ops/metrics/table.ts';
 
 /** Paths from the root of the repository, with what each file must hold. */
 export const GENERATED_DOCS: Readonly<Record<string, () => string>> = {
@@ -23,7 +24,7 @@ export function configurationPage(): string {
 
 # Configuration
 
-Both processes are configured by environment variables and nothing else. They are read once, at the start. Every fault
+All processes are configured by environment variables and nothing else. They are read once, at the start. Every fault
 is reported, not only the first; each names the variable, what was found and what is expected, and the process ends with
 code 2:
 
@@ -75,7 +76,7 @@ Without a CA in the kubeconfig the certificates that Node carries are trusted, n
 function configurationTable(): string {
   const rows = Object.values(VARIABLES as Record<string, Variable<unknown>>).map((row) => [
     `\`${row.name}\``,
-    row.readBy === 'both' ? 'both' : row.readBy === 'callback' ? 'sidecar' : 'operator',
+    readersText(row.readBy),
     defaultText(row),
     `${row.meaning} Expected: ${row.kind.expected}.`,
   ]);
@@ -83,9 +84,18 @@ function configurationTable(): string {
 }
 
 function defaultText(row: Variable<unknown>): string {
-  const [operator, callback] = PROCESSES.map((process) => defaultOf(row, process));
+  const [operator, callback, gateway] = PROCESSES.map((process) => defaultOf(row, process));
   if (operator === undefined) return `none: ${row.unset ?? ''}`;
-  return operator === callback ? `\`${operator}\`` : `\`${operator}\`, sidecar \`${callback}\``;
+  const isOne = operator === callback && operator === gateway;
+  return isOne ? `\`${operator}\`` : `\`${operator}\`, sidecar \`${callback}\`, gateway \`${gateway}\``;
+}
+
+/** Whose it is: `both` are the operator and its sidecar. */
+function readersText(readers: Readers | readonly string[]): string {
+  return [readers]
+    .flat()
+    .map((name) => (name === 'callback' ? 'sidecar' : name))
+    .join(', ');
 }
 
 export function metricsPage(): string {
@@ -96,13 +106,14 @@ export function metricsPage(): string {
 
 # Metrics
 
-Each process serves what it counts at \`/metrics\`: the operator on \`:9090\`, the callback sidecar on \`:9091\` (see
+Each process serves what it counts at \`/metrics\`: the operator on \`:9090\`, the callback sidecar on \`:9091\`, the gateway on
+\`:9092\` ("both" are the first two; see
 [configuration](configuration.md)). What to ask of them, and which alerts and dashboards come with them, is on the page
 [monitoring](monitoring.md).
 
 - Names and label values are promised ([contract, section 9](contract.md#9-metrics)): they may be added, not renamed.
 - Labels come from closed lists. None ever holds a name, uid, id, URL or free text, so the number of series does not
-  grow with the number of tasks (about ${series()} for both processes together).
+  grow with the number of tasks (about ${series()} for all processes together).
 - Counters and histograms start at zero with every combination that can occur, so that \`increase()\` sees the first
   step. A process that ends takes its counts with it: use \`rate\` and \`increase\`, which know resets.
 - Gauges are computed at the scrape. Those of objects are reported by every replica, standbys included: take
@@ -124,7 +135,7 @@ function metricsTable(rows: Readonly<Record<string, MetricRow>>): string {
     `\`${name}\``,
     row.type,
     labelText(row),
-    row.in === 'both' ? 'both' : row.in === 'callback' ? 'sidecar' : 'operator',
+    readersText(row.in),
     row.help,
   ]);
   return table(['Metric', 'Type', 'Labels', 'Counted by', 'Meaning'], lines);
@@ -152,7 +163,7 @@ function series(): number {
 
 function seriesOf(row: MetricRow): number {
   const each = row.type === 'histogram' ? (row.buckets?.length ?? 0) + 3 : 1;
-  const processes = PROCESSES.filter((process) => row.in === 'both' || row.in === process);
+  const processes = PROCESSES.filter((process) => isIn(row, process));
   return processes.reduce<number>((sum, process) => sum + combinations(row, process).length * each, 0);
 }
 

@@ -16,6 +16,8 @@ export const CONFIG_MAP = { group: '', version: 'v1', plural: 'configmaps', kind
 export const RETRY_ANNOTATION = `${GROUP}/retry`;
 /** On a Secret that no task may name; any value. */
 export const PRIVATE_ANNOTATION = `${GROUP}/private`;
+/** On every task that came through the gateway; its value is `true`. */
+export const GATEWAY_LABEL = `${GROUP}/gateway`;
 export const SOLUTION_SECRET_TYPE = `${GROUP}/solution`;
 /** Keys of a solution Secret's `data`. */
 export const SOLUTION_SECRET_VALUE = 'value';

@@ -1,5 +1,5 @@
 /**
- * What both processes do in the same way: run from a checked configuration to the end, and open what they both need (the
+ * What all processes do in the same way: run from a checked configuration to the end, and open what more than one needs (the
  * Kubernetes client, the callback keys, the health and metrics listeners). Each registers its own release, so the order
  * of calls is the order of the end, backwards.
  */
@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { loadAccess } from '../kube/access.ts';
 import { createKubeClient, type KubeClient, type KubeClientOptions } from '../kube/client.ts';
 import { describeConfig } from '../ops/config.ts';
-import type { CallbackConfig, OperatorConfig, ParsedConfig, ProcessName } from '../ops/config.ts';
+import type { AnyConfig, ParsedConfig, ProcessName } from '../ops/config.ts';
 import { startHealthServer, startMetricsServer } from '../ops/health.ts';
 import { loadCallbackKeys, type CallbackKeys, type CallbackKeysOptions } from '../ops/keys.ts';
 import { configFaultText, EXIT_CONFIG, runProcess, type Lifecycle } from '../ops/lifecycle.ts';
@@ -31,7 +31,7 @@ export interface Running<Config> {
  * Runs a process; a wrong configuration ends it with 2. Resolves when everything is started. `handOver` ends the
  * handling of early signals.
  */
-export async function runConfigured<Config extends OperatorConfig | CallbackConfig>(
+export async function runConfigured<Config extends AnyConfig>(
   name: ProcessName,
   parsed: ParsedConfig<Config>,
   handOver: () => void,
@@ -57,10 +57,7 @@ export async function runConfigured<Config extends OperatorConfig | CallbackConf
 
 type OnRequest = NonNullable<NonNullable<KubeClientOptions['hooks']>['onRequest']>;
 
-export async function openKubeClient(
-  running: Running<OperatorConfig | CallbackConfig>,
-  onRequest: OnRequest,
-): Promise<KubeClient> {
+export async function openKubeClient(running: Running<AnyConfig>, onRequest: OnRequest): Promise<KubeClient> {
   const { config, log, lifecycle } = running;
   const access = await loadAccess({
     kubeconfigPath: config.kubeconfigPath,
@@ -122,7 +119,7 @@ type Health = Omit<Parameters<typeof startHealthServer>[0], 'bind'>;
 
 /** The listeners of probes and of scrapes. */
 export async function openProbes(
-  { config, log, lifecycle, metrics }: Running<OperatorConfig | CallbackConfig>,
+  { config, log, lifecycle, metrics }: Running<AnyConfig>,
   checks: Health,
 ): Promise<void> {
   const health = await startHealthServer({ bind: config.healthBind, ...checks });

@@ -40,6 +40,7 @@ export interface ReflectorOptions {
   /** All namespaces where absent. */
   namespace?: string | undefined;
   fieldSelector?: string | undefined;
+  labelSelector?: string | undefined;
   store: { feed: StoreFeed };
   hooks?: ReflectorHooks;
   clock?: ReflectorClock;

@@ -125,9 +125,9 @@ async function listInPages(run: Run): Promise<void> {
 /** Fills the store from a complete list. Returns what went wrong, or undefined. */
 async function readPages(run: Run): Promise<ListFailure | undefined> {
   const { clock, signal, scope } = run;
-  const { client, resource, namespace, fieldSelector, store, pageSize = PAGE_SIZE } = run.options;
+  const { client, resource, namespace, fieldSelector, labelSelector, store, pageSize = PAGE_SIZE } = run.options;
   const pages = pagesOf(client, resource, {
-    query: { namespace, fieldSelector },
+    query: { namespace, fieldSelector, labelSelector },
     pageSize,
     signal,
     sleep: (delayMs) => clock.sleep(delayMs, signal),
@@ -161,7 +161,16 @@ function listed(run: Run, at: number): void {
 
 /** One watch, from the version that was reached or, without one, beginning with a list. */
 async function watchOnce(run: Run): Promise<void> {
-  const { client, resource, namespace, fieldSelector, store, silenceMs = SILENCE_MS, listing } = run.options;
+  const {
+    client,
+    resource,
+    namespace,
+    fieldSelector,
+    labelSelector,
+    store,
+    silenceMs = SILENCE_MS,
+    listing,
+  } = run.options;
   const sinceMs = run.clock.monotonicMs();
   const beginning =
     run.version === undefined ? { sendInitialEvents: true as const } : { resourceVersion: String(run.version) };
@@ -171,6 +180,7 @@ async function watchOnce(run: Run): Promise<void> {
   const end = await client.watch(resource, {
     namespace,
     fieldSelector,
+    labelSelector,
     ...beginning,
     // Spread, so that many watches opened at one time do not end at one time.
     timeoutSeconds: Math.round(300 + 300 * run.clock.random()),

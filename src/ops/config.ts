@@ -8,9 +8,10 @@
  * process with code 2 when there are faults.
  */
 import { VARIABLES, defaultOf, variablesOf } from './config/variables.ts';
-import type { Field, ProcessName, Settings } from './config/variables.ts';
+import type { ProcessName } from './config/variable.ts';
+import type { Field, Settings } from './config/variables.ts';
 
-export type { ProcessName } from './config/variables.ts';
+export type { ProcessName } from './config/variable.ts';
 
 export type { BindAddress } from './config/kinds.ts';
 
@@ -27,6 +28,11 @@ export interface Surroundings {
 export type OperatorConfig = Settings<'operator'> & { readonly podNamespace: string; readonly podName: string };
 /** As above; the sidecar cannot verify anything without its key file. */
 export type CallbackConfig = Settings<'callback'> & { readonly callbackKeysFile: string };
+
+/** As above; without its key file the gateway knows nobody. */
+export type GatewayConfig = Settings<'gateway'> & { readonly gatewayKeysFile: string };
+
+export type AnyConfig = OperatorConfig | CallbackConfig | GatewayConfig;
 
 export type ParsedConfig<Config> =
   | { ok: true; config: Config; warnings: string[] }
@@ -67,8 +73,19 @@ export function parseCallbackConfig(env: Environment): ParsedConfig<CallbackConf
   return { ok: true, config: Object.freeze(settings as CallbackConfig), warnings: proxyWarnings(env, false) };
 }
 
+/** The gateway's configuration. */
+export function parseGatewayConfig(env: Environment): ParsedConfig<GatewayConfig> {
+  const { settings, faults } = readSettings('gateway', env);
+  faults.push(...bindFaults(settings));
+  if (settings.gatewayKeysFile === undefined && !isSet(env, 'gatewayKeysFile')) {
+    faults.push(expectation('gatewayKeysFile', 'not set', VARIABLES.gatewayKeysFile.kind.expected));
+  }
+  if (faults.length > 0) return { ok: false, faults };
+  return { ok: true, config: Object.freeze(settings as GatewayConfig), warnings: proxyWarnings(env, false) };
+}
+
 /** The configuration by variable name, for the log line at the start; secrets are replaced, unset ones left out. */
-export function describeConfig(config: OperatorConfig | CallbackConfig): Record<string, unknown> {
+export function describeConfig(config: AnyConfig): Record<string, unknown> {
   const shown = Object.entries(config).flatMap(([field, value]): [string, unknown][] => {
     const row = VARIABLES[field as Field];
     if (value === undefined) return [];
@@ -115,11 +132,12 @@ function shownText(field: Field, text: string): string {
 }
 
 /** Two listeners on one port: the second would fail with an error that names neither variable. */
-function bindFaults(settings: Partial<Settings<'operator'>> | Partial<Settings<'callback'>>): string[] {
-  const fields = (['callbackBind', 'metricsBind', 'healthBind'] as const).filter((field) => field in settings);
+function bindFaults(settings: Partial<Settings<ProcessName>>): string[] {
+  const all = ['callbackBind', 'gatewayBind', 'metricsBind', 'healthBind'] as const;
+  const fields = all.filter((field) => field in settings);
   const ports = new Map<number, Field>();
   return fields.flatMap((field) => {
-    const { port } = (settings as Settings<'callback'>)[field];
+    const { port } = (settings as Settings<'callback'> & Settings<'gateway'>)[field];
     const other = ports.get(port);
     ports.set(port, field);
     if (port === 0 || other === undefined) return [];

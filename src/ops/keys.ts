@@ -1,17 +1,15 @@
 /**
  * The callback keys: reads `CALLBACK_KEYS_FILE`, signs and verifies with what it holds, and follows the file.
  *
- * Lines are `kid:base64`; the first key signs, all verify; blank lines and lines starting with `#` are skipped. The
- * file is read again every few seconds instead of being watched: a mounted Secret changes by swapping a symbolic link,
- * which file watchers miss. A file that cannot be read or holds a fault keeps the previous keys and is reported once
- * per change of the fault; with no keys at all nothing is signed and nothing verifies (fail closed).
+ * Lines are `kid:base64`; the first key signs, all verify; blank lines and lines starting with `#` are skipped. A file
+ * that cannot be read or holds a fault keeps the previous keys (`followed-file.ts`); with no keys at all nothing is
+ * signed and nothing verifies (fail closed).
  *
  * Refuses to say anything about key material: faults name line numbers, never contents.
  */
 import { createHmac, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
+import { followFile, linesOf } from './followed-file.ts';
 
 export interface CallbackKey {
   kid: string;
@@ -54,16 +52,13 @@ const MIN_SECRET_BYTES = 16;
 const MIN_MAC_BYTES = 16;
 const MAX_KEYS = 16;
 const MAX_FILE_BYTES = 16_384;
-const SETTLE_MS = 100;
-const DEFAULT_RELOAD_INTERVAL_MS = 5_000;
 
 /** Parses the key file. All faults are reported together. */
 export function parseCallbackKeys(text: string): ParsedKeys {
   if (text.length > MAX_FILE_BYTES) return { ok: false, faults: [`the file is larger than ${MAX_FILE_BYTES} bytes`] };
-  const lines = text.split('\n').map((line, index) => ({ text: line.trim(), number: index + 1 }));
   const keys: CallbackKey[] = [];
   const faults: string[] = [];
-  for (const line of lines.filter((line) => line.text !== '' && !line.text.startsWith('#'))) {
+  for (const line of linesOf(text)) {
     const parsed = parseLine(line.text);
     if (typeof parsed === 'string') faults.push(`line ${line.number}: ${parsed}`);
     else if (keys.some(({ kid }) => kid === parsed.kid)) faults.push(`line ${line.number}: the key id appears twice`);
@@ -97,53 +92,19 @@ function stripPadding(base64: string): string {
  */
 export async function loadCallbackKeys(options: CallbackKeysOptions): Promise<CallbackKeys> {
   const ring = createCallbackKeyRing();
-  let fault: string | undefined;
-  let loadedText: string | undefined;
-  let notNeeded = false;
-
-  const fail = (next: string): void => {
-    if (next === fault) return;
-    fault = next;
-    options.onFault?.(next);
-  };
-  const reload = async (): Promise<void> => {
-    const text = await readFile(options.path, 'utf8').catch(describeReadError);
-    notNeeded = options.mayBeAbsent === true && loadedText === undefined && text === ABSENT;
-    if (notNeeded) return undefined;
-    if (typeof text !== 'string') return fail(text.fault);
-    if (text === loadedText) {
-      fault = undefined;
-      return undefined;
-    }
-    // A file that is being written in place may be read half: a cut key is still base64, but another key.
-    if (loadedText !== undefined && (await rereadAfterPause(options.path)) !== text) return undefined;
-    const parsed = parseCallbackKeys(text);
-    if (!parsed.ok) return fail(parsed.faults.join('; '));
-    fault = undefined;
-    loadedText = text;
-    ring.replace(parsed.keys);
-    options.onLoaded?.(ring.kids());
-    return undefined;
-  };
-
-  await reload();
-  const timer = setInterval(() => void reload(), options.reloadIntervalMs ?? DEFAULT_RELOAD_INTERVAL_MS);
-  timer.unref();
+  const file = await followFile({
+    ...options,
+    load(text) {
+      const parsed = parseCallbackKeys(text);
+      if (!parsed.ok) return parsed;
+      ring.replace(parsed.keys);
+      options.onLoaded?.(ring.kids());
+      return { ok: true };
+    },
+  });
   const { replace: _, ...readers } = ring;
-  const ready = (): boolean => notNeeded || ring.ready();
-  return { ...readers, ready, fault: () => fault, reload, stop: () => clearInterval(timer) };
-}
-
-async function rereadAfterPause(path: string): Promise<string | undefined> {
-  await delay(SETTLE_MS, undefined, { ref: false });
-  return readFile(path, 'utf8').catch(() => undefined);
-}
-
-const ABSENT = { fault: 'the file cannot be read (ENOENT)' };
-
-function describeReadError(error: unknown): { fault: string } {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-  return code === 'ENOENT' ? ABSENT : { fault: `the file cannot be read (${code})` };
+  const { fault, reload, stop } = file;
+  return { ...readers, ready: () => file.isAbsent() || ring.ready(), fault, reload, stop };
 }
 
 function compute(key: KeyObject, bytes: Uint8Array): Buffer {

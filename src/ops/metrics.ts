@@ -10,7 +10,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-import { METRICS, combinations } from './metrics/table.ts';
+import type { ProcessName } from './config/variable.ts';
+import { METRICS, combinations, isIn } from './metrics/table.ts';
 import type { CounterName, GaugeName, HistogramName, LabelsOf, MetricName, MetricRow } from './metrics/table.ts';
 
 export { httpCode, httpMethod, snakeCase } from './metrics/labels.ts';
@@ -36,7 +37,7 @@ export interface Metrics {
 }
 
 export interface MetricsOptions {
-  process: 'operator' | 'callback';
+  process: ProcessName;
   /** For `captcha_operator_build_info`. */
   version: string;
   /** A gauge could not be computed; its name. The scrape goes on without it. */
@@ -57,7 +58,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const histogram = (name: MetricName): Recorder =>
     lazily(histograms, name, () => createHistogram(registry, name, options));
   for (const [name, row] of Object.entries(METRICS) as [MetricName, MetricRow][]) {
-    if (name === CPU_SECONDS || (row.in !== 'both' && row.in !== options.process)) continue;
+    if (name === CPU_SECONDS || !isIn(row, options.process)) continue;
     if (row.type === 'counter') counter(name);
     if (row.type === 'histogram') histogram(name);
   }

@@ -71,15 +71,19 @@ export function lastEventMs(watches: readonly WatchView[]): number {
   return Math.max(...watches.map((watch) => watch.lastEventMs()));
 }
 
-export function registerWatchGauges(metrics: Pick<Metrics, 'gauge'>, watches: Watches): void {
+export function registerWatchGauges(
+  metrics: Pick<Metrics, 'gauge'>,
+  watches: Watches,
+  resources: readonly Watched[] = WATCHED,
+): void {
   const of = (resource: Watched) => watches().filter((watch) => watch.resource === resource);
   metrics.gauge('captcha_operator_watch_last_activity_timestamp_seconds', (set) => {
-    for (const resource of WATCHED) {
+    for (const resource of resources) {
       set({ resource }, (Date.now() - (performance.now() - lastEventMs(of(resource)))) / 1_000);
     }
   });
   metrics.gauge('captcha_operator_watches_refused', (set) => {
-    for (const resource of WATCHED) set({ resource }, of(resource).filter(isRefused).length);
+    for (const resource of resources) set({ resource }, of(resource).filter(isRefused).length);
   });
 }
 

@@ -23,6 +23,7 @@ describe('the dashboard', () => {
       'Provider',
       'Kubernetes API and queues',
       'Processes',
+      'Gateway',
     ]);
   });
 

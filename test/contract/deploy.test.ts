@@ -8,6 +8,7 @@ import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { LIMITS } from '../../src/callback/limits.ts';
+import { parseGatewayConfig } from '../../src/ops/config.ts';
 import { DRAIN_MS } from '../../src/core/task/policy.ts';
 import { copies } from '../../scripts/generate-deploy.ts';
 import { CHART } from '../support/helm.ts';
@@ -184,6 +185,43 @@ describe('the pods', () => {
     expect(policy.spec.egress.filter(({ to }) => to !== undefined)).toEqual([]);
     const ports = policy.spec.egress.flatMap((rule) => rule.ports.map(({ port }) => port));
     expect(new Set(ports)).toEqual(new Set([53, 5353, 443, 6443, 8443, 16443]));
+  });
+});
+
+describe('the gateway', () => {
+  const place = 'deploy/components/gateway';
+  const of = parse(read(`${place}/deployment.yaml`)) as typeof deployment;
+  const [container] = of.spec.template.spec.containers;
+  const env = parseGatewayConfig({ GATEWAY_KEYS_FILE: '/keys' });
+
+  test('may do with tasks what it does, and nothing with anything else', () => {
+    const found = manifests.flatMap(({ file, manifest }) => (file.startsWith(place) ? (manifest.rules ?? []) : []));
+    expect(found.map(({ resources, verbs }) => [resources, verbs])).toEqual([
+      [['captchatasks'], ['create', 'get', 'list', 'watch', 'delete']],
+    ]);
+  });
+
+  test('listens where the defaults of its configuration say', () => {
+    const { gatewayBind, metricsBind, healthBind } = env.ok ? env.config : ({} as never);
+    const ports = [gatewayBind, metricsBind, healthBind].map(({ port }) => port);
+    expect(container?.ports.map(({ containerPort }) => containerPort)).toEqual(ports);
+  });
+
+  test('has longer to end than its worst drain', () => {
+    const preStopMs = 5_000;
+    expect(of.spec.template.spec.terminationGracePeriodSeconds * 1_000).toBeGreaterThan(preStopMs + 15_000);
+  });
+
+  test('has the version of the operator, and a memory limit', () => {
+    const { images } = parse(read(`${place}/kustomization.yaml`)) as { images: { newTag: string }[] };
+    const base = parse(read('deploy/base/kustomization.yaml')) as { images: { newTag: string }[] };
+    expect(images[0]?.newTag).toBe(base.images[0]?.newTag);
+    expect(container?.resources.limits['memory']).toBeDefined();
+  });
+
+  test('is in no overlay: whoever wants it names the component', () => {
+    const overlays = files.filter((file) => file.startsWith('deploy/overlays/') || file.startsWith('deploy/base/'));
+    expect(overlays.filter((file) => read(file).includes('components/gateway'))).toEqual([]);
   });
 });
 

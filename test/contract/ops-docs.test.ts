@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 
 import { GENERATED_DOCS } from '../../scripts/generate-docs.ts';
 import { parseOperatorConfig } from '../../src/ops/config.ts';
-import { VARIABLES, type Variable } from '../../src/ops/config/variables.ts';
+import type { Variable } from '../../src/ops/config/variable.ts';
+import { VARIABLES } from '../../src/ops/config/variables.ts';
 import { configFaultText } from '../../src/ops/lifecycle.ts';
 import { METRICS } from '../../src/ops/metrics/table.ts';
 

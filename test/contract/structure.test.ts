@@ -202,13 +202,13 @@ describe('the structure check finds', () => {
       'Koa in a controller',
       'src/controllers/x.ts',
       "import Koa from 'koa';",
-      /only callback\/ and ops\/health\.ts may/,
+      /only callback\/, gateway\/ and ops\/health\.ts may/,
     ],
     [
       'the Koa router in ops/log',
       'src/ops/x.ts',
       "import Router from '@koa/router';",
-      /only callback\/ and ops\/health\.ts may/,
+      /only callback\/, gateway\/ and ops\/health\.ts may/,
     ],
     [
       'process.env outside bin',

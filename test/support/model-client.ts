@@ -27,16 +27,22 @@ export interface ModelClient extends KubeClient {
   change(plural: string, name: string, act: () => void): void;
 }
 
+type Watching = WatchOptions & { plural: string };
+
 export function createModelClient(api: ModelApi): ModelClient {
-  const watches = new Set<WatchOptions & { plural: string }>();
+  const watches = new Set<Watching>();
 
   function tell(plural: string, before: StoredObject | undefined, after: StoredObject | undefined): void {
     if (before === after || client.deaf) return;
-    const gone = after === undefined || isFinished(after);
+    for (const watch of watches) if (watch.plural === plural) tellOne(watch, before, after);
+  }
+
+  function tellOne(watch: Watching, before: StoredObject | undefined, after: StoredObject | undefined): void {
+    // Who selects by a field wants the unfinished.
+    const gone = after === undefined || (watch.fieldSelector !== undefined && isFinished(after));
     const object = (gone ? leaving(before) : after) as unknown as KubeObject | undefined;
-    if (object === undefined) return;
-    const type = gone ? 'DELETED' : before === undefined ? 'ADDED' : 'MODIFIED';
-    for (const watch of watches) if (isSeen(object, plural, watch)) watch.onEvent(type, object);
+    if (object === undefined || !isSeen(object, watch)) return;
+    watch.onEvent(gone ? 'DELETED' : before === undefined ? 'ADDED' : 'MODIFIED', object);
   }
 
   /** As an API server tells it: what leaves a selection is its last state there, at the version of the change. */
@@ -89,7 +95,9 @@ export function createModelClient(api: ModelApi): ModelClient {
         .all(resource.plural)
         .filter(({ metadata: { namespace } }) => namespace === (options?.namespace ?? namespace));
       const items =
-        resource.plural === 'captchatasks' ? all.filter((object) => isFinished(object) === finishedWanted) : all;
+        resource.plural === 'captchatasks' && options?.fieldSelector !== undefined
+          ? all.filter((object) => isFinished(object) === finishedWanted)
+          : all;
       return {
         ok: true,
         items: items as unknown as KubeObject[],
@@ -122,9 +130,9 @@ export function createModelClient(api: ModelApi): ModelClient {
   return client;
 }
 
-function isSeen(object: KubeObject, plural: string, watch: WatchOptions & { plural: string }): boolean {
+function isSeen(object: KubeObject, watch: Watching): boolean {
   const { namespace } = object.metadata;
-  return watch.plural === plural && (watch.namespace ?? namespace) === namespace;
+  return (watch.namespace ?? namespace) === namespace;
 }
 
 function isFinished(object: StoredObject): boolean {

@@ -6,7 +6,13 @@
 import type { OneImporter } from './importers.ts';
 
 export const ONE_IMPORTER: OneImporter = {
-  'the start of a process': ['bin/callback/main', 'bin/operator/main', 'callback/server'],
+  'the start of a process': [
+    'bin/callback/main',
+    'bin/gateway/main',
+    'bin/operator/main',
+    'callback/server',
+    'gateway/server',
+  ],
   'a role that every controller has': ['controllers/deadletter/gather', 'controllers/deadletter/perform'],
   'a stage of a request': [
     'callback/middleware/authenticate',
@@ -19,9 +25,18 @@ export const ONE_IMPORTER: OneImporter = {
     'callback/middleware/route',
     'callback/middleware/serve-root-files',
     'callback/middleware/shield',
+    'gateway/middleware/authenticate',
+    'gateway/middleware/limit-in-flight',
+    'gateway/middleware/observe',
+    'gateway/middleware/read-fields',
+    'gateway/middleware/result',
+    'gateway/middleware/route',
+    'gateway/middleware/shield',
+    'gateway/middleware/submit',
   ],
   'a part of a long table': [
     'ops/metrics/callback-rows',
+    'ops/metrics/gateway-rows',
     'ops/metrics/process-rows',
     'ops/metrics/table',
     'ops/metrics/task-rows',
@@ -35,8 +50,8 @@ export const ONE_IMPORTER: OneImporter = {
     'provider/wire',
   ],
   'a subject of its own': [
-    // Connections and how they end; the server above it is about requests.
-    'callback/listener',
+    // An upload, piece by piece.
+    'gateway/multipart',
     // What the sidecar tells people: counters and log lines.
     'callback/report',
     // Trying out disk and API before the first callback comes.

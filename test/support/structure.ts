@@ -52,8 +52,8 @@ const LIBRARIES: readonly LibraryRule[] = [
   },
   {
     pattern: /^(koa|koa-.*|@koa\/.*)(\/|$)/,
-    allowed: (file) => roomOf(file) === 'callback' || file === 'src/ops/health.ts',
-    owner: 'callback/ and ops/health.ts',
+    allowed: (file) => ['callback', 'gateway'].includes(roomOf(file)) || file === 'src/ops/health.ts',
+    owner: 'callback/, gateway/ and ops/health.ts',
     typesAside: false,
   },
 ];

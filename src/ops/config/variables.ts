@@ -25,21 +25,7 @@ import {
   wholeNumber,
   type Kind,
 } from './kinds.ts';
-
-export const PROCESSES = ['operator', 'callback'] as const;
-export type ProcessName = (typeof PROCESSES)[number];
-
-export interface Variable<T> {
-  name: string;
-  readBy: ProcessName | 'both';
-  kind: Kind<T>;
-  /** The text that counts when the variable is unset or empty. */
-  default?: string | Readonly<Record<ProcessName, string>>;
-  /** What being unset means, where there is no default. */
-  unset?: string;
-  meaning: string;
-  secret?: true;
-}
+import { isReader, type ProcessName, type ReaderOf, type Variable } from './variable.ts';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -52,18 +38,18 @@ const MAX_CALLBACK_BASE_LENGTH = MAX_CALLBACK_URL_LENGTH - 1 - CALLBACK_PATH.len
 export const VARIABLES = {
   kubeconfigPath: {
     name: 'KUBECONFIG',
-    readBy: 'both',
+    readBy: 'all',
     kind: anyPath,
     unset: 'in-cluster, else `~/.kube/config`',
     meaning: 'How to reach the Kubernetes API; see below.',
   },
   watchNamespaces: {
     name: 'WATCH_NAMESPACES',
-    readBy: 'both',
+    readBy: 'all',
     kind: namespaceList,
     unset: 'all namespaces',
     meaning:
-      'The namespaces whose tasks and letters are watched. The sidecar answers callbacks for others like a bad token (404) and counts them as `misrouted`.',
+      'The namespaces whose tasks and letters are watched. The sidecar answers callbacks for others like a bad token (404) and counts them as `misrouted`; the gateway knows no keys of others.',
   },
   providerURL: {
     name: 'PROVIDER_URL',
@@ -157,16 +143,16 @@ export const VARIABLES = {
   },
   metricsBind: {
     name: 'METRICS_BIND_ADDRESS',
-    readBy: 'both',
+    readBy: 'all',
     kind: bindAddress,
-    default: { operator: ':9090', callback: ':9091' },
+    default: { operator: ':9090', callback: ':9091', gateway: ':9092' },
     meaning: 'Where `/metrics` is served.',
   },
   healthBind: {
     name: 'HEALTH_BIND_ADDRESS',
-    readBy: 'both',
+    readBy: 'all',
     kind: bindAddress,
-    default: { operator: ':8081', callback: ':8082' },
+    default: { operator: ':8081', callback: ':8082', gateway: ':8083' },
     meaning: 'Where `/healthz` and `/readyz` are served.',
   },
   leaderElection: {
@@ -268,9 +254,38 @@ export const VARIABLES = {
     default: String(DEFAULT_LETTER_POLICY.ttlMs / 1_000),
     meaning: 'When finished dead letters are deleted.',
   },
+  gatewayKeysFile: {
+    name: 'GATEWAY_KEYS_FILE',
+    readBy: 'gateway',
+    kind: filePath,
+    unset: 'required',
+    meaning:
+      'Lines `namespace:sha256-of-key`: who has a key of 32 characters whose hash is here uses tasks of that namespace. A namespace may have several. Reloaded when it changes.',
+  },
+  gatewayBind: {
+    name: 'GATEWAY_BIND_ADDRESS',
+    readBy: 'gateway',
+    kind: bindAddress,
+    default: ':8080',
+    meaning: 'Where `/in.php` and `/res.php` are served.',
+  },
+  gatewayTtlMs: {
+    name: 'GATEWAY_TTL_SECONDS',
+    readBy: 'gateway',
+    kind: seconds(0, 10 * YEAR),
+    default: '600',
+    meaning: 'How long after its end a task of the gateway, and with it its answer, is kept.',
+  },
+  gatewayMaxOpenTasks: {
+    name: 'GATEWAY_MAX_OPEN_TASKS',
+    readBy: 'gateway',
+    kind: wholeNumber(1, 100_000),
+    default: '1000',
+    meaning: 'Unfinished tasks of the gateway in one namespace; clients see it as the threads of their account.',
+  },
   logLevel: {
     name: 'LOG_LEVEL',
-    readBy: 'both',
+    readBy: 'all',
     kind: oneOf(LOG_LEVELS),
     default: 'info',
     meaning: 'The least important lines that are written (JSON lines on stdout).',
@@ -288,14 +303,12 @@ type ValueOf<Row> = Row extends { kind: Kind<infer T> }
 
 /** The settings of one process: one field per variable it reads. Durations are in milliseconds. */
 export type Settings<P extends ProcessName> = {
-  readonly [F in Field as Rows[F]['readBy'] extends P | 'both' ? F : never]: ValueOf<Rows[F]>;
+  readonly [F in Field as P extends ReaderOf<Rows[F]['readBy']> ? F : never]: ValueOf<Rows[F]>;
 };
 
 /** The rows that a process reads, in the order of the table. */
 export function variablesOf(process: ProcessName): [Field, Variable<unknown>][] {
-  return (Object.entries(VARIABLES) as [Field, Variable<unknown>][]).filter(
-    ([, row]) => row.readBy === process || row.readBy === 'both',
-  );
+  return (Object.entries(VARIABLES) as [Field, Variable<unknown>][]).filter(([, row]) => isReader(row.readBy, process));
 }
 
 export function defaultOf(row: Variable<unknown>, process: ProcessName): string | undefined {

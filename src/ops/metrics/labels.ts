@@ -61,6 +61,30 @@ export const CALLBACK_RESULTS = [
 ] as const;
 export const SPOOL_FAULTS = ['unavailable', 'write_failed', 'full', 'damaged', 'unknown_version', 'io_error'] as const;
 
+/** Of each thing that can be asked of the gateway, what can be answered. */
+const BEFORE_ANY = ['unauthorized', 'refused', 'error'] as const;
+export const RESULTS_OF_ENDPOINTS = {
+  submit: ['accepted', 'no_slot', 'withdrawn', ...BEFORE_ANY],
+  poll: ['solved', 'failed', 'pending', 'unknown_id', ...BEFORE_ANY],
+  account: ['told', 'unsupported', ...BEFORE_ANY],
+  report: ['not_recorded', 'unknown_id', ...BEFORE_ANY],
+  other: ['unsupported', ...BEFORE_ANY],
+} as const satisfies Record<string, readonly string[]>;
+export const GATEWAY_ENDPOINTS = ['submit', 'poll', 'account', 'report', 'other'] as const;
+export const GATEWAY_RESULTS = [
+  'accepted',
+  'no_slot',
+  'withdrawn',
+  'solved',
+  'failed',
+  'pending',
+  'unknown_id',
+  'told',
+  'unsupported',
+  'not_recorded',
+  ...BEFORE_ANY,
+] as const;
+
 export const LETTER_RETRY_RESULTS = ['resolved', 'superseded', 'failed', 'abandoned'] as const;
 
 /** As `core/task/breaker` names them, in the spelling of labels. */

@@ -1,4 +1,6 @@
 /** Rows of the metric table: controllers, queues, the Kubernetes API, watches, the process. Assembled in `table.ts`. */
+import { CAPTCHA_TASK } from '../../api/names.ts';
+import { PROCESSES } from '../config/variable.ts';
 import * as labels from './labels.ts';
 import { counter, gauge, histogram, none } from './row.ts';
 import type { MetricRow } from './row.ts';
@@ -9,6 +11,12 @@ const controller = { controller: labels.QUEUES } as const;
 const queue = { name: labels.QUEUES } as const;
 const PROCESS_SUBSTITUTE =
   'The name that prom-client and the Go client use; the rest of their default metrics is left out.';
+
+/** Who watches what: the gateway sees no letters. */
+const watching = {
+  in: ['operator', 'gateway'],
+  occurs: ({ resource }, process) => process === 'operator' || resource === CAPTCHA_TASK.plural,
+} as const satisfies Pick<MetricRow, 'in' | 'occurs'>;
 
 /** controller-runtime's and client-go's names and meanings, so that their dashboards work. */
 export const RUNTIME = {
@@ -62,13 +70,13 @@ export const RUNTIME = {
     ...counter,
     help: 'Requests to the Kubernetes API, by HTTP status and method; `<error>` where no answer came.',
     labels: { code: labels.HTTP_CODES, method: labels.HTTP_METHODS },
-    in: 'both',
+    in: 'all',
   },
   rest_client_request_duration_seconds: {
     ...histogram,
     help: 'Duration of requests to the Kubernetes API, watches aside, by HTTP method.',
     labels: { verb: labels.HTTP_METHODS },
-    in: 'both',
+    in: 'all',
     buckets: API_SECONDS,
   },
   leader_election_master_status: {
@@ -84,67 +92,67 @@ export const PROCESS = {
     ...counter,
     help: 'Watches opened again, by cause. `ended` is normal: the server ends them every few minutes.',
     labels: { resource: labels.WATCHED, cause: labels.WATCH_RESTART_CAUSES },
-    in: 'operator',
+    ...watching,
   },
   captcha_operator_watch_last_activity_timestamp_seconds: {
     ...gauge,
     help: 'When the quietest watch last told something, refused ones aside; bookmarks come about every minute.',
     labels: { resource: labels.WATCHED },
-    in: 'operator',
+    ...watching,
   },
   captcha_operator_watches_refused: {
     ...gauge,
     help: 'Namespaces (1 where all are watched at once) that the API server refuses to have watched (403, or 404 without the CRD).',
     labels: { resource: labels.WATCHED },
-    in: 'operator',
+    ...watching,
     beyondContract: 'A label never names a namespace; the log and `/readyz` do.',
   },
   captcha_operator_build_info: {
     ...gauge,
     help: 'Always 1; the labels say what runs.',
-    labels: { process: ['operator', 'callback'], version: [] as readonly string[], node: [] as readonly string[] },
-    in: 'both',
+    labels: { process: PROCESSES, version: [] as readonly string[], node: [] as readonly string[] },
+    in: 'all',
   },
   process_start_time_seconds: {
     ...gauge,
     help: 'When the process started.',
     labels: none,
-    in: 'both',
+    in: 'all',
     beyondContract: PROCESS_SUBSTITUTE,
   },
   process_cpu_seconds_total: {
     ...counter,
     help: 'User and system CPU time spent.',
     labels: none,
-    in: 'both',
+    in: 'all',
     beyondContract: PROCESS_SUBSTITUTE,
   },
   process_resident_memory_bytes: {
     ...gauge,
     help: 'Resident memory.',
     labels: none,
-    in: 'both',
+    in: 'all',
     beyondContract: PROCESS_SUBSTITUTE,
   },
   nodejs_heap_size_used_bytes: {
     ...gauge,
     help: 'JavaScript heap in use.',
     labels: none,
-    in: 'both',
+    in: 'all',
     beyondContract: PROCESS_SUBSTITUTE,
   },
   nodejs_eventloop_lag_p99_seconds: {
     ...gauge,
     help: 'How late the event loop was, 99th percentile since the last scrape.',
     labels: none,
-    in: 'both',
+    in: 'all',
     beyondContract: PROCESS_SUBSTITUTE,
   },
   nodejs_eventloop_lag_max_seconds: {
     ...gauge,
     help: 'How late the event loop was at most since the last scrape.',
     labels: none,
-    in: 'both',
+    in: 'all',
     beyondContract: PROCESS_SUBSTITUTE,
   },
 } as const satisfies Record<string, MetricRow>;

@@ -7,14 +7,15 @@
  * because standbys keep warm caches too: take `max by (…)` over replicas, never `sum`.
  */
 import { CALLBACKS, LETTERS } from './callback-rows.ts';
+import { GATEWAY } from './gateway-rows.ts';
 import { PROCESS, RUNTIME } from './process-rows.ts';
 import type { MetricRow, MetricType } from './row.ts';
 import { PROVIDER, TASKS } from './task-rows.ts';
 
-export { combinations } from './row.ts';
+export { combinations, isIn } from './row.ts';
 export type { MetricRow } from './row.ts';
 
-export const METRICS = { ...RUNTIME, ...TASKS, ...PROVIDER, ...CALLBACKS, ...LETTERS, ...PROCESS } as const;
+export const METRICS = { ...RUNTIME, ...TASKS, ...PROVIDER, ...CALLBACKS, ...LETTERS, ...GATEWAY, ...PROCESS } as const;
 
 /** Sections of docs/metrics.md, in this order. */
 export const METRIC_SECTIONS: readonly [title: string, rows: Readonly<Record<string, MetricRow>>][] = [
@@ -22,6 +23,7 @@ export const METRIC_SECTIONS: readonly [title: string, rows: Readonly<Record<str
   ['Provider', PROVIDER],
   ['Callbacks and spool', CALLBACKS],
   ['Dead letters', LETTERS],
+  ['Gateway', GATEWAY],
   ['Controllers, queues and the Kubernetes API', RUNTIME],
   ['Watches and process', PROCESS],
 ];

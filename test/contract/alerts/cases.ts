@@ -347,6 +347,18 @@ const CASES: Record<string, Case[]> = {
       'provider_breaker_open{reason="key_rejected",instance="a"}': '1x9',
     }),
   ],
+  CaptchaGatewayRefusing: [
+    fires('a namespace stays full', '30m', {
+      'gateway_requests_total{endpoint="submit",result="no_slot",instance="a"}': '0+1x40',
+    }),
+    silent('an outage of a minute refuses two', '30m', {
+      'gateway_requests_total{endpoint="submit",result="no_slot",instance="a"}': '0x9 2x40',
+    }),
+  ],
+  CaptchaGatewayKeysReloadFailed: [
+    fires('a replica cannot load the keys', '5m', { 'gateway_keys_reload_failed{instance="a"}': '0 1x20' }),
+    silent('the fault is mended at once', '5m', { 'gateway_keys_reload_failed{instance="a"}': '0x3 1 0x20' }),
+  ],
 };
 
 export const ALERT_CASES: readonly AlertCase[] = Object.entries(CASES).flatMap(([alert, cases]) =>

@@ -6,9 +6,8 @@
 import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
-import type { BindAddress } from '../ops/config.ts';
-import { listenOn, serveWithin } from '../ops/connections.ts';
-import type { Limits } from './limits.ts';
+import type { BindAddress } from './config/kinds.ts';
+import { listenOn, serveWithin } from './connections.ts';
 
 export interface Listener {
   port: number;
@@ -16,12 +15,26 @@ export interface Listener {
   stop(graceMs: number): Promise<void>;
 }
 
+export interface ListenerLimits {
+  /** Both together are where Node's parser stops. */
+  requestLineBytes: number;
+  headerBytes: number;
+  /** A client that has not sent its whole request by then is cut. */
+  slowClientMs: number;
+  /** An idle kept-alive connection is closed after this time. */
+  keepAliveMs: number;
+  /** Connections at once; for one more, the one that has been idle longest is closed. */
+  connections: number;
+  /** How long an answer may be held back before the client is taken for dead; default: none is held. */
+  holdMs?: number;
+}
+
 const CHECK_INTERVAL_MS = 500;
 const BACKLOG = 1_024;
 
 export interface ListenerOptions {
   address: BindAddress;
-  limits: Limits;
+  limits: ListenerLimits;
   /** A connection was closed to make room for another, or because it heaped up requests. */
   onConnectionDropped(): void;
 }
@@ -40,7 +53,7 @@ export async function startListener(handler: RequestListener, options: ListenerO
   });
   serveWithin(server, handler, { max: limits.connections, onDropped: onConnectionDropped });
   // Also cuts a client that connects and says nothing, or does not read its answer.
-  server.timeout = limits.slowClientMs + limits.keepAliveMs;
+  server.timeout = limits.slowClientMs + limits.keepAliveMs + (limits.holdMs ?? 0);
   server.on('clientError', answerClientError);
   const port = await listenOn(server, address, BACKLOG);
   return { port, stop: (graceMs) => stop(server, graceMs) };

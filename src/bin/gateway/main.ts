@@ -1,0 +1,69 @@
+/**
+ * The gateway as a process: reads its configuration, opens its listeners, serves clients of the provider's protocol
+ * until SIGTERM, then lets requests under way end and ends with 0. Wrong configuration ends it with 2.
+ */
+import { CAPTCHA_TASK } from '../../api/names.ts';
+import { reportTo } from '../../gateway/hooks.ts';
+import { loadGatewayKeys, type GatewayKeys } from '../../gateway/keys.ts';
+import { startGateway, type Gateway } from '../../gateway/server.ts';
+import { parseGatewayConfig, type GatewayConfig } from '../../ops/config.ts';
+import { registerWatchGauges, refusedWatches, reportWatches, type Watches } from '../../ops/watches.ts';
+import {
+  announceListener,
+  openKubeClient,
+  openProbes,
+  reportRequests,
+  runConfigured,
+  type Running,
+} from '../wiring.ts';
+
+/** Resolves when everything is started. `handOver` ends the handling of early signals. */
+export async function runGateway(handOver: () => void): Promise<void> {
+  await runConfigured('gateway', parseGatewayConfig(process.env), handOver, startAll);
+}
+
+type Process = Running<GatewayConfig>;
+
+const STOP_MS = 15_000;
+
+/** Opens everything in the order in which the releases, run backwards, are right. */
+async function startAll(running: Process): Promise<void> {
+  const { config, log, lifecycle, metrics } = running;
+  const keys = await openKeys(running);
+  const client = await openKubeClient(running, reportRequests(metrics));
+  // The health listener opens first and closes last, so that probes see the whole life of the other one.
+  const opened: { gateway?: Gateway } = {};
+  const watches: Watches = () =>
+    (opened.gateway?.watches() ?? []).map((watch) => ({ ...watch, resource: CAPTCHA_TASK.plural }));
+  const complaints = (): string[] =>
+    opened.gateway?.ready() ? [] : ['no keys are loaded, or just starting, or stopping'];
+  await openProbes(running, { live: () => [], ready: complaints, remarks: () => refusedWatches(watches) });
+  const gateway = await startGateway({
+    address: config.gatewayBind,
+    keys,
+    client,
+    namespaces: config.watchNamespaces,
+    ttlSeconds: config.gatewayTtlMs / 1_000,
+    maxOpenTasks: config.gatewayMaxOpenTasks,
+    hooks: reportTo(metrics, log),
+    watchHooks: reportWatches(metrics, log),
+  });
+  opened.gateway = gateway;
+  lifecycle.onStop('gateway', STOP_MS, () => gateway.stop());
+  metrics.gauge('captcha_operator_gateway_open_tasks', (set) => set({}, gateway.open()));
+  registerWatchGauges(metrics, watches, [CAPTCHA_TASK.plural]);
+  announceListener(log, 'gateway', gateway.port);
+}
+
+async function openKeys({ config, log, lifecycle, metrics }: Process): Promise<GatewayKeys> {
+  const keys = await loadGatewayKeys({
+    path: config.gatewayKeysFile,
+    namespaces: config.watchNamespaces,
+    onLoaded: (count, others) => log.info('gateway keys loaded', { count, ofNamespacesNotWatched: others }),
+    onFault: (fault) => log.error('gateway keys not loaded; the previous ones, if any, stay in use', { fault }),
+  });
+  lifecycle.onStop('gateway keys', 1_000, () => keys.stop());
+  metrics.gauge('captcha_operator_gateway_keys', (set) => set({}, keys.count()));
+  metrics.gauge('captcha_operator_gateway_keys_reload_failed', (set) => set({}, keys.fault() === undefined ? 0 : 1));
+  return keys;
+}

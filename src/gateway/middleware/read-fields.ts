@@ -1,0 +1,123 @@
+/**
+ * Reads what a client says, wherever it says it: in the query, in a form, in a multipart form, in JSON. A field that is
+ * there twice must say the same. Bodies are bounded, each and all together, and compressed ones refused: a few hundred
+ * bytes could unfold to any size. What is too large closes the connection, because what follows was never read.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Middleware } from 'koa';
+import type { Limits } from '../limits.ts';
+import { readMultipart, tooBig, type UploadFault } from '../multipart.ts';
+import { answerWord, type GatewayState } from '../state.ts';
+
+type Add = (name: string, value: string) => boolean;
+
+export function readFields(limits: Limits): Middleware<GatewayState> {
+  let held = 0;
+  return async (ctx, next) => {
+    const fields = new Map<string, string>();
+    const add: Add = (name, value) => {
+      const before = fields.get(name);
+      if (before === undefined) fields.set(name, value);
+      return before === undefined || before === value;
+    };
+    ctx.state.fields = fields;
+    const length = hasBody(ctx.req) ? Math.min(announced(ctx.req) ?? limits.bodyBytes, limits.bodyBytes) : 0;
+    if (held + length > limits.bodiesBytes) {
+      ctx.set('Connection', 'close');
+      return answerWord(ctx, 'ERROR_NO_SLOT_AVAILABLE', 'error', 'too many large requests at once');
+    }
+    held += length;
+    let fault: UploadFault | undefined;
+    try {
+      const inQuery = addQuery(ctx.req, add);
+      fault = (hasBody(ctx.req) ? await readBody(ctx.req, limits, add) : undefined) ?? inQuery;
+    } finally {
+      held -= length;
+    }
+    if (fault === undefined && fields.size > limits.fields) fault = bad(`more than ${limits.fields} fields`);
+    if (fault === undefined) return next();
+    if (!ctx.req.complete) ctx.set('Connection', 'close');
+    return answerWord(ctx, fault.word, 'refused', fault.text);
+  };
+}
+
+function bad(text: string): UploadFault {
+  return { word: 'ERROR_BAD_PARAMETERS', text };
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
+}
+
+function announced({ headers }: IncomingMessage): number | undefined {
+  return headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
+}
+
+function addQuery({ url = '' }: IncomingMessage, add: Add): UploadFault | undefined {
+  const question = url.indexOf('?');
+  return question === -1 ? undefined : addAll(new URLSearchParams(url.slice(question + 1)), add);
+}
+
+function addAll(pairs: Iterable<readonly [string, string]>, add: Add): UploadFault | undefined {
+  // All of them, whatever one is like: among the others is how the client wants to be answered.
+  const [twice] = [...pairs].filter(([name, value]) => !add(name, value));
+  return twice === undefined ? undefined : bad(`${twice[0].slice(0, 64)}: given twice, with different values`);
+}
+
+async function readBody(request: IncomingMessage, limits: Limits, add: Add): Promise<UploadFault | undefined> {
+  const coding = request.headers['content-encoding'] ?? 'identity';
+  if (coding !== 'identity') return bad('a compressed body');
+  const type = request.headers['content-type'] ?? '';
+  const tooLarge: UploadFault = { word: 'ERROR_TOO_BIG_CAPTCHA_FILESIZE', text: tooBig(limits) };
+  if ((announced(request) ?? 0) > limits.bodyBytes) return tooLarge;
+  if (/^multipart\/form-data\b/i.test(type)) return readMultipart(bounded(request, limits), { limits, add });
+  const text = await collect(request, limits.bodyBytes);
+  if (text === undefined) return tooLarge;
+  return /\bjson\b/i.test(type) ? addJSON(text, add) : addAll(new URLSearchParams(text), add);
+}
+
+/** Cuts who sends more than he may without having said how much it is. */
+function bounded(request: IncomingMessage, { bodyBytes }: Limits): IncomingMessage {
+  let size = 0;
+  request.on('data', (chunk: Uint8Array) => {
+    size += chunk.length;
+    if (size > bodyBytes) request.destroy();
+  });
+  return request;
+}
+
+/** The whole body as text, or undefined when it is larger than `maxBytes`. Rejects when the client goes away. */
+function collect(request: IncomingMessage, maxBytes: number): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    request.on('data', (chunk: Uint8Array) => {
+      size += chunk.length;
+      if (size > maxBytes) {
+        request.pause();
+        resolve(undefined);
+      } else {
+        chunks.push(chunk);
+      }
+    });
+    request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    request.on('error', reject);
+    request.on('close', () => reject(new Error('the client went away')));
+  });
+}
+
+/** The members of an object: texts as they are, everything else as JSON. */
+function addJSON(text: string, add: Add): UploadFault | undefined {
+  let members: unknown;
+  try {
+    members = JSON.parse(text);
+  } catch {
+    members = undefined;
+  }
+  if (typeof members !== 'object' || members === null) return bad('the body is not a JSON object');
+  const set = Object.entries(members).filter(([, value]) => value !== null);
+  return addAll(
+    set.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)] as const),
+    add,
+  );
+}

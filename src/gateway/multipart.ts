@@ -1,0 +1,100 @@
+/**
+ * Reads a multipart form as its fields, with the uploaded image as the field `body` in base64. The image is encoded as it
+ * comes, piece by piece: nobody ever holds its bytes whole, and what is over the bound is not kept at all. It knows one
+ * upload, `file`; every other is refused by name, as are fields that are too many.
+ */
+import type { IncomingMessage } from 'node:http';
+import { Busboy, type BusboyFileStream } from '@fastify/busboy';
+import type { Limits } from './limits.ts';
+
+/** What is wrong with it: a word of the family and the reason. */
+export interface UploadFault {
+  word: string;
+  text: string;
+}
+
+export interface MultipartOptions {
+  limits: Pick<Limits, 'imageCharacters' | 'bodyBytes' | 'fields'>;
+  /** Takes a field; false where it was there before, with another value. */
+  add(name: string, value: string): boolean;
+}
+
+/** Undefined when all fields were taken. Rejects when the client goes away. */
+export function readMultipart(request: IncomingMessage, options: MultipartOptions): Promise<UploadFault | undefined> {
+  const { limits, add } = options;
+  const { promise, resolve, reject } = Promise.withResolvers<UploadFault | undefined>();
+  const parser = parserFor(request, limits);
+  if (parser === undefined) return Promise.resolve(BROKEN);
+  let fault: UploadFault | undefined;
+  const take = (name: string, value: string, isCut: boolean): void => {
+    if (isCut) fault ??= { word: 'ERROR_BAD_PARAMETERS', text: 'a field is too long' };
+    else if (!add(name, value))
+      fault ??= { word: 'ERROR_BAD_PARAMETERS', text: `${name}: given twice, with different values` };
+  };
+  parser.on('field', (name, value, nameCut, valueCut) => take(name, value, nameCut || valueCut));
+  parser.on('file', (name, stream) => {
+    if (name !== 'file') {
+      fault ??= { word: 'ERROR_BAD_PARAMETERS', text: 'an upload has another name than file' };
+      stream.resume();
+      return;
+    }
+    collectBase64(stream, limits.imageCharacters, (image) => {
+      if (image === undefined) fault ??= { word: 'ERROR_TOO_BIG_CAPTCHA_FILESIZE', text: tooBig(limits) };
+      else if (image === '') fault ??= { word: 'ERROR_ZERO_CAPTCHA_FILESIZE', text: 'file: empty' };
+      else take('body', image, false);
+    });
+  });
+  for (const limit of ['fieldsLimit', 'filesLimit', 'partsLimit'] as const) {
+    parser.on(limit, () => {
+      fault ??= { word: 'ERROR_BAD_PARAMETERS', text: `more than ${limits.fields} fields, or more than one file` };
+    });
+  }
+  parser.once('finish', () => resolve(fault));
+  parser.once('error', () => resolve(BROKEN));
+  request.once('error', reject);
+  request.once('close', () => {
+    if (!request.complete) reject(new Error('the client went away'));
+  });
+  request.pipe(parser);
+  return promise;
+}
+
+const BROKEN: UploadFault = { word: 'ERROR_UPLOAD', text: 'the multipart body cannot be read' };
+
+export function tooBig({ imageCharacters }: Pick<Limits, 'imageCharacters'>): string {
+  return `an image may have ${imageCharacters} characters of base64, ${Math.floor((imageCharacters * 3) / 4)} bytes`;
+}
+
+/** Throws in its constructor where the head names no boundary. */
+function parserFor({ headers }: IncomingMessage, limits: MultipartOptions['limits']): Busboy | undefined {
+  try {
+    return new Busboy({
+      headers: { ...headers, 'content-type': headers['content-type'] ?? '' },
+      limits: { fieldNameSize: 128, fieldSize: limits.bodyBytes, fields: limits.fields, files: 1, headerPairs: 16 },
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+type Busboy = InstanceType<typeof Busboy>;
+
+/** Three bytes become four characters, so at most two bytes wait for the next piece. Undefined: longer than `most`. */
+function collectBase64(stream: BusboyFileStream, most: number, done: (image: string | undefined) => void): void {
+  let image: string | undefined = '';
+  let rest: Buffer = Buffer.alloc(0);
+  const add = (text: string): void => {
+    if (image !== undefined) image = image.length + text.length > most ? undefined : image + text;
+  };
+  stream.on('data', (piece: Buffer) => {
+    if (image === undefined) return;
+    const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
+    const whole = bytes.length - (bytes.length % 3);
+    add(bytes.toString('base64', 0, whole));
+    rest = Buffer.from(bytes.subarray(whole));
+  });
+  stream.once('end', () => {
+    add(rest.toString('base64'));
+    done(image);
+  });
+}
