@@ -49,6 +49,10 @@ async function createTask(name: string): Promise<KubeObject> {
 
 const read = (name: string) =>
   operator.execute({ verb: 'get', resource: CAPTCHA_TASK, namespace, name, read: 'quorum' });
+const objectIn = (reply: ApiReply): KubeObject => {
+  if (!reply.ok) throw new Error(summaryOf(reply));
+  return reply.object as KubeObject;
+};
 const summaryOf = (reply: ApiReply) => (reply.ok ? 'ok' : `${reply.status} ${reply.transient ? 'transient' : 'final'}`);
 
 describe('the answer', () => {
@@ -94,6 +98,23 @@ describe('the answer', () => {
     });
     expect(summaryOf(reply)).toBe('422 final');
     expect(await read('conditional')).toEqual({ ok: true, object: task });
+  });
+
+  test('to a status write that changes nothing is the object as it was, in the same version: nobody is made to look again', async () => {
+    const target = { resource: CAPTCHA_TASK, namespace, name: 'unchanged' };
+    await createTask('unchanged');
+    const status = { phase: 'Pending', deadLetter: { name: 'a', time: '2026-01-01T00:00:00Z', confirmed: true } };
+    const put = async (object: KubeObject): Promise<KubeObject> =>
+      objectIn(await operator.execute({ verb: 'replaceStatus', ...target, object: { ...object, status } }));
+    const before = objectIn(await read('unchanged'));
+    const first = await put(before);
+    expect(first.metadata.resourceVersion).not.toBe(before.metadata.resourceVersion);
+    // Not only within the second of the first write.
+    const second = Math.floor(Date.now() / 1_000);
+    await waitUntil('the next second', () => Math.floor(Date.now() / 1_000) > second);
+    expect(await put(first)).toEqual(first);
+    const patch = [{ op: 'add' as const, path: '/status/deadLetter', value: status.deadLetter }];
+    expect(objectIn(await administrator.execute({ verb: 'patchStatus', ...target, patch }))).toEqual(first);
   });
 
   test('to a delete whose uid is not that of the object is 409', async () => {

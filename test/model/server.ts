@@ -136,8 +136,7 @@ function writeStatus(
   if (broken !== undefined) {
     return { objects, reply: intern<ApiReply>(refusal(422, 'Invalid', broken)), ...(put ? { broken } : {}) };
   }
-  // A patch that tests and changes nothing changes a time, which stands still here: it is a new version all the same.
-  if (put && sameJson(before.status, after.status)) return { objects, reply: okay(before) };
+  if (sameJson(before.status, after.status)) return { objects, reply: okay(before) };
   const stored = { ...after, metadata: { ...after.metadata, resourceVersion: versionFor(plural) } };
   return { objects: withObject(objects, plural, intern(stored)), reply: okay(stored) };
 }

@@ -113,10 +113,11 @@ interface Hold {
  *       unconfirmed
  *     another's, confirmed         nothing while that letter is there; else this letter's mark, confirmed
  *     its own, unconfirmed         the confirmation
- *     its own, confirmed           nothing; but where the letter is new, the same mark once more, with the time of now
+ *     its own, confirmed           nothing; but where the letter is new, the same mark once more, with a later time
  *
  * The last case: the mark confirms an earlier letter of this name, which somebody deleted. Whoever saw that may be
- * about to fail the task; that write must miss, and it does once the task has changed.
+ * about to fail the task; that write must miss, and it does once the task has changed. (`marked` sees to it that the
+ * time differs, within one second too.)
  */
 function heldStatus(task: CaptchaTask, name: string, hold: Hold): CaptchaTaskStatus | undefined {
   const { now, isNew, letterExists } = hold;

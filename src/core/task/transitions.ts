@@ -12,7 +12,7 @@ import type { FailedReason, FailureClass, TaskPhase, UnknownReason } from '../..
 import type { Summary } from './conditions.ts';
 import type { Millis } from './times.ts';
 import { deriveConditions } from './conditions.ts';
-import { formatTime } from './times.ts';
+import { formatTime, parseTime } from './times.ts';
 
 /** What a waiting task may say beyond its reason: another stable sentence, and that only a person can help. */
 export interface WaitingDetail {
@@ -169,9 +169,15 @@ export function rejected(task: CaptchaTask, code: string, now: Millis): CaptchaT
 /** The provider client's own word for a task that has no encoding; no call was made for it. */
 const NOT_ENCODABLE = 'INVALID_TASK';
 
-/** A letter of this name is about to hold a result of the task: first step of section 4's order. */
+/**
+ * A letter of this name is about to hold a result of the task: first step of section 4's order. Its time is always
+ * later than that of the mark it replaces, whatever the clocks say: times are whole seconds, a write that changes
+ * nothing makes no new version, and whoever judged by the mark before must see that this is another.
+ */
 export function marked(task: CaptchaTask, letter: string, now: Millis): CaptchaTaskStatus {
-  return restate(task, { deadLetter: { name: letter, time: formatTime(now) } }, unknownBecause('DeadLettered'), now);
+  const before = parseTime(task.status?.deadLetter?.time) ?? -Infinity;
+  const time = formatTime(Math.max(now, before + 1_000));
+  return restate(task, { deadLetter: { name: letter, time } }, unknownBecause('DeadLettered'), now);
 }
 
 /** The marked letter exists. */

@@ -6,6 +6,7 @@ import type { ApiRequest } from '../../../../src/core/protocol.ts';
 import type { ModelApi } from '../../../support/model-api.ts';
 import { MAX_LETTER_CODE_LENGTH } from '../../../../src/api/names.ts';
 import { deliverResult } from '../../../../src/core/delivery/deliver.ts';
+import { markKey } from '../../../../src/core/task/memory.ts';
 import { CAPTCHA_ID, T0, aTask } from '../../../support/builders.ts';
 import { createModelApi, outage, refusal, runModel } from '../../../support/model-api.ts';
 
@@ -202,14 +203,28 @@ describe('the mark', () => {
     expect(deliver(api)).toMatchObject({ kind: 'deadLettered' });
     expect(task(api).status?.deadLetter).toMatchObject({ name: letters(api)[0]?.metadata.name, confirmed: true });
   });
-  test('is written afresh for a letter that replaces a deleted one, so that whoever fails the task for it must look again', () => {
+  test.each([0, 1_000, -60_000])(
+    'is another one for a letter that replaces a deleted one %i ms later, so that whoever fails the task for it must look again',
+    (ms) => {
+      const api = world();
+      deliver(api);
+      const before = task(api);
+      api.remove('deadletters', letters(api)[0]!.metadata.name);
+      const again = runModel(api, deliverResult(received(), { now: NOW + ms, onFailure: 'letter' }));
+      expect(again).toMatchObject({ kind: 'deadLettered' });
+      expect(task(api).metadata.resourceVersion).not.toBe(before.metadata.resourceVersion);
+      expect(markKey(task(api).status!.deadLetter!)).not.toBe(markKey(before.status!.deadLetter!));
+    },
+  );
+  test('is another one each time, so that an absence that was seen long ago never counts again', () => {
     const api = world();
-    deliver(api);
-    const before = task(api).metadata.resourceVersion;
-    api.remove('deadletters', letters(api)[0]!.metadata.name);
-    const later = runModel(api, deliverResult(received(), { now: NOW + 1_000, onFailure: 'letter' }));
-    expect(later).toMatchObject({ kind: 'deadLettered' });
-    expect(task(api).metadata.resourceVersion).not.toBe(before);
+    const seen = new Set<string>();
+    for (const ms of [0, -1_000, 0, -1_000]) {
+      runModel(api, deliverResult(received(), { now: NOW + ms, onFailure: 'letter' }));
+      seen.add(markKey(task(api).status!.deadLetter!));
+      api.remove('deadletters', letters(api)[0]!.metadata.name);
+    }
+    expect(seen.size).toBe(4);
   });
   test('is not written on a task that finished meanwhile', () => {
     const api = world();
