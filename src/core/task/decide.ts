@@ -205,6 +205,7 @@ export function decideTask(facts: TaskFacts, moment: Moment, policy: TaskPolicy)
   const situation = situationOf(facts, moment, policy);
   const rule = firstOf(TASK_RULES, ({ when }) => when(situation));
   if (holdsPlace(situation) && (rule.keepsPlace !== true || facts.lane.ticket === 'elsewhere')) return GIVES_UP;
+  if (hasOutlivedTurn(situation)) return GIVES_UP;
   const { effect, wakeInMs: restMs } = rule.choose(situation);
   if (effect !== undefined) return { rule: rule.name, effect };
   const wakeInMs = soonest(restMs, wakeForDeadline(situation));
@@ -215,6 +216,11 @@ export function decideTask(facts: TaskFacts, moment: Moment, policy: TaskPolicy)
 function holdsPlace({ facts }: Situation): boolean {
   const { ticket } = facts.lane;
   return ticket === 'queued' || ticket === 'granted' || ticket === 'elsewhere';
+}
+
+/** Leadership was lost while the proxy or an image was being read for its turn: nobody would use or drop what came. */
+function hasOutlivedTurn({ facts, memory }: Situation): boolean {
+  return facts.lane.ticket === 'none' && memory.sources?.state === 'ready';
 }
 
 function wakeForDeadline(situation: Situation): number | undefined {

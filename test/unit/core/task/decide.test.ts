@@ -55,6 +55,12 @@ describe('a place in the queue, or a turn', () => {
     expect(kind(decideAt(aTask(), 0, { lane }))).toBe('leaveLane');
     expect(kind(decideAt(aTask().intended(), 0, { lane, memory: { intent: own() } }))).toBe('leaveLane');
   });
+  test('takes with it what was read for it, where leadership was lost meanwhile', () => {
+    const memory = { sources: { state: 'ready', image: new Uint8Array(9) } } as const;
+    for (const mayAct of [true, false]) expect(kind(decideAt(aTask(), 0, { mayAct, memory }))).toBe('leaveLane');
+    const lane = { ticket: 'calling', pollPauseMs: 0 } as const;
+    expect(kind(decideAt(aTask(), 0, { mayAct: false, memory, lane }))).toBeUndefined();
+  });
   test('is kept while its API key is read', () => {
     const lane = { ticket: 'granted', pollPauseMs: 0 } as const;
     expect(kind(decideAt(aTask(), 0, { lane, key: { state: 'unread' } }))).toBe('readKey');
