@@ -125,7 +125,15 @@ function createRooms(
   const { client, policy, log, admission, defaultTtlSeconds } = { ...options, ...options.policy };
   const mono = (): number => moment().mono;
   const wake = (key: string): void => queue.add(key);
-  const keys = createKeyRing({ ...options, mono, onChange: (oldKey) => lanes.wakeQueued(oldKey) });
+  // All that wait for a result look again; the queue merges, and each decides for itself.
+  const wakeAccepted = (): void => {
+    for (const key of store.keys()) if (store.get(key)?.phase === 'Submitted') queue.add(key);
+  };
+  const onChange = (oldKey: string): void => {
+    lanes.wakeQueued(oldKey);
+    if (lanes.pollsRest(oldKey)) wakeAccepted();
+  };
+  const keys = createKeyRing({ ...options, mono, onChange });
   const onBlocked = (apiKeys: ReadonlySet<string>): void => void keys.reread(apiKeys);
   const lanes = createLanes({ policy, provider: options.provider, moment, wake, onBlocked, admission });
   const ttl = createTimeToLive({
@@ -136,11 +144,7 @@ function createRooms(
     mayAct,
     log,
   });
-  // Those that wait for a callback look again; the queue merges, and each decides for itself.
-  const onSilence = (): void => {
-    for (const key of store.keys()) if (store.get(key)?.phase === 'Submitted') queue.add(key);
-  };
-  const callbacks = createCallbacks({ ...options, keyOf: keys.value, mono, onSilence });
+  const callbacks = createCallbacks({ ...options, keyOf: keys.value, mono, onSilence: wakeAccepted });
   return { keys, lanes, callbacks, ttl };
 }
 

@@ -26,6 +26,8 @@ export interface Lanes {
   bookPoll(apiKey: string): number;
   holdPermit(key: string, apiKey: string, forMs: number): void;
   returnPermit(key: string): void;
+  /** Whether polls with this key rest just now. */
+  pollsRest(apiKey: string): boolean;
   /** Those who wait for this key look again. */
   wakeQueued(apiKey: string): void;
   /** Undefined while this process does not act: nobody would end what it knew then. */
@@ -98,6 +100,7 @@ export function createLanes(options: LanesOptions): Lanes {
     returnPermit(key) {
       if (admit.returnPermit(all, key)) requestPump(state);
     },
+    pollsRest: (apiKey) => admit.pollPauseMs(all, apiKey, mono()) > 0,
     wakeQueued: (apiKey) => wakeQueued(state, apiKey),
     openBreakers: () => (state.ticker === undefined ? undefined : admit.openBreakers(all)),
     threadUse: () => (state.ticker === undefined ? [] : admit.threadUse(all)),

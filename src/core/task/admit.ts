@@ -180,9 +180,12 @@ export function queuedFor(all: Admission, apiKey: string): string[] {
   return [...(all.lanes.get(apiKey)?.tickets.keys() ?? [])];
 }
 
-/** API keys that somebody uses, and how long after the last look at the threads of each the next one is due. */
+/**
+ * API keys that somebody uses or whose polls rest, and how long after the last look at the threads of each the next one
+ * is due. (Who only polls is not known here: a permit ends long before its task may.)
+ */
 export function keysInUse(all: Admission, mono: number): { apiKey: string; lookAgainMs: number | undefined }[] {
-  const used = [...all.lanes].filter(([, lane]) => isUsed(lane));
+  const used = [...all.lanes].filter(([, lane]) => isUsed(lane) || pollPauseOf(lane, mono) > 0);
   return used.map(([apiKey, lane]) => ({ apiKey, lookAgainMs: lookAgainMs(lane, mono) }));
 }
 

@@ -1,0 +1,65 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { TaskBuilder } from '../../../support/builders.ts';
+import type { Stage } from '../../../support/task-controller.ts';
+import { SECRET } from '../../../../src/api/names.ts';
+import { aSecret, aTask } from '../../../support/builders.ts';
+import { startStage } from '../../../support/task-controller.ts';
+
+let stage: Stage;
+beforeEach(() => vi.useFakeTimers({ now: Date.parse('2026-01-01T12:00:00Z') }));
+afterEach(async () => {
+  const stopped = stage.controller.stop({ drainMs: 0 });
+  await pass(5_000);
+  await stopped;
+  vi.useRealTimers();
+});
+
+/** Time goes on, and everything happens that is due meanwhile. */
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+const OLD = 'k'.repeat(32);
+const NEW = 'n'.repeat(32);
+const seedKey = (value: string): void => stage.api.seed(SECRET.plural, aSecret('tenant', { 'api-key': value }));
+
+/** Accepted so long ago, without a pingback: it is polled. */
+function accepted(ageMs: number): TaskBuilder {
+  const at = Date.now() - ageMs;
+  const task = aTask()
+    .created(at)
+    .spec({ delivery: 'Poll', apiKeySecretRef: { name: 'tenant', key: 'api-key' }, activeDeadlineSeconds: 3_600 });
+  return task.intended(at, { pingback: false }).submitted(at);
+}
+
+describe('polls that rest because the provider rejects their key', () => {
+  // A task of the first age still counts as one of the provider's threads, one of the second does not any more.
+  test.each([130_000, 900_000])('go on when its Secret holds another one (accepted %i ms ago)', async (ageMs) => {
+    const starting = startStage();
+    await pass(10);
+    stage = await starting;
+    let polls = 0;
+    seedKey(OLD);
+    stage.pollAnswer = () => {
+      polls += 1;
+      if (polls > 1) return { kind: 'solved', value: 'solution' };
+      seedKey(NEW);
+      return { kind: 'refused', class: 'keyRejected', code: 'ERROR_WRONG_USER_KEY' };
+    };
+    stage.apply(accepted(ageMs));
+    await pass(60_000);
+    expect(polls).toBe(2);
+    expect(stage.task()?.status?.phase).toBe('Solved');
+  });
+  test('rest while its Secret holds the same', async () => {
+    const starting = startStage();
+    await pass(10);
+    stage = await starting;
+    let polls = 0;
+    seedKey(OLD);
+    stage.pollAnswer = () => {
+      polls += 1;
+      return { kind: 'refused', class: 'keyRejected', code: 'ERROR_WRONG_USER_KEY' };
+    };
+    stage.apply(accepted(10_000));
+    await pass(240_000);
+    expect(polls).toBe(1);
+  });
+});
