@@ -7,20 +7,20 @@
 FROM --platform=$BUILDPLATFORM node:24.21.0-trixie-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
+COPY processes ./processes
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npx --no-install tsc -p tsconfig.build.json
-# The client package is not for clusters; declarations are for compilers.
-RUN rm -rf dist/client && find dist -name '*.d.ts' -delete
+# The client and kubectl captcha are a package of their own; declarations are for compilers.
+RUN rm -rf dist/client dist/cli dist/bin/kubectl-captcha.* && find dist -name '*.d.ts' -delete
 
 FROM --platform=$BUILDPLATFORM node:24.21.0-trixie-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
-# Half of the packages come with the Kubernetes client, which only kubeconfigs with an auth provider load, and no pod has
-# one (docs/decisions/0002). What reads those says so where it is missing.
-RUN npm uninstall --no-save --omit=dev --ignore-scripts --no-audit --no-fund @kubernetes/client-node
+COPY processes ./processes
+# What the processes need is a workspace (docs/decisions/0009); its own link leads nowhere in the image.
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && rm node_modules/captcha-operator-processes
 # What only compilers and debuggers of these packages read is half of their size.
 RUN find node_modules -type f '(' -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.flow' ')' -delete
 

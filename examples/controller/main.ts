@@ -89,8 +89,7 @@ async function report({ configMaps, namespace }: Context, wish: V1ConfigMap, out
 async function run(namespace: string, signal: AbortSignal): Promise<void> {
   const kubeconfig = new KubeConfig();
   kubeconfig.loadFromDefault();
-  const { KUBECONFIG: kubeconfigPath, KUBERNETES_SERVICE_HOST: serviceHost } = process.env;
-  const tasks = await createTaskClient({ kubeconfigPath, serviceHost, userAgent: 'login-controller' });
+  const tasks = await createTaskClient({ userAgent: 'login-controller' });
   const context: Context = { namespace, configMaps: kubeconfig.makeApiClient(CoreV1Api), tasks, signal };
   const underWay = new Set<string>();
   while (!signal.aborted) {

@@ -1,28 +1,34 @@
 /**
  * The package `captcha-operator/client`: create a CaptchaTask, wait until it is solved, delete it. For programs that
  * need a solution and for controllers that build on tasks as they build on Jobs. It keeps no cache and runs no loop of
- * its own; what the cluster can answer is returned as a value, so a `switch` over `kind` covers it all.
+ * its own; what the cluster can answer is returned as a value, so a `switch` over `kind` covers it all. Where the cluster
+ * is it finds out as kubectl does, so it alone of the rooms below `bin` reads the environment.
  * See examples/controller for a controller built on it.
  */
-import { homedir } from 'node:os';
 import type { CaptchaTask } from '../api/captchatask.ts';
 import type { ObjectRef } from '../api/conditions.ts';
 import { loadAccess } from '../kube/access.ts';
 import { createKubeClient } from '../kube/client.ts';
-import { createTask, deleteTask, type CallLimits, type Created, type Deleted, type NewTask } from './tasks.ts';
-import { waitForSolved, type Waited } from './wait.ts';
+import { createTask, deleteTask } from './tasks.ts';
+import type { CallLimits, Created, Deleted, NewTask, Waited } from './types.ts';
+import { waitForSolved } from './wait.ts';
 
 export type { CaptchaTask } from '../api/captchatask.ts';
 export type { ObjectRef } from '../api/conditions.ts';
-export type { CallLimits, Created, Deleted, NewTask, Refused } from './tasks.ts';
-export type { SolvedValue, Waited } from './wait.ts';
+export type { CallLimits, Created, Deleted, NewTask, Refused, SolvedValue, Waited } from './types.ts';
 
 export interface TaskClientOptions {
-  /** A kubeconfig file. Without one: the pod's ServiceAccount when there is one, else `~/.kube/config`. */
+  /**
+   * A kubeconfig file, or several as in `KUBECONFIG`. Without it: what the environment's `KUBECONFIG` names, else the
+   * pod's ServiceAccount (`KUBERNETES_SERVICE_HOST` is set in every pod), else `~/.kube/config`.
+   */
   kubeconfigPath?: string | undefined;
-  /** From the pod's environment: `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`. */
-  serviceHost?: string | undefined;
-  servicePort?: string | undefined;
+  /** Another context of the kubeconfig than its current one. */
+  context?: string | undefined;
+  /** Where the pod's ServiceAccount is mounted, if not at the usual place. */
+  serviceAccountDirectory?: string | undefined;
+  /** Instead of the process's environment; plugins that a kubeconfig names are run with it. */
+  environment?: Readonly<Record<string, string | undefined>> | undefined;
   /** Names your program in the API server's logs. */
   userAgent: string;
 }
@@ -41,19 +47,29 @@ export interface TaskClient {
   waitForSolved(task: ObjectRef, limits: CallLimits): Promise<Waited>;
   /** Deletes exactly this task. A submission that was paid for is not refunded by it. */
   delete(task: ObjectRef, limits?: CallLimits): Promise<Deleted>;
+  /** The namespace of the pod or of the kubeconfig's context, where it names one. */
+  readonly namespace: string | undefined;
   /** Closes the connections; calls under way end as `refused`. */
   close(): Promise<void>;
 }
 
 /** Reads credentials, makes no call yet. Throws when no cluster is configured; the text says where it looked. */
 export async function createTaskClient(options: TaskClientOptions): Promise<TaskClient> {
-  const { kubeconfigPath, serviceHost, servicePort, userAgent } = options;
-  const access = await loadAccess({ kubeconfigPath, serviceHost, servicePort, homeDirectory: homedir() });
+  const { userAgent, environment = process.env, ...places } = options;
+  const access = await loadAccess({
+    ...places,
+    kubeconfigPath: options.kubeconfigPath ?? environment['KUBECONFIG'],
+    serviceHost: environment['KUBERNETES_SERVICE_HOST'],
+    servicePort: environment['KUBERNETES_SERVICE_PORT'],
+    homeDirectory: environment['HOME'],
+    environment,
+  });
   const kube = createKubeClient({ access, userAgent });
   return {
     create: (task, limits = {}) => createTask(kube, task, limits),
     waitForSolved: (task, limits) => waitForSolved(kube, task, limits),
     delete: (task, limits = {}) => deleteTask(kube, task, limits),
+    namespace: access.namespace,
     close: () => kube.close(),
   };
 }

@@ -2,51 +2,14 @@
  * Creating and deleting one CaptchaTask, each safe to repeat: creation goes by name, deletion by uid. Trouble that may
  * pass is ridden out until the deadline; what will not pass is returned. Called through `client/index.ts`.
  */
-import type { Captcha, CaptchaTask, CaptchaTaskSpec } from '../api/captchatask.ts';
-import type { ObjectRef, OwnerReference } from '../api/conditions.ts';
+import type { CaptchaTask } from '../api/captchatask.ts';
+import type { ObjectRef } from '../api/conditions.ts';
 import { API_VERSION, CAPTCHA_TASK } from '../api/names.ts';
 import { exponentialBackoff } from '../waiting/backoff.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { pause } from '../kube/pause.ts';
 import type { ApiFailure, ApiRequest } from '../kube/types.ts';
-
-/** What a caller writes; the API server fills in the defaults. Deterministic names make creation repeatable. */
-export interface NewTask {
-  metadata: {
-    name: string;
-    namespace: string;
-    labels?: Record<string, string>;
-    annotations?: Record<string, string>;
-    /** The object that the task belongs to; it goes when its owner goes. */
-    ownerReferences?: OwnerReference[];
-  };
-  spec: { captcha: Captcha } & Partial<Omit<CaptchaTaskSpec, 'captcha'>>;
-}
-
-export interface CallLimits {
-  /** Ends the call early. */
-  signal?: AbortSignal;
-  /** Milliseconds; 30 s by default. */
-  timeoutMs?: number;
-}
-
-/** The API server said no, or nothing could be reached until the deadline (status 0). */
-export interface Refused {
-  kind: 'refused';
-  status: number;
-  reason: string;
-  message: string;
-}
-
-export type Created =
-  | { kind: 'created'; task: CaptchaTask }
-  /** A task of this name with the same `captcha` is there already, perhaps from an earlier try of ours. */
-  | { kind: 'existing'; task: CaptchaTask }
-  /** The name is taken by a task for another captcha. */
-  | { kind: 'taken'; task: CaptchaTask }
-  | Refused;
-
-export type Deleted = { kind: 'deleted' } | { kind: 'gone' } | Refused;
+import type { CallLimits, Created, Deleted, NewTask, Refused } from './types.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 

@@ -8,33 +8,8 @@ import type { FailedReason } from '../api/names.ts';
 import { CAPTCHA_TASK, SECRET, SOLUTION_SECRET_USER_AGENT, SOLUTION_SECRET_VALUE } from '../api/names.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { pause } from '../kube/pause.ts';
-import { refusedBy, retryBackoff, signalOf, type CallLimits, type Refused } from './tasks.ts';
-
-export interface SolvedValue {
-  /** Text, or compact JSON for object and list results. */
-  value: string;
-  /** The agent that a challenge cookie is bound to. */
-  userAgent?: string;
-  /** RFC 3339: until then the site certainly takes it. Absent where the type has no known lifetime; may be over. */
-  freshUntilTime?: string;
-  /**
-   * For how many milliseconds from now on, by this machine's clock, the site certainly takes it; 0: perhaps it does no
-   * more, so create a new task. Absent with `freshUntilTime`.
-   */
-  freshForMs?: number;
-  /** RFC 3339: after it the site certainly does not take it any more. Absent where the type has no known lifetime. */
-  expiresTime?: string;
-}
-
-export type Waited =
-  | { kind: 'solved'; task: CaptchaTask; solution: SolvedValue }
-  | { kind: 'failed'; task: CaptchaTask; reason: FailedReason; message: string }
-  /** Deleted, or recreated under the same name. */
-  | { kind: 'gone' }
-  /** `task` is what was last seen of it; it goes on without us. */
-  | { kind: 'timedOut'; task?: CaptchaTask }
-  | { kind: 'aborted' }
-  | Refused;
+import { refusedBy, retryBackoff, signalOf } from './tasks.ts';
+import type { CallLimits, Refused, SolvedValue, Waited } from './types.ts';
 
 /** A living watch is never silent for longer: bookmarks come about every minute. */
 const SILENCE_MS = 90_000;

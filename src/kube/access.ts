@@ -39,7 +39,7 @@ export interface AccessEnvironment extends PluginSurroundings {
   servicePort?: string | undefined;
   /** Where `~/.kube/config` is looked for. */
   homeDirectory?: string | undefined;
-  /** For tests. */
+  /** Where the pod's ServiceAccount is mounted, if not at the usual place. */
   serviceAccountDirectory?: string | undefined;
   hooks?: AccessHooks | undefined;
 }

@@ -24,8 +24,10 @@ interface Kubeconfig {
   currentContext: string | undefined;
 }
 
-/** What plugins need; for tests also how long they may run. */
+/** Which context is meant, and what plugins need; for tests also how long they may run. */
 export interface PluginSurroundings {
+  /** Another context than the current one. */
+  context?: string | undefined;
   /** The process's own environment. */
   environment?: Readonly<Record<string, string | undefined>> | undefined;
   pluginTimeoutMs?: number | undefined;
@@ -38,7 +40,7 @@ export interface PluginSurroundings {
 export async function loadKubeconfig(paths: string, surroundings: PluginSurroundings = {}): Promise<AccessSource> {
   const files = paths.split(delimiter).filter((path) => path !== '');
   const config = await readFiles(files);
-  const contextName = config.currentContext;
+  const contextName = surroundings.context ?? config.currentContext;
   if (contextName === undefined) throw new Error(`kubeconfig ${paths}: no current-context`);
   const context = entryOf(config.contexts, 'context', contextName);
   const cluster = entryOf(config.clusters, 'cluster', text(context.fields['cluster']) ?? '');

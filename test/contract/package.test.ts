@@ -16,7 +16,9 @@ interface Package {
   devDependencies: Record<string, string>;
   exports: Record<string, Record<string, string>>;
 }
-const manifest = JSON.parse(read('package.json')) as Package;
+const manifest = JSON.parse(read('package.json')) as Package & { files: string[]; workspaces: string[] };
+const processes = JSON.parse(read('processes/package.json')) as Pick<Package, 'dependencies'> & { private: boolean };
+const wanted = { ...manifest.dependencies, ...manifest.devDependencies, ...processes.dependencies };
 
 interface Locked {
   version?: string;
@@ -30,16 +32,16 @@ interface Locked {
   optionalDependencies?: Record<string, string>;
 }
 const lock = JSON.parse(read('package-lock.json')) as { version: string; packages: Record<string, Locked> };
-const locked = Object.entries(lock.packages).filter(([path]) => path !== '');
+/** What comes from a registry: not the package itself and its workspace. */
+const locked = Object.entries(lock.packages).filter(([path, { link }]) => path.startsWith('node_modules/') && !link);
 
 describe('dependencies', () => {
   test('are pinned to exact versions', () => {
-    const all = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies });
-    expect(all.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([]);
+    expect(Object.entries(wanted).filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([]);
   });
 
   test('are locked at those versions', () => {
-    for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
+    for (const [name, version] of Object.entries(wanted)) {
       expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version);
     }
   });
@@ -56,8 +58,8 @@ describe('dependencies', () => {
 
   test('are locked for every platform, or npm ci refuses the lockfile', () => {
     const names = new Set(locked.map(([path]) => path.split('node_modules/').at(-1)));
-    const wanted = locked.flatMap(([, entry]) => Object.keys(entry.optionalDependencies ?? {}));
-    expect(wanted.filter((name) => !names.has(name))).toEqual([]);
+    const binaries = locked.flatMap(([, entry]) => Object.keys(entry.optionalDependencies ?? {}));
+    expect(binaries.filter((name) => !names.has(name))).toEqual([]);
   });
 
   test('of the image run nothing when they are installed', () => {
@@ -89,9 +91,26 @@ describe('the package', () => {
     const entry = manifest.exports['./client'];
     expect(entry).toEqual({
       source: './src/client/index.ts',
-      types: './dist/client/index.d.ts',
-      default: './dist/client/index.js',
+      types: './lib/client/index.d.ts',
+      default: './lib/client/index.js',
     });
     expect(existsSync(join(ROOT, entry?.['source'] ?? ''))).toBe(true);
+  });
+
+  // What comes with it: test/cluster/package.test.ts installs it into an empty project.
+  test('brings a consumer what the client loads, and keeps what the processes load in a workspace', () => {
+    expect(Object.keys(manifest.dependencies)).toEqual(['js-yaml', 'undici']);
+    expect(manifest.files).toEqual(['lib']);
+    expect(manifest.workspaces).toEqual(['processes']);
+    expect(processes.private).toBe(true);
+  });
+
+  test('is shown on its page by the example that a test runs', () => {
+    const example = read('examples/solve.mjs');
+    expect(read('docs/client.md')).toContain(example.slice(example.indexOf('import ')));
+  });
+
+  test('is built by whoever installs it from Git', () => {
+    expect(manifest.scripts['prepare']).toBe('tsc -p tsconfig.package.json');
   });
 });

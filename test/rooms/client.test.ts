@@ -2,7 +2,7 @@
  * The client package against a scripted API server on a real socket: lost answers, ended and refused watches, tasks that
  * vanish or come back under the same name. The real API server is used in test/cluster/example-controller.test.ts.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -25,6 +25,7 @@ type Turn = (request: IncomingMessage, response: ServerResponse, body: string) =
 let server: Server;
 let client: TaskClient;
 let scratch: string;
+let kubeconfigPath: string;
 /** What the server does with each request, in order; a request beyond the script fails the test. */
 let script: Turn[];
 let seen: string[];
@@ -49,7 +50,7 @@ beforeEach(async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   scratch = await mkdtemp(join(tmpdir(), 'client-'));
-  const kubeconfigPath = join(scratch, 'kubeconfig');
+  kubeconfigPath = join(scratch, 'kubeconfig');
   const server_ = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const kubeconfig = {
     apiVersion: 'v1',
@@ -96,6 +97,63 @@ function watchOf(events: [type: string, object: object][], end: 'ends' | 'stays 
     if (end === 'ends') response.end();
   };
 }
+
+describe('where the cluster is', () => {
+  test('is read from the environment: what KUBECONFIG names comes first', async () => {
+    const environment = { KUBECONFIG: kubeconfigPath, KUBERNETES_SERVICE_HOST: '127.0.0.1' };
+    const other = await createTaskClient({ userAgent: 'client-test', environment });
+    script = [listOf(SOLVED)];
+    expect(await other.waitForSolved(REF, { timeoutMs: 5_000 })).toMatchObject({ kind: 'solved' });
+    await other.close();
+  });
+
+  test('is known in a pod with nothing but its ServiceAccount', async () => {
+    for (const [file, text] of [
+      ['token', 'a'],
+      ['ca.crt', 'b'],
+      ['namespace', 'shop'],
+    ] as const) {
+      await writeFile(join(scratch, file), text);
+    }
+    const environment = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '1' };
+    const pod = await createTaskClient({ userAgent: 'client-test', environment, serviceAccountDirectory: scratch });
+    expect(pod.namespace).toBe('shop');
+    await pod.close();
+  });
+
+  test('is `~/.kube/config` where there is neither, and the text says where it looked', async () => {
+    const looking = createTaskClient({ userAgent: 'client-test', environment: { HOME: scratch } });
+    await expect(looking).rejects.toThrow(`no kubeconfig could be read at ${join(scratch, '.kube', 'config')}`);
+  });
+
+  test('may be another context than the current one', async () => {
+    const looking = createTaskClient({ userAgent: 'client-test', kubeconfigPath, context: 'absent' });
+    await expect(looking).rejects.toThrow('there is no context named "absent"');
+  });
+
+  test('may need a plugin, which is found on the PATH of the environment', async () => {
+    const credential = {
+      apiVersion: 'client.authentication.k8s.io/v1',
+      kind: 'ExecCredential',
+      status: { token: 'of-plugin' },
+    };
+    await writeFile(join(scratch, 'give-token'), `#!/bin/sh\necho '${JSON.stringify(credential)}'\n`, { mode: 0o755 });
+    const config = JSON.parse(await readFile(kubeconfigPath, 'utf8')) as { users: { user: object }[] };
+    const exec = { apiVersion: credential.apiVersion, command: 'give-token', interactiveMode: 'Never' };
+    config.users[0] = { ...config.users[0], user: { exec } };
+    await writeFile(kubeconfigPath, JSON.stringify(config));
+    const environment = { KUBECONFIG: kubeconfigPath, PATH: `${scratch}:/bin:/usr/bin` };
+    const other = await createTaskClient({ userAgent: 'client-test', environment });
+    script = [
+      (request, ...rest) => {
+        expect(request.headers.authorization).toBe('Bearer of-plugin');
+        listOf(SOLVED)(request, ...rest);
+      },
+    ];
+    expect(await other.waitForSolved(REF, { timeoutMs: 5_000 })).toMatchObject({ kind: 'solved' });
+    await other.close();
+  });
+});
 
 const RUNNING = aTask().intended().submitted().build();
 const SOLVED = aTask().intended().submitted().solved(undefined, { value: 'the-solution' }).build();
