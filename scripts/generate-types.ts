@@ -1,6 +1,6 @@
 /**
- * Writes `src/api/generated/*.ts`: the spec and status of each CRD in `crds/` as TypeScript types. The YAML is the
- * source; a contract test fails when the files here differ from what this script would write.
+ * Writes `src/api/generated/*.ts`: the spec and status of each CRD in `crds/` as TypeScript types, and what a person can
+ * say in the spec of a task as a table (the flags of `kubectl captcha solve` are made of it). The YAML is the source; a contract test fails when the files here differ from what this script would write.
  * Run by `npm run generate:types`; the functions are used by that test.
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -16,6 +16,9 @@ export const SOURCES = [
   { crd: 'crds/captchatask.yaml', target: 'src/api/generated/captchatask.ts' },
   { crd: 'crds/deadletter.yaml', target: 'src/api/generated/deadletter.ts' },
 ] as const;
+
+const TASK_CRD = SOURCES[0].crd;
+export const FIELDS_TARGET = 'src/api/generated/fields.ts';
 
 interface Schema {
   description?: string;
@@ -71,9 +74,79 @@ function asStored(schema: Schema): Schema {
   return stored;
 }
 
+interface Field {
+  path: string[];
+  kind: 'text' | 'integer' | 'boolean' | 'list' | 'map' | 'keyRef';
+  values?: string[];
+  required?: true;
+  description: string;
+}
+
+/** The text of the table: the fields of a task's spec that hold one value, and those of each captcha. */
+export async function generateFields(): Promise<string> {
+  const definition = parse(await readFile(new URL(TASK_CRD, ROOT), 'utf8')) as CustomResourceDefinition;
+  const spec = definition.spec.versions[0]?.schema.openAPIV3Schema.properties?.['spec'];
+  const { captcha, ...others } = spec?.properties ?? {};
+  const { type, ...members } = captcha?.properties ?? {};
+  const captchas = (type?.enum ?? []).map((name) => {
+    const [member, schema] = Object.entries(members).find(([key]) => key.toLowerCase() === name.toLowerCase()) ?? [];
+    if (member === undefined || schema === undefined) throw new Error(`${TASK_CRD} has no member for ${name}`);
+    return [name, { member, description: schema.description ?? '', fields: fieldsOf(schema, []) }] as const;
+  });
+  const tables = { SPEC_FIELDS: fieldsOf({ properties: others }, []), CAPTCHA_FIELDS: Object.fromEntries(captchas) };
+  return `/** Generated from \`${TASK_CRD}\` by \`npm run generate:types\`. Change the CRD, not this file. */
+
+/** One value of a task's spec. A \`keyRef\` is a name and a key in it. */
+export interface SchemaField {
+  path: readonly string[];
+  kind: 'text' | 'integer' | 'boolean' | 'list' | 'map' | 'keyRef';
+  values?: readonly string[];
+  required?: boolean;
+  description: string;
+}
+
+/** Below \`spec\`, the captcha aside. */
+export const SPEC_FIELDS: readonly SchemaField[] = ${JSON.stringify(tables.SPEC_FIELDS, null, 2)};
+
+/** Below the member of \`spec.captcha\` that the type names. */
+export const CAPTCHA_FIELDS: Readonly<
+  Record<string, { member: string; description: string; fields: readonly SchemaField[] }>
+> = ${JSON.stringify(tables.CAPTCHA_FIELDS, null, 2)};
+`;
+}
+
+function fieldsOf(schema: Schema, above: string[]): Field[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
+    const path = [...above, name];
+    const kind = kindOf(field);
+    if (kind === undefined) return fieldsOf(field, path);
+    const required = above.length === 0 && schema.required?.includes(name) === true;
+    return [
+      {
+        path,
+        kind,
+        ...(field.enum === undefined ? {} : { values: field.enum }),
+        ...(required ? { required } : {}),
+        description: field.description ?? '',
+      },
+    ];
+  });
+}
+
+/** Undefined: an object whose parts are fields of their own. */
+function kindOf({ type, properties, additionalProperties }: Schema): Field['kind'] | undefined {
+  if (type === 'integer' || type === 'boolean') return type;
+  if (type === 'array') return 'list';
+  if (additionalProperties !== undefined) return 'map';
+  if (properties === undefined) return 'text';
+  return Object.keys(properties).toSorted().join() === 'key,name' ? 'keyRef' : undefined;
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const { crd, target } of SOURCES) {
     await writeFile(new URL(target, ROOT), await generateTypes(crd));
     console.log(`${target} written from ${crd}`);
   }
+  await writeFile(new URL(FIELDS_TARGET, ROOT), await generateFields());
+  console.log(`${FIELDS_TARGET} written from ${TASK_CRD}`);
 }

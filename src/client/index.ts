@@ -7,31 +7,25 @@
  */
 import type { CaptchaTask } from '../api/captchatask.ts';
 import type { ObjectRef } from '../api/conditions.ts';
-import { loadAccess } from '../kube/access.ts';
-import { createKubeClient } from '../kube/client.ts';
-import { createTask, deleteTask } from './tasks.ts';
-import type { CallLimits, Created, Deleted, NewTask, Waited } from './types.ts';
+import { openCluster } from './open.ts';
+import { createTask, deleteTask, getTask } from './tasks.ts';
+import type { CallLimits, Created, Deleted, Found, NewTask, TaskClientOptions, Waited, WaitLimits } from './types.ts';
 import { waitForSolved } from './wait.ts';
 
 export type { CaptchaTask } from '../api/captchatask.ts';
 export type { ObjectRef } from '../api/conditions.ts';
-export type { CallLimits, Created, Deleted, NewTask, Refused, SolvedValue, Waited } from './types.ts';
-
-export interface TaskClientOptions {
-  /**
-   * A kubeconfig file, or several as in `KUBECONFIG`. Without it: what the environment's `KUBECONFIG` names, else the
-   * pod's ServiceAccount (`KUBERNETES_SERVICE_HOST` is set in every pod), else `~/.kube/config`.
-   */
-  kubeconfigPath?: string | undefined;
-  /** Another context of the kubeconfig than its current one. */
-  context?: string | undefined;
-  /** Where the pod's ServiceAccount is mounted, if not at the usual place. */
-  serviceAccountDirectory?: string | undefined;
-  /** Instead of the process's environment; plugins that a kubeconfig names are run with it. */
-  environment?: Readonly<Record<string, string | undefined>> | undefined;
-  /** Names your program in the API server's logs. */
-  userAgent: string;
-}
+export type {
+  CallLimits,
+  Created,
+  Deleted,
+  Found,
+  NewTask,
+  Refused,
+  SolvedValue,
+  TaskClientOptions,
+  Waited,
+  WaitLimits,
+} from './types.ts';
 
 export interface TaskClient {
   /**
@@ -44,7 +38,9 @@ export interface TaskClient {
    * connections and a restarting API server until `timeoutMs` is over or `signal` aborts; neither touches the task.
    * A solution comes with the time for which it is certainly good (`freshForMs`).
    */
-  waitForSolved(task: ObjectRef, limits: CallLimits): Promise<Waited>;
+  waitForSolved(task: ObjectRef, limits: WaitLimits): Promise<Waited>;
+  /** Looks one up by its name. */
+  get(task: { namespace: string; name: string }, limits?: CallLimits): Promise<Found>;
   /** Deletes exactly this task. A submission that was paid for is not refunded by it. */
   delete(task: ObjectRef, limits?: CallLimits): Promise<Deleted>;
   /** The namespace of the pod or of the kubeconfig's context, where it names one. */
@@ -55,21 +51,13 @@ export interface TaskClient {
 
 /** Reads credentials, makes no call yet. Throws when no cluster is configured; the text says where it looked. */
 export async function createTaskClient(options: TaskClientOptions): Promise<TaskClient> {
-  const { userAgent, environment = process.env, ...places } = options;
-  const access = await loadAccess({
-    ...places,
-    kubeconfigPath: options.kubeconfigPath ?? environment['KUBECONFIG'],
-    serviceHost: environment['KUBERNETES_SERVICE_HOST'],
-    servicePort: environment['KUBERNETES_SERVICE_PORT'],
-    homeDirectory: environment['HOME'],
-    environment,
-  });
-  const kube = createKubeClient({ access, userAgent });
+  const { kube, namespace } = await openCluster({ ...options, environment: options.environment ?? process.env });
   return {
     create: (task, limits = {}) => createTask(kube, task, limits),
     waitForSolved: (task, limits) => waitForSolved(kube, task, limits),
     delete: (task, limits = {}) => deleteTask(kube, task, limits),
-    namespace: access.namespace,
+    get: (task, limits = {}) => getTask(kube, task, limits),
+    namespace,
     close: () => kube.close(),
   };
 }

@@ -9,7 +9,7 @@ import { exponentialBackoff } from '../waiting/backoff.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { pause } from '../kube/pause.ts';
 import type { ApiFailure, ApiRequest } from '../kube/types.ts';
-import type { CallLimits, Created, Deleted, NewTask, Refused } from './types.ts';
+import type { CallLimits, Created, Deleted, Found, NewTask, Refused } from './types.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 
@@ -25,6 +25,18 @@ export async function createTask(kube: KubeClient, task: NewTask, limits: CallLi
     if (!read.ok) return read.status === 404 ? { ...read, transient: true } : read;
     const found = read.object as CaptchaTask;
     return { kind: contains(found.spec.captcha, task.spec.captcha) ? 'existing' : 'taken', task: found };
+  });
+}
+
+export async function getTask(
+  kube: KubeClient,
+  at: Pick<ObjectRef, 'namespace' | 'name'>,
+  limits: CallLimits,
+): Promise<Found> {
+  return persist(limits, async (signal): Promise<Found | ApiFailure> => {
+    const reply = await kube.execute(readOf(at.namespace, at.name), { signal });
+    if (reply.ok) return { kind: 'found', task: reply.object as CaptchaTask };
+    return reply.status === 404 && !reply.transient ? { kind: 'gone' } : reply;
   });
 }
 

@@ -6,6 +6,22 @@ import type { Captcha, CaptchaTask, CaptchaTaskSpec } from '../api/captchatask.t
 import type { OwnerReference } from '../api/conditions.ts';
 import type { FailedReason } from '../api/names.ts';
 
+export interface TaskClientOptions {
+  /**
+   * A kubeconfig file, or several as in `KUBECONFIG`. Without it: what the environment's `KUBECONFIG` names, else the
+   * pod's ServiceAccount (`KUBERNETES_SERVICE_HOST` is set in every pod), else `~/.kube/config`.
+   */
+  kubeconfigPath?: string | undefined;
+  /** Another context of the kubeconfig than its current one. */
+  context?: string | undefined;
+  /** Where the pod's ServiceAccount is mounted, if not at the usual place. */
+  serviceAccountDirectory?: string | undefined;
+  /** Instead of the process's environment; plugins that a kubeconfig names are run with it. */
+  environment?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Names your program in the API server's logs. */
+  userAgent: string;
+}
+
 /** What a caller writes; the API server fills in the defaults. Deterministic names make creation repeatable. */
 export interface NewTask {
   metadata: {
@@ -25,6 +41,13 @@ export interface CallLimits {
   /** Milliseconds; 30 s by default. */
   timeoutMs?: number;
 }
+
+/** `onChange`: with every state of the task that is seen while it is waited for, the first one included. */
+export interface WaitLimits extends CallLimits {
+  onChange?: (task: CaptchaTask) => void;
+}
+
+export type Found = { kind: 'found'; task: CaptchaTask } | { kind: 'gone' } | Refused;
 
 /** The API server said no, or nothing could be reached until the deadline (status 0). */
 export interface Refused {

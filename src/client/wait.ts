@@ -9,7 +9,7 @@ import { CAPTCHA_TASK, SECRET, SOLUTION_SECRET_USER_AGENT, SOLUTION_SECRET_VALUE
 import type { KubeClient } from '../kube/client.ts';
 import { pause } from '../kube/pause.ts';
 import { refusedBy, retryBackoff, signalOf } from './tasks.ts';
-import type { CallLimits, Refused, SolvedValue, Waited } from './types.ts';
+import type { Refused, SolvedValue, Waited, WaitLimits } from './types.ts';
 
 /** A living watch is never silent for longer: bookmarks come about every minute. */
 const SILENCE_MS = 90_000;
@@ -19,10 +19,11 @@ interface Wait {
   ref: ObjectRef;
   signal: AbortSignal;
   last?: CaptchaTask;
+  onChange: WaitLimits['onChange'];
 }
 
-export async function waitForSolved(kube: KubeClient, ref: ObjectRef, limits: CallLimits): Promise<Waited> {
-  const wait: Wait = { kube, ref, signal: signalOf(limits) };
+export async function waitForSolved(kube: KubeClient, ref: ObjectRef, limits: WaitLimits): Promise<Waited> {
+  const wait: Wait = { kube, ref, signal: signalOf(limits), onChange: limits.onChange };
   const backoff = retryBackoff();
   let failures = 0;
   while (!wait.signal.aborted) {
@@ -43,7 +44,7 @@ async function listAndWatch(wait: Wait): Promise<Waited | 'again' | 'trouble'> {
   if (!page.ok) return page.transient ? 'trouble' : refusedBy(page);
   const found = (page.items as unknown as CaptchaTask[]).find((item) => item.metadata.uid === ref.uid);
   if (found === undefined) return { kind: 'gone' };
-  wait.last = found;
+  see(wait, found);
   return isFinished(found) ? concluded(wait, found) : watchFrom(wait, page.resourceVersion);
 }
 
@@ -60,7 +61,7 @@ async function watchFrom(wait: Wait, resourceVersion: string): Promise<Waited | 
     onEvent: (type, object) => {
       if (type === 'BOOKMARK') return;
       const task = object as unknown as CaptchaTask;
-      if (task.metadata.uid === ref.uid) wait.last = task;
+      if (task.metadata.uid === ref.uid) see(wait, task);
       // Seen by the uid, so that a deletion and a creation in one breath are not mistaken for a change.
       isGone = type === 'DELETED' || task.metadata.uid !== ref.uid;
       if (isGone || isFinished(task)) done.abort();
@@ -70,6 +71,11 @@ async function watchFrom(wait: Wait, resourceVersion: string): Promise<Waited | 
   if (isGone) return { kind: 'gone' };
   if (end.kind !== 'failed') return 'again';
   return end.failure.transient ? 'trouble' : refusedBy(end.failure);
+}
+
+function see(wait: Wait, task: CaptchaTask): void {
+  if (wait.last?.metadata.resourceVersion !== task.metadata.resourceVersion) wait.onChange?.(task);
+  wait.last = task;
 }
 
 function isFinished(task: CaptchaTask): boolean {

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 
 import { describe, expect, test } from 'vitest';
 
-import { SOURCES, generateTypes } from '../../scripts/generate-types.ts';
+import { FIELDS_TARGET, SOURCES, generateFields, generateTypes } from '../../scripts/generate-types.ts';
 import {
   API_VERSION,
   CAPTCHA_TASK,
@@ -30,6 +30,10 @@ describe('generated types', () => {
   test.each(SOURCES)('$target is what $crd generates (run `npm run generate:types`)', async ({ crd, target }) => {
     expect(await readFile(new URL(`../../${target}`, import.meta.url), 'utf8')).toBe(await generateTypes(crd));
   });
+});
+
+test(`${FIELDS_TARGET} is what the CRD generates (run \`npm run generate:types\`)`, async () => {
+  expect(await readFile(new URL(`../../${FIELDS_TARGET}`, import.meta.url), 'utf8')).toBe(await generateFields());
 });
 
 describe('names', () => {

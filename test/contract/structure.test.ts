@@ -87,7 +87,7 @@ describe('the structure check finds', () => {
       'callback importing controllers',
       'src/callback/x.ts',
       "import { loop } from '../controllers/loop.ts';",
-      /are siblings; let the room above them \(bin\/\)/,
+      /are siblings; let the room above them \(cli\/, bin\/\)/,
     ],
     [
       'kube importing more of ours than waiting',

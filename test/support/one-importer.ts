@@ -56,14 +56,16 @@ export const ONE_IMPORTER: OneImporter = {
     'callback/report',
     // Trying out disk and API before the first callback comes.
     'callback/warm-up',
-    // Re-exported by the door of the package.
-    'client/wait',
     // All that talks to the provider; what is done at the Kubernetes API is elsewhere.
     'controllers/task/calls',
     // The threads of one account, and what `threadsinfo` proves; tested through the lane.
     'core/task/pool',
     // Which request may be sent again, and when.
     'kube/sender',
+    // A command of `kubectl captcha` each, and how its line is read.
+    'cli/commands',
+    'cli/redrive',
+    'cli/solve',
     // The two shapes of a reply, JSON and plain text; tested through `wire`.
     'provider/answer',
     // How a process ends: signals, the order of stopping, exit codes.

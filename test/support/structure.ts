@@ -12,7 +12,8 @@ export const RANKS: readonly (readonly string[])[] = [
   ['api'],
   ['core'],
   ['kube', 'provider', 'ops'],
-  ['controllers', 'callback', 'gateway', 'client', 'cli'],
+  ['controllers', 'callback', 'gateway', 'client'],
+  ['cli'],
   ['bin'],
 ];
 /** Beside `src`, ships nothing: may import all of it but the processes. Nothing of `src` may import it. */
@@ -24,6 +25,7 @@ const PURE: readonly string[] = ['waiting', 'core'];
 const MAY_ONLY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kube: ['waiting'],
   client: ['waiting', 'api', 'kube'],
+  cli: ['waiting', 'api', 'kube', 'client'],
 };
 
 /** Functions of a library that are values in, values out: a pure room may import these names and nothing beside them. */
