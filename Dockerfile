@@ -13,7 +13,7 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npx --no-install tsc -p tsconfig.build.json
 # The client and kubectl captcha are a package of their own; declarations are for compilers.
-RUN rm -rf dist/client dist/cli dist/bin/kubectl-captcha.* && find dist -name '*.d.ts' -delete
+RUN rm -rf dist/client dist/cli dist/bin/kubectl-* dist/bin/plugin.* && find dist -name '*.d.ts' -delete
 
 FROM --platform=$BUILDPLATFORM node:24.21.0-trixie-slim AS dependencies
 WORKDIR /app

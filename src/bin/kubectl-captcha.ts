@@ -1,24 +1,5 @@
 #!/usr/bin/env node
-/**
- * The program that kubectl finds as its plugin `captcha`. Sets the exit code and lets the process end by itself, so that
- * what was printed arrives in a pipe. Ctrl-C stops waiting and nothing else: the task goes on.
- */
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { runCli } from '../cli/index.ts';
+/** The program that kubectl finds as its plugin `captcha`. */
+import { runPlugin } from './plugin.ts';
 
-const packageFile = new URL('../../package.json', import.meta.url);
-const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
-
-const stopping = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
-
-process.exitCode = await runCli({
-  argv: process.argv.slice(2),
-  environment: process.env,
-  stdout: process.stdout,
-  stderr: process.stderr,
-  signal: stopping.signal,
-  readFile: (path) => readFile(path),
-  version,
-});
+await runPlugin(process.argv.slice(2));

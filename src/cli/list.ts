@@ -12,7 +12,7 @@ import { ageOf, durationMs, EXIT, print, printJSON, refusal, say, solvedOf, tabl
 import type { ExitCode, Session } from './session.ts';
 
 const PAGE = 500;
-const OPEN = 'status.phase!=Solved,status.phase!=Failed';
+export const OPEN_TASKS = 'status.phase!=Solved,status.phase!=Failed';
 const DEFAULT_INTERVAL = '2s';
 
 export interface Row {
@@ -87,7 +87,7 @@ export function sumText(rows: readonly Row[], nowMs: number): string {
 
 export async function list(session: Session): Promise<ExitCode> {
   const finished = session.values['finished'] === true;
-  const rows = await readRows(session, finished ? {} : { fieldSelector: OPEN });
+  const rows = await readRows(session, finished ? {} : { fieldSelector: OPEN_TASKS });
   if (typeof rows === 'number') return rows;
   show(session, rows, (_nowMs, text) => text);
   return EXIT.ok;
@@ -102,7 +102,7 @@ export async function top(session: Session): Promise<ExitCode> {
   }
   const refreshed = session.stdout.isTTY === true && !session.isJSON;
   for (;;) {
-    const rows = await readRows(session, { fieldSelector: OPEN });
+    const rows = await readRows(session, { fieldSelector: OPEN_TASKS });
     if (session.signal.aborted) return EXIT.ok;
     if (typeof rows === 'number') return rows;
     show(session, rows, (nowMs, text) => `${refreshed ? CLEAR : ''}${sumText(rows, nowMs)}\n\n${text}`);

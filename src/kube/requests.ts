@@ -30,6 +30,7 @@ export interface WatchQuery {
   timeoutSeconds?: number | undefined;
 }
 
+const METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 const METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 export function wireRequestOf(request: ApiRequest): WireRequest {
@@ -41,7 +42,8 @@ export function wireRequestOf(request: ApiRequest): WireRequest {
 
 function namedRequestOf(request: Exclude<ApiRequest, { verb: 'create' | 'list' }>, path: string): WireRequest {
   if (request.verb === 'get') {
-    return { method: 'GET', path: request.read === 'cached' ? `${path}?resourceVersion=0` : path };
+    const accept = request.metadataOnly === true ? { accept: METADATA } : {};
+    return { method: 'GET', path: request.read === 'cached' ? `${path}?resourceVersion=0` : path, ...accept };
   }
   if (request.verb === 'replaceStatus') return write('PUT', `${path}/status`, request.object);
   if (request.verb === 'replace') return write('PUT', path, request.object);

@@ -20,9 +20,9 @@ export interface JsonPatchOp {
 /** Reads may be `cached` (served from the watch cache, perhaps stale) or `quorum` (linearizable). */
 export type ReadKind = 'cached' | 'quorum';
 
-/** One call. */
+/** One call. `metadataOnly`: nothing but `metadata` comes over the wire, of a Secret no value. */
 export type ApiRequest =
-  | { verb: 'get'; resource: Resource; namespace: string; name: string; read: ReadKind }
+  | { verb: 'get'; resource: Resource; namespace: string; name: string; read: ReadKind; metadataOnly?: true }
   /** The few objects that one field selects (a look-up), answered as a list in `object`. */
   | { verb: 'list'; resource: Resource; namespace: string; fieldSelector: string }
   | { verb: 'create'; resource: Resource; namespace: string; object: object }

@@ -2,10 +2,12 @@
  * `kubectl captcha` against a scripted API server: which requests it makes, what it prints where, and how it ends. The
  * real kubectl, API server and operator are in test/cluster/kubectl-captcha.test.ts.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { aTask } from '../support/builders.ts';
@@ -200,13 +202,14 @@ describe('wait', () => {
   });
 });
 
+const page = (name: string, token?: string): Turn =>
+  give(200, {
+    metadata: { resourceVersion: '1', continue: token },
+    items: [aTask().named(name).waiting('ProviderBusy').build()],
+  });
+
 describe('list', () => {
   test('reads every page of what is open', async () => {
-    const page = (name: string, token?: string): Turn =>
-      give(200, {
-        metadata: { resourceVersion: '1', continue: token },
-        items: [aTask().named(name).waiting('ProviderBusy').build()],
-      });
     script = [page('one', 'more'), page('two')];
     const { code, stdout } = await run('list');
     expect(code).toBe(0);
@@ -299,4 +302,27 @@ describe('redrive', () => {
 test('a kubeconfig that is not there ends with 3 and says where it looked', async () => {
   const { code, stderr } = await run('list --kubeconfig /absent/config');
   expect({ code, stderr }).toEqual({ code: 3, stderr: 'no kubeconfig could be read at /absent/config\n' });
+});
+
+describe('completion', () => {
+  test('offers the names of what is open, and nothing where the cluster does not answer', async () => {
+    script = [listOf(aTask().named('login').build(), aTask().named('search').build())];
+    expect(await cli(kubeconfig, ['__complete', 'wait', 'lo'])).toEqual({ code: 0, stdout: 'login\n:4\n', stderr: '' });
+    script = [refusal(403, 'Forbidden')];
+    expect(await cli(kubeconfig, ['__complete', 'redrive', ''])).toEqual({ code: 0, stdout: ':4\n', stderr: '' });
+    expect(await cli('/absent', ['__complete', 'wait', ''])).toEqual({ code: 0, stdout: ':4\n', stderr: '' });
+  });
+
+  test('prints a script that works in a real bash', async () => {
+    const program = join(import.meta.dirname, '../../src/bin/kubectl-captcha.ts');
+    const shim = `#!/bin/sh\nexec ${process.execPath} ${program} "$@"\n`;
+    await writeFile(join(scratch, 'kubectl-captcha'), shim, { mode: 0o755 });
+    const text = `source <(kubectl-captcha completion bash)
+COMP_WORDS=(kubectl-captcha solve turn); COMP_CWORD=2; _kubectl_captcha; echo "\${COMPREPLY[*]}"
+COMP_WORDS=(kubectl-captcha ''); COMP_CWORD=1; _kubectl_captcha; echo "\${#COMPREPLY[@]}"`;
+    const { stdout } = await promisify(execFile)('bash', ['-c', text], {
+      env: { PATH: `${scratch}:${process.env['PATH']}` },
+    });
+    expect(stdout).toBe('Turnstile\n7\n');
+  });
 });

@@ -63,9 +63,16 @@ export const ONE_IMPORTER: OneImporter = {
     // Which request may be sent again, and when.
     'kube/sender',
     // A command of `kubectl captcha` each, and how its line is read.
-    'cli/commands',
+    'cli/completion',
     'cli/redrive',
     'cli/solve',
+    // What the doctor reads, and what it finds in each part of that; tested through its door.
+    'cli/doctor/index',
+    'cli/doctor/means',
+    'cli/doctor/objects',
+    'cli/doctor/read',
+    'cli/doctor/rights',
+    'cli/doctor/work',
     // The two shapes of a reply, JSON and plain text; tested through `wire`.
     'provider/answer',
     // How a process ends: signals, the order of stopping, exit codes.
