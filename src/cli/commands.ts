@@ -140,7 +140,7 @@ function wrong(message: string, subject?: string): Line {
   return { kind: 'wrong', message: `${message}; see ${help}` };
 }
 
-export const EXIT_CODES = `Exit codes: 0 solved, done, or nothing wrong; 1 the task failed or is gone, a letter could not be redriven, or doctor
+const EXIT_CODES = `Exit codes: 0 solved, done, or nothing wrong; 1 the task failed or is gone, a letter could not be redriven, or doctor
 found a fault; 2 the command line is wrong; 3 the cluster refused or cannot be reached; 4 the time was over and the task
 goes on; 130 interrupted.`;
 
@@ -181,7 +181,7 @@ ${columns([...flags, ...COMMON_FLAGS].map((flag) => [spelled(flag), sentence(fla
 `;
 }
 
-export function spelled({ name, short, takes, required }: Flag): string {
+function spelled({ name, short, takes, required }: Flag): string {
   const value = takes === undefined ? '' : ` <${takes}>`;
   return `${short === undefined ? '' : `-${short}, `}--${name}${value}${required === true ? ' (needed)' : ''}`;
 }
