@@ -8,7 +8,10 @@
  * is dropped otherwise. Nothing here throws: a metric must not be able to fail a callback.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import Counter from 'prom-client/lib/counter.js';
+import Gauge from 'prom-client/lib/gauge.js';
+import Histogram from 'prom-client/lib/histogram.js';
+import Registry from 'prom-client/lib/registry.js';
 
 import type { ProcessName } from './config/variable.ts';
 import { METRICS, combinations, isIn } from './metrics/table.ts';
