@@ -8,7 +8,6 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { AccessSource, Credentials } from './credentials.ts';
 import { within } from './pause.ts';
-import { loadKubeconfig } from './kubeconfig.ts';
 import type { PluginSurroundings } from './kubeconfig.ts';
 
 export interface Access {
@@ -62,9 +61,15 @@ export async function loadAccess(environment: AccessEnvironment): Promise<Access
 
 async function findSource(environment: AccessEnvironment): Promise<AccessSource> {
   const { kubeconfigPath, serviceHost } = environment;
-  if (kubeconfigPath !== undefined && kubeconfigPath !== '') return loadKubeconfig(kubeconfigPath, environment);
+  if (kubeconfigPath !== undefined && kubeconfigPath !== '') return kubeconfigSource(kubeconfigPath, environment);
   if (serviceHost !== undefined && serviceHost !== '') return inClusterSource(environment);
-  return loadKubeconfig(join(environment.homeDirectory ?? homedir(), '.kube', 'config'), environment);
+  return kubeconfigSource(join(environment.homeDirectory ?? homedir(), '.kube', 'config'), environment);
+}
+
+/** Loaded where it is needed only: no pod has a kubeconfig, and what reads one takes 1 to 2 MB. */
+async function kubeconfigSource(paths: string, environment: AccessEnvironment): Promise<AccessSource> {
+  const { loadKubeconfig } = await import('./kubeconfig.ts');
+  return loadKubeconfig(paths, environment);
 }
 
 async function inClusterSource(environment: AccessEnvironment): Promise<AccessSource> {
