@@ -25,6 +25,8 @@ export interface ObjectMeta {
   annotations?: Record<string, string>;
   labels?: Record<string, string>;
   ownerReferences?: OwnerReference[];
+  /** Who wrote which fields; only who is looked at. */
+  managedFields?: { manager?: string }[];
 }
 
 export interface OwnerReference {

@@ -46,6 +46,7 @@ export const ONE_IMPORTER: OneImporter = {
     'controllers/deadletter/turns',
     'core/deadletter/names',
     'core/deadletter/steps',
+    'core/task/time-to-live',
     'provider/encode',
     'provider/wire',
   ],

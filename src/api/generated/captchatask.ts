@@ -429,7 +429,7 @@ export interface CaptchaTaskSpec {
    */
   backoffLimit: number;
   /**
-   * Seconds after status.completionTime until the task is deleted; 0 = at once. Where it is not set, the operator's own default applies (DEFAULT_TTL_SECONDS_AFTER_FINISHED, 86400).
+   * Seconds after status.completionTime until the task is deleted; 0 = at once. Where it is not set, the operator's own default applies (DEFAULT_TTL_SECONDS_AFTER_FINISHED, 86400). That default leaves tasks alone that Argo CD or Flux keeps: they would create them anew, to be paid for again. Do not set this on those either.
    */
   ttlSecondsAfterFinished?: number;
   /**

@@ -3,6 +3,7 @@
  * due times of those that are due within the hour, filled by own finishes, by tasks that left the watch (finished by
  * the sidecar, or deleted; only reading tells), and by a paged sweep. Before it deletes it reads the task, and it
  * deletes with preconditions: a task that was recreated or changed is left alone. Acts only while this process leads.
+ * Which tasks are deleted, and when, is decided in `core/task/time-to-live.ts`.
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { KubeClient } from '../../kube/client.ts';
@@ -11,8 +12,7 @@ import { pause } from '../../kube/pause.ts';
 import type { Logger } from '../../ops/log.ts';
 import { CAPTCHA_TASK } from '../../api/names.ts';
 import { type Heap, createHeap } from '../../waiting/heap.ts';
-import { parseTime } from '../../core/task/times.ts';
-import { isFinished } from '../../core/task/transitions.ts';
+import { dueTime, ttlSeconds } from '../../core/task/time-to-live.ts';
 
 export interface TimeToLive {
   /** This task is finished. */
@@ -97,18 +97,6 @@ export function createTimeToLive(options: TimeToLiveOptions): TimeToLive {
       await state.working;
     },
   };
-}
-
-function ttlSeconds(task: CaptchaTask, defaultSeconds: number | undefined): number | undefined {
-  return task.spec.ttlSecondsAfterFinished ?? defaultSeconds;
-}
-
-/** Epoch milliseconds when a finished task is to be deleted; undefined where it is kept or not finished. */
-export function dueTime(task: CaptchaTask, defaultSeconds: number | undefined): number | undefined {
-  const seconds = ttlSeconds(task, defaultSeconds);
-  const completedAt = parseTime(task.status?.completionTime);
-  if (seconds === undefined || completedAt === undefined || !isFinished(task)) return undefined;
-  return completedAt + seconds * 1_000;
 }
 
 function note(state: State, { metadata: { namespace, name, uid } }: CaptchaTask, at: number | undefined): void {

@@ -224,7 +224,8 @@ export const VARIABLES = {
     readBy: 'operator',
     kind: secondsOrNever(0, 10 * YEAR),
     default: String(DEFAULT_POLICY.defaultTtlSeconds),
-    meaning: 'When finished tasks without `ttlSecondsAfterFinished` are deleted. `never` keeps them.',
+    meaning:
+      'When finished tasks without `ttlSecondsAfterFinished` are deleted. `never` keeps them. Tasks that Argo CD or Flux keeps are left alone.',
   },
   deadLetterRetryMinMs: {
     name: 'DEAD_LETTER_RETRY_MIN_SECONDS',

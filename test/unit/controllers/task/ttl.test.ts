@@ -5,7 +5,7 @@ import type { ModelApi } from '../../../support/model-api.ts';
 import type { ModelClient } from '../../../support/model-client.ts';
 import type { TaskBuilder } from '../../../support/builders.ts';
 import { CAPTCHA_TASK } from '../../../../src/api/names.ts';
-import { createTimeToLive, dueTime } from '../../../../src/controllers/task/ttl.ts';
+import { createTimeToLive } from '../../../../src/controllers/task/ttl.ts';
 import { T0, aTask } from '../../../support/builders.ts';
 import { createModelApi } from '../../../support/model-api.ts';
 import { createModelClient } from '../../../support/model-client.ts';
@@ -53,11 +53,14 @@ describe('a finished task', () => {
     await vi.advanceTimersByTimeAsync(2 * SECOND);
     expect(exists()).toBe(false);
   });
-  test('without a time of its own has the default', () => {
+  test('of Argo CD or Flux is read again before the default would delete it, and kept', async () => {
     const task = finished().build();
-    expect(dueTime(task, 60)).toBe(T0 + 60 * SECOND);
-    expect(dueTime(task, undefined)).toBeUndefined();
-    expect(dueTime(aTask().build(), 60)).toBeUndefined();
+    const labels = { 'kustomize.toolkit.fluxcd.io/name': 'captchas' };
+    api.seed(CAPTCHA_TASK.plural, { ...task, metadata: { ...task.metadata, labels } });
+    // As the cache has it: without labels.
+    ttl.finished(task);
+    await vi.advanceTimersByTimeAsync(2 * 3_600 * SECOND);
+    expect(exists()).toBe(true);
   });
   test('is found by a sweep when nobody saw it finish', async () => {
     store(finished(T0 - 3_700 * SECOND));
