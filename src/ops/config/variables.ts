@@ -225,7 +225,7 @@ export const VARIABLES = {
     kind: secondsOrNever(0, 10 * YEAR),
     default: String(DEFAULT_POLICY.defaultTtlSeconds),
     meaning:
-      'When finished tasks without `ttlSecondsAfterFinished` are deleted. `never` keeps them. Tasks that Argo CD or Flux keeps are left alone.',
+      'When finished tasks without a time of their own are deleted, those of Argo CD and Flux aside. `never`: keep.',
   },
   deadLetterRetryMinMs: {
     name: 'DEAD_LETTER_RETRY_MIN_SECONDS',
