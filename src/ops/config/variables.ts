@@ -224,8 +224,7 @@ export const VARIABLES = {
     readBy: 'operator',
     kind: secondsOrNever(0, 10 * YEAR),
     default: String(DEFAULT_POLICY.defaultTtlSeconds),
-    meaning:
-      'When finished tasks without a time of their own are deleted, those of Argo CD and Flux aside. `never`: keep.',
+    meaning: 'When finished tasks without a TTL are deleted; Argo CD and Flux keep theirs. `never`: none.',
   },
   deadLetterRetryMinMs: {
     name: 'DEAD_LETTER_RETRY_MIN_SECONDS',
