@@ -20,7 +20,10 @@ describe('a packed task', () => {
   });
   test('leaves out what no rule reads', () => {
     const task = aTask().intended().submitted().build();
-    const raw = { ...task, metadata: { ...task.metadata, managedFields: [{ manager: 'x'.repeat(5_000) }], labels: { a: 'b' } } };
+    const raw = {
+      ...task,
+      metadata: { ...task.metadata, managedFields: [{ manager: 'x'.repeat(5_000) }], labels: { a: 'b' } },
+    };
     expect(packTask(raw).text.length).toBeLessThan(1_000);
   });
   const pageURL = 'https://example.com/login';
