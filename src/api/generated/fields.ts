@@ -48,7 +48,7 @@ export const SPEC_FIELDS: readonly SchemaField[] = [
       "ttlSecondsAfterFinished"
     ],
     "kind": "integer",
-    "description": "Seconds after status.completionTime until the task is deleted; 0 = at once. Where it is not set, the operator's own default applies (DEFAULT_TTL_SECONDS_AFTER_FINISHED, 86400)."
+    "description": "Seconds after status.completionTime until the task is deleted; 0 = at once. Where it is not set, the operator's own default applies (DEFAULT_TTL_SECONDS_AFTER_FINISHED, 86400). That default leaves tasks alone that Argo CD or Flux keeps: they would create them anew, to be paid for again. Do not set this on those either."
   },
   {
     "path": [
