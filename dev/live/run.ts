@@ -114,8 +114,8 @@ export async function besideSimulator(run: Run, materials: Materials, likeness?:
   try {
     await simulator.control.account(SIMULATED_KEY, { threads: 1 });
     await simulator.control.account('f'.repeat(32), { state: 'unknown' });
-    // Long enough for a second submission to find the only thread busy, whatever else the machine does.
-    await simulator.control.script({ tasks: [{ solveAfterMs: 300 }] }, { field: 'pageurl', equals: V2.pageurl });
+    // A second submission must find the only thread busy, whatever else the machine does.
+    await simulator.control.script({ tasks: [{ solveAfterMs: 'asked' }] }, { field: 'pageurl', equals: V2.pageurl });
     const callback = { receiver, url: `http://127.0.0.1:${receiver.port}` };
     const pace = { timeoutMs: 5_000, pollMs: 20, patienceMs: 5_000, callbackWaitMs: 400 };
     const target = { url: simulator.url, key: SIMULATED_KEY, budget: SIMULATED_BUDGET, callback, ...pace };

@@ -10,7 +10,7 @@ import { field, queryFields, sentAs, type Fields } from './form.ts';
 import { addHost, hostsOf, removeHosts } from './registration.ts';
 import type { PollStep } from './script.ts';
 import { accountOf, nowMs, pause, styleOf, taskFor, type State, type Task } from './state.ts';
-import { outcomeText } from './submit.ts';
+import { outcomeText, solveAsked } from './submit.ts';
 import type { Switches } from './switches.ts';
 import { workingThreads } from './threads.ts';
 
@@ -118,6 +118,7 @@ function idWord({ switches }: State, id: string): string {
 async function answerPoll(state: State, task: Task, style: Style, response: ServerResponse): Promise<void> {
   const step = task.pollSteps.shift();
   if (step?.delayMs !== undefined) await pause(state, step.delayMs);
+  solveAsked(state, task);
   recordPoll(task, response, pollName(task, step));
   if (step === undefined && task.outcome !== undefined) task.reads += 1;
   const text = stepText(step, style) ?? outcomeText(task, style);

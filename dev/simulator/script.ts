@@ -69,8 +69,11 @@ export interface PingbackStep {
 }
 
 export interface TaskScript {
-  /** From the reply of `in.php` until the result exists. Default: the simulator's `answerAfterMs`. */
-  solveAfterMs?: number;
+  /**
+   * From the reply of `in.php` until the result exists. `asked`: with the first poll, and not before, so that nothing
+   * depends on who is faster. Default: the simulator's `answerAfterMs`.
+   */
+  solveAfterMs?: number | 'asked';
   polls?: PollStep[];
   result?: ResultScript;
   /** Default: one GET as soon as the task is solved. `[]`: the callback is lost. */

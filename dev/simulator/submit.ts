@@ -128,15 +128,25 @@ function startWhenReplied(state: State, task: Task): void {
 
 /** From the reply on, and with a thread: solved after a while, then polls and pingbacks tell. */
 function startTimeline(state: State, task: Task): void {
-  if (task.script.result === 'never') return;
-  later(state, task.script.solveAfterMs ?? state.options.answerAfterMs, () => {
-    task.outcome ??= outcomeOf(state, task);
-    task.solvedMs = nowMs(state);
-    task.line.solvedTimeMs = Date.now();
-    releaseThread(state, task);
-    for (const wake of task.waiters) wake();
-    schedulePingbacks(state, task);
-  });
+  const afterMs = task.script.solveAfterMs ?? state.options.answerAfterMs;
+  if (task.script.result === 'never' || afterMs === 'asked') return;
+  later(state, afterMs, () => solve(state, task));
+}
+
+/** Solves what is solved when it is asked for. */
+export function solveAsked(state: State, task: Task): void {
+  const { script, replied: hasReplied, holdsThread, solvedMs } = task;
+  if (script.solveAfterMs !== 'asked' || script.result === 'never' || !hasReplied || !holdsThread) return;
+  if (solvedMs === undefined) solve(state, task);
+}
+
+function solve(state: State, task: Task): void {
+  task.outcome ??= outcomeOf(state, task);
+  task.solvedMs = nowMs(state);
+  task.line.solvedTimeMs = Date.now();
+  releaseThread(state, task);
+  for (const wake of task.waiters) wake();
+  schedulePingbacks(state, task);
 }
 
 function outcomeOf(state: State, task: Task): NonNullable<Task['outcome']> {

@@ -44,7 +44,7 @@ async function begin(options: SimulatorOptions): Promise<{ simulator: Simulator;
   closers.push(() => simulator.stop());
   await simulator.control.account(KEY, { threads: 1 });
   await simulator.control.account('f'.repeat(32), { state: 'unknown' });
-  await simulator.control.script({ tasks: [{ solveAfterMs: 300 }] }, ON_THE_DEMO_PAGE);
+  await simulator.control.script({ tasks: [{ solveAfterMs: 'asked' }] }, ON_THE_DEMO_PAGE);
   return { simulator, target: await targetOf(simulator.url) };
 }
 
@@ -177,6 +177,7 @@ describe('the budget', () => {
 
   test('holds for a question that wants more than it said', async () => {
     const { simulator, target } = await begin({});
+    await simulator.control.account(KEY, { threads: 0 });
     const greedy: Question = {
       id: 'greedy',
       step: 1,
