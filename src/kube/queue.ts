@@ -4,15 +4,14 @@
  *
  * A key is in at most one of these states:
  * - *waiting*: it has a due time; the earliest one told wins. Left when due, or by `add`.
- * - *ready*: in line, first come first served. Left when a worker is free.
+ * - *ready*: in line: what is urgent first, then namespaces in turn. Left when a worker is free.
  * - *processing*: one worker has it. An `add` meanwhile is remembered (*again*) and makes it ready afterwards; an
  *   `addAt` meanwhile makes it wait afterwards.
  * A pass answers for everything told before it began: it has to say itself when the key is to be looked at again.
  */
 import { exponentialBackoff } from '../waiting/backoff.ts';
 import { createHeap } from '../waiting/heap.ts';
-import { createLine } from '../waiting/line.ts';
-import type { Line } from '../waiting/line.ts';
+import { type Rounds, createRounds } from '../waiting/rounds.ts';
 import { within } from './pause.ts';
 
 export interface QueueHooks {
@@ -45,8 +44,8 @@ export interface WorkQueueOptions {
 
 export interface WorkQueue {
   readonly name: string;
-  /** As soon as possible. */
-  add(key: string): void;
+  /** As soon as possible. `urgent`: before all that are not. */
+  add(key: string, how?: 'urgent'): void;
   /** Not later than this instant of `now`; an earlier one that was told before stays. */
   addAt(key: string, atMs: number): void;
   /** After a failure: later with each one until a pass ends without `addBackoff`. */
@@ -76,10 +75,11 @@ const DEFAULT_BACKOFF = { baseMs: 250, maxMs: 60_000, random: Math.random };
 interface State {
   options: WorkQueueOptions;
   /** Ready keys in order; the same keys with the instant they became ready. */
-  line: Line<string>;
+  line: Rounds;
   readySince: Map<string, number>;
   processing: Set<string>;
-  again: Set<string>;
+  /** To be looked at again after their pass; whether that is urgent. */
+  again: Map<string, boolean>;
   failures: Map<string, number>;
   failedNow: Set<string>;
   running: boolean;
@@ -126,10 +126,10 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
 function initialState(options: WorkQueueOptions): State {
   return {
     options,
-    line: createLine(),
+    line: createRounds(namespaceOf),
     readySince: new Map(),
     processing: new Set(),
-    again: new Set(),
+    again: new Map(),
     failures: new Map(),
     failedNow: new Set(),
     running: true,
@@ -143,7 +143,7 @@ function initialState(options: WorkQueueOptions): State {
 /** The ways in, and the pump that hands ready keys to free workers. */
 interface Intake {
   due: DueTimes;
-  add(key: string): void;
+  add(key: string, how?: 'urgent'): void;
   addAt(key: string, atMs: number): void;
   addBackoff(key: string): void;
   pump(): void;
@@ -153,10 +153,11 @@ function createIntake(state: State): Intake {
   const { now, concurrency, hooks, backoff = exponentialBackoff(DEFAULT_BACKOFF) } = state.options;
   const intake: Intake = {
     due: createDueTimes({ now, onDue: (key) => intake.add(key) }),
-    add(key) {
+    add(key, how) {
+      const urgent = how === 'urgent';
       intake.due.remove(key);
-      if (state.processing.has(key)) state.again.add(key);
-      else enqueue(state, key, intake.pump);
+      if (state.processing.has(key)) state.again.set(key, urgent || state.again.get(key) === true);
+      else enqueue(state, key, { urgent, pump: intake.pump });
     },
     addAt(key, atMs) {
       if (state.stopped || state.readySince.has(key) || state.again.has(key)) return;
@@ -191,7 +192,9 @@ async function work(state: State, key: string, intake: Intake): Promise<void> {
   state.processing.delete(key);
   state.options.hooks?.onFinish?.(performance.now() - startedMs);
   if (!state.failedNow.delete(key)) state.failures.delete(key);
-  if (state.again.delete(key)) intake.add(key);
+  const again = state.again.get(key);
+  state.again.delete(key);
+  if (again !== undefined) intake.add(key, again ? 'urgent' : undefined);
   else if (retryAtMs !== undefined) intake.addAt(key, retryAtMs);
   if (state.processing.size === 0) state.idle?.();
   schedule(state, intake.pump);
@@ -208,10 +211,11 @@ async function pass(state: State, key: string, intake: Intake): Promise<number |
   }
 }
 
-function enqueue(state: State, key: string, pump: () => void): void {
-  if (state.stopped || state.readySince.has(key)) return;
+function enqueue(state: State, key: string, { urgent, pump }: { urgent: boolean; pump: () => void }): void {
+  if (state.stopped) return;
+  state.line.push(key, urgent);
+  if (state.readySince.has(key)) return;
   state.readySince.set(key, performance.now());
-  state.line.push(key);
   state.options.hooks?.onAdd?.();
   schedule(state, pump);
 }
@@ -225,6 +229,10 @@ function takeFirst(state: State): string | undefined {
   state.readySince.delete(key);
   state.options.hooks?.onStart?.(performance.now() - sinceMs);
   return key;
+}
+
+function namespaceOf(key: string): string {
+  return key.slice(0, Math.max(0, key.indexOf('/')));
 }
 
 /** Not at once: whoever adds is often inside a listener or a pass, and sockets must get their turn between passes. */

@@ -94,7 +94,8 @@ async function submissionAnswered(
   if (outcome.kind !== 'accepted') log.info('A submission was not accepted', { ...about(task), ...describe(outcome) });
   const reply = await replyOf(context, task, apiKey, outcome);
   remember(context, task, (memory) => callEnded(memory, { by, outcome: reply }, mono));
-  context.queue.add(key);
+  // What was paid for is recorded before anything new is begun.
+  context.queue.add(key, 'urgent');
 }
 
 /** A key that was rotated between its last reading and the call fails no task: the next try reads the new one. */
@@ -163,7 +164,7 @@ function pollEnded(context: TaskContext, poll: AnsweredPoll): void {
   if (task.status?.submission?.pingback === true) {
     metrics.inc('captcha_operator_poll_fallbacks_total', { result: late ? 'late' : outcome.kind });
   }
-  context.queue.add(keyOfTask(task));
+  context.queue.add(keyOfTask(task), outcome.kind === 'pending' ? undefined : 'urgent');
 }
 
 function describe(outcome: SubmitOutcome): object {

@@ -124,7 +124,7 @@ function createRooms(
 ): Pick<TaskContext, 'keys' | 'lanes' | 'callbacks' | 'ttl'> {
   const { client, policy, log, admission, defaultTtlSeconds } = { ...options, ...options.policy };
   const mono = (): number => moment().mono;
-  const wake = (key: string): void => queue.add(key);
+  const wake: WorkQueue['add'] = (key, how) => queue.add(key, how);
   // All that wait for a result look again; the queue merges, and each decides for itself.
   const wakeAccepted = (): void => {
     for (const key of store.keys()) if (store.get(key)?.phase === 'Submitted') queue.add(key);

@@ -43,7 +43,8 @@ export interface LanesOptions {
   policy: TaskPolicy;
   provider: Pick<ProviderClient, 'threads'>;
   moment: () => Moment;
-  wake: (key: string) => void;
+  /** `urgent`: it has its turn, which others of its API key wait for. */
+  wake: (key: string, how?: 'urgent') => void;
   /** Every 10 s: the API keys that waiting tasks cannot use just now. */
   onBlocked: (apiKeys: ReadonlySet<string>) => void;
   admission?: admit.Admission | undefined;
@@ -135,7 +136,7 @@ function requestPump(state: State): void {
 }
 
 function pump({ all, options }: State): void {
-  for (const key of admit.pump(all, options.moment().mono)) options.wake(key);
+  for (const key of admit.pump(all, options.moment().mono)) options.wake(key, 'urgent');
 }
 
 /** What another key in the Secret may end. */

@@ -59,6 +59,40 @@ describe('the queue', () => {
     expect(started).toEqual(keys);
   });
 
+  test('lets namespaces take turns, so that the backlog of one does not delay the others', async () => {
+    const started: string[] = [];
+    const queue = queueOf(async (key) => void started.push(key), { concurrency: 1 });
+    for (let index = 0; index < 1_000; index += 1) queue.add(`busy/${index}`);
+    queue.add('quiet/a');
+    queue.add('quiet/b');
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(started.slice(0, 4)).toEqual(['busy/0', 'quiet/a', 'busy/1', 'quiet/b']);
+    expect(started).toHaveLength(1_002);
+  });
+
+  test('starts what is urgent before all that is ready, once', async () => {
+    const started: string[] = [];
+    const queue = queueOf(async (key) => void started.push(key), { concurrency: 1 });
+    for (const key of ['n/a', 'n/b', 'n/c']) queue.add(key);
+    for (const key of ['n/c', 'n/d']) queue.add(key, 'urgent');
+    expect(queue.depth()).toBe(4);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(started).toEqual(['n/c', 'n/d', 'n/a', 'n/b']);
+  });
+
+  test('remembers during a pass that what follows is urgent', async () => {
+    const passes = heldPasses();
+    const queue = queueOf(passes.process, { concurrency: 1 });
+    queue.add('n/a');
+    await settle();
+    for (const key of ['n/b', 'n/c']) queue.add(key);
+    queue.add('n/a', 'urgent');
+    queue.add('n/a');
+    passes.end('n/a');
+    await settle();
+    expect(passes.started).toEqual(['n/a', 'n/a']);
+  });
+
   test('gives no worker a key that another one has, and gives it again afterwards', async () => {
     const passes = heldPasses();
     const queue = queueOf(passes.process);
