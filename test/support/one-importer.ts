@@ -49,7 +49,6 @@ export const ONE_IMPORTER: OneImporter = {
     'core/task/time-to-live',
     'provider/encode',
     'provider/wire',
-    'waiting/rounds',
   ],
   'a subject of its own': [
     // An upload, piece by piece.
