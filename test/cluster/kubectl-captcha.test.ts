@@ -19,6 +19,8 @@ beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'kubectl-captcha-'));
   const program = `#!/bin/sh\nexec ${process.execPath} ${join(ROOT, 'src/bin/kubectl-captcha.ts')} "$@"\n`;
   await writeFile(join(scratch, 'kubectl-captcha'), program, { mode: 0o755 });
+  const completer = program.replace('kubectl-captcha.ts', 'kubectl-complete-captcha.ts');
+  await writeFile(join(scratch, 'kubectl_complete-captcha'), completer, { mode: 0o755 });
   world = await startWorld();
 });
 
@@ -40,9 +42,13 @@ interface Running {
 }
 
 function start(...args: string[]): Running {
+  return startKubectl('captcha', ...args);
+}
+
+function startKubectl(...args: string[]): Running {
   const PATH = [scratch, dirname(process.execPath), process.env['PATH']].join(delimiter);
   const env = { PATH, HOME: scratch, KUBECONFIG: access.adminKubeconfig };
-  const child = spawn(access.kubectl, ['captcha', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(access.kubectl, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
@@ -184,5 +190,14 @@ describe('kubectl captcha redrive', () => {
       stderr: expect.stringContaining('it is resolved'),
     });
     expect(await captcha('redrive', '--all')).toMatchObject({ code: 0, stderr: 'no letter is pending or abandoned\n' });
+  });
+});
+
+describe("kubectl's own completion", () => {
+  test('asks the plugin for its words, and gets the names of what is open', async () => {
+    const types = await startKubectl('__complete', 'captcha', 'solve', 'turn').ended;
+    expect(types.stdout).toBe('Turnstile\tCloudflare Turnstile.\n:4\n');
+    const names = await startKubectl('__complete', 'captcha', 'wait', '-n', world.namespace, 'key').ended;
+    expect(names.stdout).toBe('keyless\tPending\n:4\n');
   });
 });

@@ -25,7 +25,9 @@ export interface Container {
   envFrom?: { configMapRef?: { name: string } }[];
 }
 
+/** A Deployment, or the StatefulSet of the overlay durable-spool. */
 export interface Deployment {
+  kind?: string;
   metadata: { name: string; generation?: number };
   spec: {
     replicas?: number;
@@ -100,6 +102,7 @@ export interface Facts {
   settings: Seen<Readonly<Record<string, string>>>;
   callbackKeys: Seen<SecretFacts>;
   providerKey: Seen<SecretFacts>;
+  gatewayKeys: Seen<SecretFacts>;
   mine: readonly Right[];
   operators: Seen<readonly Right[]>;
   /** Absent: there is no URL, or it was not to be asked. */

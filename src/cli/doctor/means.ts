@@ -10,11 +10,22 @@ export function meansFindings(facts: Facts): Finding[] {
 
 function secretFindings(facts: Facts): Finding[] {
   if (facts.deployment.kind !== 'seen') return [];
-  return [...callbackKeyFindings(facts), ...providerKeyFindings(facts)];
+  return [...callbackKeyFindings(facts), ...providerKeyFindings(facts), ...gatewayKeyFindings(facts)];
 }
 
 function lacks({ keys }: SecretFacts, key: string): boolean {
   return keys !== undefined && !keys.includes(key);
+}
+
+function gatewayKeyFindings({ gateway, gatewayKeys }: Facts): Finding[] {
+  if (gateway.kind !== 'seen') return [];
+  const cure = 'create it (docs/gateway.md)';
+  const runbook = 'CaptchaGatewayKeysReloadFailed';
+  const fault = (id: string, says: string): Finding => ({ id, level: 'fault', says, cure, runbook });
+  const absent = fault('gateway-keys-missing', 'The gateway runs, and the Secret captcha-gateway-keys is missing.');
+  return judged(gatewayKeys, { id: 'gateway-keys', name: 'the gateway keys', absent }, (secret) =>
+    lacks(secret, 'keys') ? [fault('gateway-keys-empty', 'The Secret captcha-gateway-keys has no entry "keys".')] : [],
+  );
 }
 
 function callbackKeyFindings({ callbackKeys, settings }: Facts): Finding[] {

@@ -70,7 +70,7 @@ function deploymentFindings({ deployment, gateway, systemNamespace: ns }: Facts)
   const absent: Finding = {
     id: 'operator-missing',
     level: 'fault',
-    says: `There is no Deployment captcha-operator in ${ns}.`,
+    says: `There is no Deployment or StatefulSet captcha-operator in ${ns}.`,
     cure: `${INSTALL}, or say where it runs: --system-namespace`,
     runbook: 'CaptchaOperatorAbsent',
   };
@@ -80,23 +80,34 @@ function deploymentFindings({ deployment, gateway, systemNamespace: ns }: Facts)
   ];
 }
 
-function replicaFaults({ metadata, spec, status = {} }: Deployment, ns: string): Finding[] {
-  const { name, generation = 0 } = metadata;
-  const { replicas: wanted = 1 } = spec;
-  const { readyReplicas: ready = 0, observedGeneration = 0 } = status;
-  const runbook = 'CaptchaOperatorAbsent';
+function replicaFaults(deployment: Deployment, ns: string): Finding[] {
+  const { name, workload, wanted, ready, isCurrent } = replicasOf(deployment);
+  const runbook = name === 'captcha-gateway' ? 'CaptchaGatewayRefusing' : 'CaptchaOperatorAbsent';
   if (wanted === 0) {
-    const cure = `kubectl -n ${ns} scale deployment/${name} --replicas=2`;
+    const cure = `kubectl -n ${ns} scale ${workload} --replicas=2`;
     return [{ id: 'scaled-to-zero', level: 'fault', says: `${name} is scaled to 0: nothing is done.`, cure, runbook }];
   }
   if (ready < wanted) {
-    const cure = `kubectl -n ${ns} describe deployment/${name}; kubectl -n ${ns} get pods`;
+    const cure = `kubectl -n ${ns} describe ${workload}; kubectl -n ${ns} get pods`;
     const says = `${name}: ${ready} of ${wanted} pods are ready.`;
     return [{ id: 'not-ready', level: ready === 0 ? 'fault' : 'warning', says, cure, runbook }];
   }
-  if (observedGeneration >= generation) return [];
-  const cure = `kubectl -n ${ns} rollout status deployment/${name}`;
+  if (isCurrent) return [];
+  const cure = `kubectl -n ${ns} rollout status ${workload}`;
   return [{ id: 'rolling-out', level: 'warning', says: `${name} is being rolled out.`, cure }];
+}
+
+function replicasOf({ kind = 'Deployment', metadata, spec, status = {} }: Deployment) {
+  const { name, generation = 0 } = metadata;
+  const { replicas: wanted = 1 } = spec;
+  const { readyReplicas: ready = 0, observedGeneration = 0 } = status;
+  return {
+    name,
+    workload: `${kind.toLowerCase()}/${name}`,
+    wanted,
+    ready,
+    isCurrent: observedGeneration >= generation,
+  };
 }
 
 function podFindings({ pods, systemNamespace: ns }: Facts): Finding[] {
@@ -161,7 +172,8 @@ function leaseFindings({ lease, deployment, settings, systemNamespace: ns }: Fac
   if (deployment.kind === 'absent') return [];
   if (settings.kind === 'seen' && settings.value['LEADER_ELECTION'] === 'false') return [];
   const runbook = 'CaptchaOperatorNoLeader';
-  const cure = `kubectl -n ${ns} logs deploy/captcha-operator -c operator | grep -iE 'lease|leading'`;
+  const workload = deployment.kind === 'seen' ? (deployment.value.kind ?? 'Deployment').toLowerCase() : 'deployment';
+  const cure = `kubectl -n ${ns} logs ${workload}/captcha-operator -c operator | grep -iE 'lease|leading'`;
   const fault = (id: string, says: string): Finding => ({ id, level: 'fault', says, cure, runbook });
   const absent = fault('no-lease', `No operator leads: there is no Lease captcha-operator in ${ns}.`);
   return judged(lease, { id: 'lease', name: 'the Lease', absent }, ({ spec = {} }) => {

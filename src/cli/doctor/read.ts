@@ -22,8 +22,10 @@ import type {
 import { mineOf, operatorsOf, tenantsOf } from './rights.ts';
 
 const NAME = 'captcha-operator';
+const GATEWAY = 'captcha-gateway';
 const DEFINITIONS: Resource = { group: 'apiextensions.k8s.io', version: 'v1', plural: 'customresourcedefinitions' };
 const DEPLOYMENTS: Resource = { group: 'apps', version: 'v1', plural: 'deployments' };
+const STATEFUL_SETS: Resource = { group: 'apps', version: 'v1', plural: 'statefulsets' };
 const PODS: Resource = { group: '', version: 'v1', plural: 'pods' };
 const LEASES: Resource = { group: 'coordination.k8s.io', version: 'v1', plural: 'leases' };
 const CONFIG_MAPS: Resource = { group: '', version: 'v1', plural: 'configmaps' };
@@ -33,13 +35,13 @@ export async function readFacts(session: Session): Promise<Facts | string> {
   const { values, namespace: own } = session;
   const systemNamespace = String(values['system-namespace'] ?? 'captcha-system');
   const namespace = values['all-namespaces'] === true ? undefined : own;
-  const deployment = await deploymentOf(session, systemNamespace, NAME);
+  const deployment = await operatorOf(session, systemNamespace);
   if (deployment.kind === 'trouble') return deployment.why;
   const settings = await settingsOf(session, deployment, systemNamespace);
   const watched = settings.kind === 'seen' ? (settings.value['WATCH_NAMESPACES'] ?? '') : '';
   const tasks = await listSeen<CaptchaTask>(session, CAPTCHA_TASK, { namespace });
   const operator = { deployment, systemNamespace, watched, tenants: tenantsOf(tasks) };
-  const pods = { namespace: systemNamespace, labelSelector: `app.kubernetes.io/name=${NAME}` };
+  const pods = { namespace: systemNamespace, labelSelector: `app.kubernetes.io/name in (${NAME},${GATEWAY})` };
   const secret = (volume: string, fallback: string) =>
     secretOf(session, systemNamespace, secretNameOf(deployment, volume) ?? fallback);
   const looked = { systemNamespace, namespace, deployment, settings, tasks };
@@ -49,7 +51,7 @@ export async function readFacts(session: Session): Promise<Facts | string> {
       captchatasks: await definition(session, CAPTCHA_TASK.plural),
       deadletters: await definition(session, DEAD_LETTER.plural),
     },
-    gateway: await deploymentOf(session, systemNamespace, 'captcha-gateway'),
+    gateway: await deploymentOf(session, systemNamespace, GATEWAY),
     pods: await listSeen<Pod>(session, PODS, pods),
     lease: await leaseOf(session, settings, systemNamespace),
     letters: await listSeen<DeadLetter>(session, DEAD_LETTER, { namespace }),
@@ -57,8 +59,16 @@ export async function readFacts(session: Session): Promise<Facts | string> {
     operators: await operatorsOf(session, operator),
     callbackKeys: await secret('callback-keys', 'captcha-operator-callback-keys'),
     providerKey: await secret('provider', 'captcha-operator-provider'),
+    gatewayKeys: await secretOf(session, systemNamespace, 'captcha-gateway-keys'),
     callback: await callbackOf(session, settings),
   };
+}
+
+/** The overlay durable-spool has a StatefulSet in the Deployment's place. */
+async function operatorOf(session: Session, namespace: string): Promise<Seen<Deployment>> {
+  const deployment = await deploymentOf(session, namespace, NAME);
+  if (deployment.kind !== 'absent') return deployment;
+  return read(session, { verb: 'get', resource: STATEFUL_SETS, namespace, name: NAME, read: 'quorum' });
 }
 
 function deploymentOf(session: Session, namespace: string, name: string): Promise<Seen<Deployment>> {
