@@ -16,7 +16,7 @@ export interface LogLine {
   [field: string]: unknown;
 }
 
-export type Entry = 'operator' | 'callback' | 'simulator';
+export type Entry = 'operator' | 'callback' | 'gateway' | 'simulator';
 
 export interface ChildOptions {
   entry: Entry;

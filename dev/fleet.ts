@@ -2,7 +2,7 @@
  * A whole installation on one machine: sidecars behind a front, operators, one key file, one spool directory each.
  * Every part is a real child process with the configuration a pod would have. It knows nothing of what they do with it.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +19,14 @@ export interface FleetOptions {
   /** Added to (and winning over) what the fleet sets. */
   operatorEnv?: Record<string, string>;
   sidecarEnv?: Record<string, string>;
+  /** Default: none. */
+  gateways?: {
+    count: number;
+    kubeconfig: string;
+    /** Gateway keys by namespace. */
+    keys: Readonly<Record<string, string>>;
+    env?: Record<string, string>;
+  };
   onLine?: (process: string, line: LogLine) => void;
   /** Runs what `npm run build` made: for figures of CPU and memory. */
   built?: boolean;
@@ -43,10 +51,17 @@ export interface Sidecar extends Member {
   readonly spoolDir: string;
 }
 
+export interface Gateway extends Member {
+  readonly gatewayPort: number;
+}
+
 export interface Fleet {
   readonly operators: readonly Member[];
   readonly sidecars: readonly Sidecar[];
+  readonly gateways: readonly Gateway[];
   readonly front: Front;
+  /** What clients of the gateways have as their base URL; a Service in front of all of them. */
+  readonly gatewayURL: string;
   readonly callbackURL: string;
   readonly callbackKeysFile: string;
   /** Every log line of every process so far. */
@@ -73,16 +88,22 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const setting: Setting = { options, directory, front, keysFile, log: [] };
   const sidecars: Sidecar[] = [];
   const operators: Member[] = [];
+  const gateways: Gateway[] = [];
+  const gatewayFront = await startFront();
   const stop = async (): Promise<void> => {
-    await Promise.all(operators.map((member) => member.stop()));
+    await Promise.all([...operators, ...gateways].map((member) => member.stop()));
     await Promise.all(sidecars.map((member) => member.stop()));
-    await front.close();
+    await Promise.all([front.close(), gatewayFront.close()]);
     await rm(directory, { recursive: true, force: true });
   };
   try {
     for (let index = 0; index < (options.sidecars ?? 1); index++) sidecars.push(await startSidecar(setting, index));
     front.setBackends(sidecars.map((sidecar) => sidecar.callbackPort));
     for (let index = 0; index < (options.operators ?? 1); index++) operators.push(await startOperator(setting, index));
+    for (let index = 0; index < (options.gateways?.count ?? 0); index++) {
+      gateways.push(await startGateway(setting, index));
+    }
+    gatewayFront.setBackends(gateways.map((gateway) => gateway.gatewayPort));
   } catch (error) {
     await stop();
     throw error;
@@ -90,7 +111,9 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   return {
     operators,
     sidecars,
+    gateways,
     front,
+    gatewayURL: `http://127.0.0.1:${gatewayFront.port}`,
     callbackURL: callbackURL(front),
     callbackKeysFile: keysFile,
     logText: () => setting.log.join('\n'),
@@ -114,6 +137,18 @@ async function startSidecar(setting: Setting, index: number): Promise<Sidecar> {
   return { ...member, callbackPort: member.ports['callback'] ?? 0, spoolDir };
 }
 
+async function startGateway(setting: Setting, index: number): Promise<Gateway> {
+  const { kubeconfig = '', keys = {}, env } = setting.options.gateways ?? {};
+  const keysFile = join(setting.directory, 'gateway-keys');
+  const lines = Object.entries(keys).map(([namespace, key]) => `${namespace}:${sha256(key)}\n`);
+  await writeFile(keysFile, lines.join(''), { mode: 0o600 });
+  const own = { KUBECONFIG: kubeconfig, GATEWAY_KEYS_FILE: keysFile, ...env };
+  const member = await startMember(setting, `gateway-${index}`, 'gateway', own);
+  return { ...member, gatewayPort: member.ports['gateway'] ?? 0 };
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
 async function startOperator(setting: Setting, index: number): Promise<Member> {
   return startMember(setting, `operator-${index}`, 'operator', {
     PROVIDER_URL: setting.options.providerURL,
@@ -132,9 +167,11 @@ async function startOperator(setting: Setting, index: number): Promise<Member> {
 const LISTENERS: Record<string, readonly string[]> = {
   operator: ['health', 'metrics'],
   callback: ['callback', 'health', 'metrics'],
+  gateway: ['gateway', 'health', 'metrics'],
 };
 const BIND_VARIABLE: Record<string, string> = {
   callback: 'CALLBACK_BIND_ADDRESS',
+  gateway: 'GATEWAY_BIND_ADDRESS',
   health: 'HEALTH_BIND_ADDRESS',
   metrics: 'METRICS_BIND_ADDRESS',
 };

@@ -22,6 +22,7 @@ export function serviceAccount(namespace: string, name: string): Identity {
 }
 
 export const OPERATOR: Identity = serviceAccount('captcha-system', 'captcha-operator');
+export const GATEWAY: Identity = serviceAccount('captcha-system', 'captcha-gateway');
 
 /** Tokens by user name. */
 export type Tokens = ReadonlyMap<string, string>;

@@ -14,7 +14,15 @@ import { join } from 'node:path';
 import type { ControlPlaneAssets } from './assets.ts';
 import type { GuardedProcess } from './guard.ts';
 import { prepareAudit, readAudit, type AuditedRequest } from './audit.ts';
-import { ADMINISTRATOR, OPERATOR, writeKubeconfig, writeTokens, type Identity, type Tokens } from './identities.ts';
+import {
+  ADMINISTRATOR,
+  GATEWAY,
+  OPERATOR,
+  writeKubeconfig,
+  writeTokens,
+  type Identity,
+  type Tokens,
+} from './identities.ts';
 import { freePorts } from './ports.ts';
 import { withProgress, type Log } from './progress.ts';
 import { PortTaken, caFile, serverURL, startApiServer, startEtcd, type Layout } from './servers.ts';
@@ -22,15 +30,15 @@ import { PortTaken, caFile, serverURL, startApiServer, startEtcd, type Layout } 
 export type { AuditedRequest } from './audit.ts';
 export { createAdmin, messageOf, objectOf, type Admin, type AdminReply } from './admin.ts';
 export { ensureAssets, type AssetOptions, type ControlPlaneAssets } from './assets.ts';
-export { ADMINISTRATOR, OPERATOR, serviceAccount, type Identity } from './identities.ts';
-export { applyManifests, installOperator } from './install.ts';
+export { ADMINISTRATOR, GATEWAY, OPERATOR, serviceAccount, type Identity } from './identities.ts';
+export { applyManifests, installGateway, installOperator } from './install.ts';
 
 const PORT_TRIES = 5;
 
 export interface ControlPlaneOptions {
   assets: ControlPlaneAssets;
   log: Log;
-  /** Identities besides ADMINISTRATOR and OPERATOR. The API server learns them at its start only. */
+  /** Identities besides ADMINISTRATOR, OPERATOR and GATEWAY. The API server learns them at its start only. */
   identities?: readonly Identity[];
   /** Whether the API server keeps a record of requests, for `auditOf`. Default false. */
   audit?: boolean;
@@ -43,7 +51,7 @@ export interface ControlPlane {
   caFile: string;
   /** Path of the administrator's kubeconfig: for tooling and tests only. */
   adminKubeconfig: string;
-  /** Path of the kubeconfig of OPERATOR or of one of `options.identities`. Throws for any other. */
+  /** Path of the kubeconfig of OPERATOR, of GATEWAY or of one of `options.identities`. Throws for any other. */
   kubeconfigFor(identity: Identity): Promise<string>;
   /** The bearer token of such an identity. */
   tokenOf(identity: Identity): string;
@@ -85,7 +93,7 @@ async function startOnce({ assets, identities = [], audit = false }: ControlPlan
     const apiServerFlags = audit ? await prepareAudit(directory) : [];
     const layout: Layout = { directory, name, etcdPort, etcdPeerPort, apiPort, apiServerFlags };
     await writeServiceAccountKeys(directory);
-    const tokens = await writeTokens(join(directory, 'tokens.csv'), [ADMINISTRATOR, OPERATOR, ...identities]);
+    const tokens = await writeTokens(join(directory, 'tokens.csv'), [ADMINISTRATOR, OPERATOR, GATEWAY, ...identities]);
     const etcd = await startEtcd(assets.etcd, layout);
     started.push(etcd);
     const apiServer = await startApiServer(assets.kubeApiserver, layout, tokens.get(ADMINISTRATOR.user) ?? '');

@@ -12,12 +12,18 @@ import { objectOf, type Admin } from './admin.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 const BASE = ['deploy/base/namespace.yaml', 'deploy/base/serviceaccount.yaml', 'deploy/base/rbac.yaml'];
+const GATEWAY = ['deploy/components/gateway/serviceaccount.yaml', 'deploy/components/gateway/rbac.yaml'];
 const ESTABLISHED_TIMEOUT_MS = 30_000;
 
 interface Manifest {
   apiVersion: string;
   kind: string;
   metadata: { name: string; namespace?: string };
+}
+
+/** Gives the gateway its rights. */
+export async function installGateway(admin: Admin): Promise<void> {
+  await applyManifests(admin, GATEWAY);
 }
 
 /** Applies CRDs, namespace, ServiceAccount and RBAC, and resolves when the new kinds are served. Repeatable. */

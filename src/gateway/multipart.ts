@@ -1,7 +1,7 @@
 /**
  * Reads a multipart form as its fields, with the uploaded image as the field `body` in base64. The image is encoded as it
  * comes, piece by piece: nobody ever holds its bytes whole, and what is over the bound is not kept at all. It knows one
- * upload, `file`; every other is refused by name, as are fields that are too many.
+ * upload (`file`, or `file_1`, as clients call the first of several); others are refused, as are fields that are too many.
  */
 import type { IncomingMessage } from 'node:http';
 import { Busboy, type BusboyFileStream } from '@fastify/busboy';
@@ -33,8 +33,10 @@ export function readMultipart(request: IncomingMessage, options: MultipartOption
   };
   parser.on('field', (name, value, nameCut, valueCut) => take(name, value, nameCut || valueCut));
   parser.on('file', (name, stream) => {
-    if (name !== 'file') {
-      fault ??= { word: 'ERROR_BAD_PARAMETERS', text: 'an upload has another name than file' };
+    // A body that ends inside an upload is an error of the upload, and of the parser afterwards.
+    stream.on('error', () => resolve(BROKEN));
+    if (!IMAGE_NAMES.includes(name)) {
+      fault ??= { word: 'ERROR_BAD_PARAMETERS', text: `an upload has another name than ${IMAGE_NAMES.join(' or ')}` };
       stream.resume();
       return;
     }
@@ -50,14 +52,18 @@ export function readMultipart(request: IncomingMessage, options: MultipartOption
     });
   }
   parser.once('finish', () => resolve(fault));
-  parser.once('error', () => resolve(BROKEN));
+  parser.on('error', () => resolve(BROKEN));
   request.once('error', reject);
   request.once('close', () => {
-    if (!request.complete) reject(new Error('the client went away'));
+    if (request.complete) return;
+    reject(new Error('the client went away'));
+    parser.destroy();
   });
   request.pipe(parser);
   return promise;
 }
+
+const IMAGE_NAMES: readonly string[] = ['file', 'file_1'];
 
 const BROKEN: UploadFault = { word: 'ERROR_UPLOAD', text: 'the multipart body cannot be read' };
 

@@ -5,6 +5,7 @@
 import { tmpdir } from 'node:os';
 
 import { benchDrain } from './drain.ts';
+import { benchGateway } from './gateway.ts';
 import { benchLatency } from './latency.ts';
 import { benchMemory } from './memory.ts';
 import { benchOutage } from './outage.ts';
@@ -20,6 +21,7 @@ const BENCHES: Record<string, () => Promise<boolean>> = {
   memory: () => benchMemory(),
   walk: () => benchWalk(),
   outage: () => benchOutage({ seconds: number('BENCH_SECONDS', 60), rate: number('BENCH_RATE', 100) }),
+  gateway: () => benchGateway({ tasks: 1_000, clients: 200, seconds: number('BENCH_SECONDS', 30) }),
   // BENCH_DIR: on the disk that is to be measured, not in memory.
   spool: () =>
     benchSpool({

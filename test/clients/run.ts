@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
 import type { LedgerSubmission } from '../../dev/simulator/ledger.ts';
@@ -49,44 +50,71 @@ async function withSimulator<T>(
 
 /** All calls of one client. `python`: a Python that has the client's library. */
 export function runClient(client: ClientName, python = ''): Promise<Outcome[]> {
-  if (client === '@2captcha/captcha-solver') return withSimulator('family', (simulator) => runNpm(simulator));
-  if (client === 'captchaai') return withSimulator('official', (simulator) => runOfficial(simulator, python));
-  return withSimulator('family', (simulator, place) => runFamily(client, { simulator, python, place }));
+  const dialect = client === 'captchaai' ? 'official' : 'family';
+  return withSimulator(dialect, async (simulator, place) => {
+    const { calls, answers } = await callClient(client, { url: simulator.url, key: KEY, python, place });
+    return told(simulator, calls, answers, (result) => idOf(client, result));
+  });
 }
 
-async function runOfficial(simulator: Simulator, python: string): Promise<Outcome[]> {
-  const plan = { module: 'captchaai', class: 'CaptchaAI', construct: officialSettings(simulator), calls: OFFICIAL };
-  const answers = await drive(python, plan);
-  return told(simulator, OFFICIAL, answers, ({ task_id }) => String(task_id));
+/** Where a client is sent, and what it needs of this machine. */
+export interface Target {
+  url: string;
+  key: string;
+  python: string;
+  /** A directory for files that it uploads. */
+  place: string;
+  /** Every wait of the client takes this share of its time. */
+  pace?: number;
+  /** How often a program around the client calls it again when its connection broke; default: never. */
+  again?: number;
+  /** Which of its calls; default: all. */
+  calls?: readonly Call[];
+}
+
+/** What each call of a client returned, from whatever server it was sent to. */
+export async function callClient(
+  client: ClientName,
+  target: Target,
+): Promise<{ calls: readonly Call[]; answers: Answer[] }> {
+  if (client === '@2captcha/captcha-solver') return callNpm(target);
+  if (client === 'captchaai') return callOfficial(target);
+  return callFamily(client, target);
+}
+
+/** The id that a client says its result has. */
+export function idOf(client: ClientName, result: Record<string, unknown>): string {
+  if (client === 'captchaai') return String(result['task_id']);
+  return client === '@2captcha/captcha-solver' ? String(result['id']) : idIn(result['captchaId']);
+}
+
+async function callOfficial({ url, key, python, calls = OFFICIAL, ...how }: Target) {
+  const construct = { api_key: key, base_url: url };
+  const plan = { module: 'captchaai', class: 'CaptchaAI', construct, calls, ...how };
+  return { calls, answers: await drive(python, plan) };
 }
 
 export function officialSettings({ url }: Simulator): Record<string, unknown> {
   return { api_key: KEY, base_url: url };
 }
 
-interface Place {
-  simulator: Simulator;
-  python: string;
-  place: string;
-}
-
 /** These clients know no address but `https://host`: a TLS front on loopback, whose certificate they are told to trust. */
-async function runFamily(client: ClientName, { simulator, python, place }: Place): Promise<Outcome[]> {
+async function callFamily(client: ClientName, { url, key, python, place, calls: chosen, ...how }: Target) {
   const certificate = join(place, 'loopback.pem');
   const imagePath = join(place, 'captcha.gif');
   await writeFile(certificate, LOOPBACK_CERTIFICATE);
   await writeFile(imagePath, IMAGE_BYTES);
   await writeFile(join(place, 'captcha.mp3'), IMAGE_BYTES);
-  const front = await startTlsFront(simulator.url);
+  const front = await startTlsFront(url);
   try {
     const two = client === '2captcha-python';
-    const calls = (two ? TWOCAPTCHA : SOLVECAPTCHA)(imagePath);
-    const construct = { apiKey: KEY, server: front.host, extendedResponse: true };
+    const calls = chosen ?? (two ? TWOCAPTCHA : SOLVECAPTCHA)(imagePath);
+    const construct = { apiKey: key, server: front.host, extendedResponse: true };
     const named = two
       ? { module: 'twocaptcha', class: 'TwoCaptcha' }
       : { module: 'solvecaptcha', class: 'Solvecaptcha' };
-    const answers = await drive(python, { ...named, construct, calls }, { REQUESTS_CA_BUNDLE: certificate });
-    return await told(simulator, calls, answers, ({ captchaId }) => idIn(captchaId));
+    const answers = await drive(python, { ...named, construct, calls, ...how }, { REQUESTS_CA_BUNDLE: certificate });
+    return { calls, answers };
   } finally {
     await front.stop();
   }
@@ -95,25 +123,37 @@ async function runFamily(client: ClientName, { simulator, python, place }: Place
 /** The clients of the family cut an id out of plain text. */
 const idIn = (text: unknown): string => /\d+/.exec(String(text))?.[0] ?? '';
 
-async function runNpm(simulator: Simulator): Promise<Outcome[]> {
-  const solver = npmSolver(simulator.url);
+async function callNpm({ url, key, calls = NPM, pace, again = 0 }: Target) {
+  const solver = npmSolver(url, key, pace);
   const answers = await Promise.all(
-    NPM.map(async ({ name, call, args }): Promise<Answer> => {
-      try {
-        const result = await solver[call]?.(...args);
-        return { name, result: result as Record<string, unknown> };
-      } catch (error) {
-        return { name, error: String(error) };
+    calls.map(async ({ name, call, args }): Promise<Answer> => {
+      const met: string[] = [];
+      for (;;) {
+        try {
+          const result = await solver[call]?.(...args);
+          return { name, result: result as Record<string, unknown>, met };
+        } catch (error) {
+          const { cause } = error as { cause?: Error };
+          const said = `${String(error)} ${cause?.message ?? ''}`.trim();
+          if (met.length >= again || !isBrokenConnection(said)) return { name, error: said, met };
+          met.push(said);
+          await delay(200);
+        }
       }
     }),
   );
-  return told(simulator, NPM, answers, ({ id }) => String(id));
+  return { calls, answers };
+}
+
+/** As `fetch` says it. */
+export function isBrokenConnection(said: string): boolean {
+  return /fetch failed|terminated|ECONNRE|socket/i.test(said);
 }
 
 type NpmSolver = Record<string, (...args: unknown[]) => Promise<unknown>>;
 
 /** Its addresses are getters of the class: a subclass points them at the simulator. */
-export function npmSolver(url: string): NpmSolver {
+export function npmSolver(url: string, key = KEY, pace = PACE): NpmSolver {
   const library = createRequire(import.meta.url)('@2captcha/captcha-solver') as {
     Solver: new (key: string, pollMs: number) => object;
   };
@@ -126,11 +166,13 @@ export function npmSolver(url: string): NpmSolver {
       return `${url}/res.php`;
     }
   }
-  return new LoopbackSolver(KEY, 5_000 * PACE) as unknown as NpmSolver;
+  return new LoopbackSolver(key, 5_000 * pace) as unknown as NpmSolver;
 }
 
-interface Answer {
+export interface Answer {
   name: string;
+  /** Broken connections after which it was called again. */
+  met?: string[];
   result?: Record<string, unknown>;
   error?: string;
 }
@@ -140,12 +182,14 @@ interface Plan {
   class: string;
   construct: Record<string, unknown>;
   calls: readonly Pick<Call, 'name' | 'call' | 'args' | 'kwargs'>[];
+  pace?: number;
+  again?: number;
 }
 
 /** Runs a plan in a Python of its own (`drive.py`). */
 export async function drive(python: string, plan: Plan, more: Record<string, string> = {}): Promise<Answer[]> {
   const env = { ...process.env, NO_PROXY: '*', no_proxy: '*', ...more };
-  const input = JSON.stringify({ ...plan, pace: PACE });
+  const input = JSON.stringify({ pace: PACE, again: 0, ...plan });
   const output = await runProgram(python, [join(import.meta.dirname, 'drive.py')], env, input);
   return output
     .split('\n')

@@ -1,4 +1,5 @@
 /** The gateway over real sockets: what clients are told, and which tasks there are then. */
+import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { LIMITS } from '../../src/gateway/limits.ts';
@@ -115,6 +116,25 @@ describe('a submission', () => {
     );
     expect(await gw.in(V2)).toBe('ERROR_PAGEURL');
   });
+});
+
+test.each([
+  ['whose length was announced', 'Content-Length: 100000'],
+  ['in chunks', 'Transfer-Encoding: chunked'],
+])('an upload %s that breaks off leaves nothing behind, and the next is served', async (_how, header) => {
+  await begin();
+  const [, body] = multipart({ key: KEY_A, method: 'post' }, { name: 'file', bytes: new Uint8Array(5_000) });
+  const half = body.subarray(0, 3_000);
+  const head = `POST /in.php HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=XX\r\n${header}\r\n\r\n`;
+  const frame = header.startsWith('T') ? [`${half.length.toString(16)}\r\n`, half, '\r\n'] : [half];
+  const socket = connect(gw.gateway.port, '127.0.0.1');
+  await new Promise<void>((resolve) => socket.once('connect', resolve));
+  for (const piece of [head, ...frame]) socket.write(piece);
+  await new Promise((resolve) => socket.write('', resolve));
+  socket.destroy();
+  expect(await gw.in(V2)).toMatch(/^OK\|/);
+  await waitUntil('the broken request is over', () => gw.results.length === 2);
+  expect(gw.tasks()).toHaveLength(1);
 });
 
 describe('while the API server gives no answer', () => {

@@ -4,7 +4,7 @@
  */
 import type { TestProject } from 'vitest/node';
 
-import { ADMINISTRATOR, OPERATOR } from '../../dev/control-plane/index.ts';
+import { ADMINISTRATOR, GATEWAY, OPERATOR, installGateway } from '../../dev/control-plane/index.ts';
 import { startInstallation, type Installation } from '../../dev/installation.ts';
 
 /** What the tests are told about the control plane. */
@@ -15,6 +15,7 @@ export interface ClusterAccess {
   /** kubeconfig paths */
   adminKubeconfig: string;
   operatorKubeconfig: string;
+  gatewayKubeconfig: string;
   pids: { etcd: number; kubeApiserver: number };
   /** Path of the kubectl that belongs to the control plane; empty where its source had none. */
   kubectl: string;
@@ -38,8 +39,17 @@ export async function setup(project: TestProject): Promise<void> {
   const { serverURL, caFile, adminKubeconfig } = controlPlane;
   const adminToken = controlPlane.tokenOf(ADMINISTRATOR);
   const operatorKubeconfig = await controlPlane.kubeconfigFor(OPERATOR);
-  const pids = controlPlane.pids();
-  project.provide('cluster', { serverURL, caFile, adminToken, adminKubeconfig, operatorKubeconfig, pids, kubectl });
+  const gatewayKubeconfig = await controlPlane.kubeconfigFor(GATEWAY);
+  await installGateway(installation.admin);
+  const kubeconfigs = { adminKubeconfig, operatorKubeconfig, gatewayKubeconfig };
+  project.provide('cluster', {
+    serverURL,
+    caFile,
+    adminToken,
+    ...kubeconfigs,
+    pids: controlPlane.pids(),
+    kubectl,
+  });
 }
 
 export async function teardown(): Promise<void> {

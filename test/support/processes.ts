@@ -17,6 +17,8 @@ import { waitUntil } from './wait-until.ts';
 export interface WorldOptions extends Partial<FleetOptions> {
   /** Whether the operator may read and create Secrets in the namespace. Default: yes. */
   tenant?: boolean;
+  /** Default: one of its own. */
+  namespace?: string;
   simulator?: SimulatorOptions;
 }
 
@@ -51,8 +53,8 @@ export function reasonOf(task: CaptchaTask): string | undefined {
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
-  const { tenant = true, simulator: simulatorOptions, ...fleetOptions } = options;
-  const namespace = await createNamespace({ prefix: 'world', tenant });
+  const { tenant = true, namespace: given, simulator: simulatorOptions, ...fleetOptions } = options;
+  const namespace = given ?? (await createNamespace({ prefix: 'world', tenant }));
   const simulator = await startSimulator({ answerAfterMs: 300, ...simulatorOptions });
   const fleet = await startFleet({
     kubeconfig: access.operatorKubeconfig,
