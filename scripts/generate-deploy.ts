@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const CHART = 'deploy/helm/captcha-operator/files';
 const BASE = ['serviceaccount', 'rbac', 'admission-policy', 'service', 'networkpolicy', 'poddisruptionbudget'];
+const GATEWAY = ['serviceaccount', 'rbac', 'deployment', 'service', 'networkpolicy', 'poddisruptionbudget'];
 const MONITORING = ['podmonitor.yaml', 'prometheusrule.yaml', 'dashboard.json'];
 
 /** Source and copy, relative to the repository. */
@@ -21,6 +22,10 @@ export function copies(): [from: string, to: string][] {
     ['deploy/roles/people.yaml', `${CHART}/roles/people.yaml`],
     ['deploy/tenant/rbac.yaml', `${CHART}/single-namespace/tenant.yaml`],
     ['deploy/overlays/single-namespace/rolebinding.yaml', `${CHART}/single-namespace/rolebinding.yaml`],
+    ...GATEWAY.map((name): [string, string] => [
+      `deploy/components/gateway/${name}.yaml`,
+      `${CHART}/gateway/${name}.yaml`,
+    ]),
     ...MONITORING.map((name): [string, string] => [`deploy/monitoring/${name}`, `${CHART}/monitoring/${name}`]),
   ];
 }

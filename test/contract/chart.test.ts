@@ -65,13 +65,13 @@ function withComparablePod(spec: Spec | undefined): Spec | undefined {
   if (spec?.template === undefined) return spec;
   const { metadata, spec: pod } = spec.template;
   // Helm rolls the pods by a sum of the settings, kustomize by a ConfigMap with another name.
-  delete metadata.annotations['checksum/settings'];
+  delete metadata.annotations?.['checksum/settings'];
   pod.containers.sort((a, b) => a.name.localeCompare(b.name));
   return spec;
 }
 
 interface PodTemplate {
-  metadata: { annotations: Record<string, string> };
+  metadata: { annotations?: Record<string, string> };
   spec: { containers: { name: string; image: string }[]; imagePullSecrets?: object[] };
 }
 
@@ -98,6 +98,23 @@ function podOf(objects: Rendered[]): PodTemplate {
   if (workload === undefined) throw new Error('the chart has neither Deployment nor StatefulSet');
   return (workload['spec'] as { template: PodTemplate }).template;
 }
+
+describe('the gateway', () => {
+  test('is what its component adds to an overlay', async () => {
+    const text = await outputOf(kubectl(['kustomize', 'deploy/examples/client-gateway']));
+    const overlay = parseManifests(text.replaceAll(/(captcha-operator-settings)-[a-z0-9]{10}\b/g, '$1'));
+    expect(comparable(await renderChart(helm, { gateway: { enabled: true } }))).toEqual(comparable(overlay));
+  });
+
+  test('has rights in one namespace, and watches it alone, where the operator does', async () => {
+    const objects = await renderChart(helm, { singleNamespace: true, gateway: { enabled: true } }, 'team-a');
+    const own = objects.filter(({ metadata }) => metadata.name === 'captcha-gateway');
+    const [binding] = own.filter(({ kind }) => kind.endsWith('Binding'));
+    expect([binding?.kind, binding?.metadata.namespace]).toEqual(['RoleBinding', 'team-a']);
+    const workload = own.find(({ kind }) => kind === 'Deployment');
+    expect(JSON.stringify(workload)).toContain('"name":"WATCH_NAMESPACES","valueFrom"');
+  });
+});
 
 describe('the values', () => {
   test('are found good by helm lint', async () => {
@@ -134,7 +151,7 @@ describe('the values', () => {
       LEADER_ELECTION: 'true',
       CALLBACK_URL: 'https://a.example',
     });
-    const sums = [before, after].map((objects) => podOf(objects).metadata.annotations['checksum/settings']);
+    const sums = [before, after].map((objects) => podOf(objects).metadata.annotations?.['checksum/settings']);
     expect(sums[0]).not.toBe(sums[1]);
   });
 

@@ -42,7 +42,7 @@ test('a key that is forged, cut, longer or revoked gets one of two words, whatev
   const id = /\d{18}/.exec(await gateway.in(V2))?.[0] ?? '';
   const calls = gateway.calls.length;
   const near = fc
-    .tuple(fc.nat(31), fc.constantFrom(...'abcdef0'))
+    .tuple(fc.nat(31), fc.constantFrom('a', 'b', 'f', '0'))
     .map(([at, letter]) => KEY_A.slice(0, at) + letter + KEY_A.slice(at + 1));
   const forged = fc.oneof(
     fc.constant(REVOKED),

@@ -50,3 +50,35 @@ podAntiAffinity:
         labelSelector: {matchLabels: {app.kubernetes.io/name: captcha-operator}}
         matchLabelKeys: [pod-template-hash]
 {{- end }}
+
+{{/* An object of the gateway with what values.yaml can change; the argument has `object` and `root`. */}}
+{{- define "captcha-operator.gateway" -}}
+{{- $object := .object }}
+{{- $root := .root }}
+{{- $values := $root.Values.gateway }}
+{{- if and (eq $object.kind "ClusterRoleBinding") $root.Values.singleNamespace }}
+{{- $_ := set $object "kind" "RoleBinding" }}
+{{- end }}
+{{- if eq $object.kind "Deployment" }}
+{{- $_ := set $object.spec "replicas" $values.replicas }}
+{{- $pod := $object.spec.template.spec }}
+{{- $labels := merge (include "captcha-operator.labels" $root | fromYaml) $object.spec.template.metadata.labels }}
+{{- $_ := unset $labels "app.kubernetes.io/managed-by" }}
+{{- $_ := unset $labels "helm.sh/chart" }}
+{{- $_ := set $object.spec.template.metadata "labels" $labels }}
+{{- with $root.Values.imagePullSecrets }}{{ $_ := set $pod "imagePullSecrets" . }}{{ end }}
+{{- $container := first $pod.containers }}
+{{- $_ := set $container "image" (include "captcha-operator.image" $root) }}
+{{- with $root.Values.image.pullPolicy }}{{ $_ := set $container "imagePullPolicy" . }}{{ end }}
+{{- $_ := set $container "resources" $values.resources }}
+{{- if $root.Values.singleNamespace }}
+{{- $here := dict "name" "WATCH_NAMESPACES" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.namespace")) }}
+{{- $_ := set $container "env" (append $container.env $here) }}
+{{- end }}
+{{- range $name, $value := $values.settings }}
+{{- $_ := set $container "env" (append $container.env (dict "name" $name "value" (toString $value))) }}
+{{- end }}
+{{- $_ := set (first $pod.volumes).secret "secretName" $values.keysSecret }}
+{{- end }}
+{{ toYaml $object }}
+{{- end }}
