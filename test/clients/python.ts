@@ -1,5 +1,5 @@
 /**
- * A Python with the client libraries of `requirements.txt`: a virtual environment in the per-user cache, beside the
+ * A Python with the client libraries of `requirements.txt`, or with what an example asks for: a virtual environment in the per-user cache, beside the
  * control plane's binaries, made once for each list and each Python. It appears under its name by one rename, so that an
  * interrupted installation leaves nothing that looks finished. Where there is no usable Python it says so, as a value.
  */
@@ -13,42 +13,59 @@ import type { Log } from '../../dev/control-plane/progress.ts';
 import { cacheDirectory } from '../../dev/control-plane/versions.ts';
 
 const REQUIREMENTS = join(import.meta.dirname, 'requirements.txt');
+const HASHED = ['--require-hashes', '--only-binary', ':all:', '--no-deps'];
 const OLDEST = [3, 10] as const;
 
 export type Python = { path: string } | { missing: string };
 
 /** Throws where there is a Python but the libraries cannot be installed. */
-export async function pythonWithClients(env: NodeJS.ProcessEnv, log: Log): Promise<Python> {
+export function pythonWithClients(env: NodeJS.ProcessEnv, log: Log): Promise<Python> {
+  return pythonWith({ requirements: REQUIREMENTS, options: HASHED }, env, log);
+}
+
+/** The same with what an example asks for, installed as its user would; pip chooses what that needs. */
+export function pythonFor(requirements: string, env: NodeJS.ProcessEnv): Promise<Python> {
+  return pythonWith({ requirements, options: ['--only-binary', ':all:'] }, env, (line) => console.error(line));
+}
+
+interface Wanted {
+  requirements: string;
+  /** For pip. */
+  options: string[];
+}
+
+async function pythonWith(wanted: Wanted, env: NodeJS.ProcessEnv, log: Log): Promise<Python> {
   const found = await usablePython(env);
   if ('missing' in found) return found;
-  const list = createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12);
+  const list = createHash('sha256').update(readFileSync(wanted.requirements)).digest('hex').slice(0, 12);
   const cache = join(cacheDirectory(env), 'clients');
   const place = join(cache, `python-${found.version}-${list}`);
   const path = join(place, 'bin', 'python');
   await mkdir(cache, { recursive: true });
   if (!(await exists(path))) {
     await withCacheLock(cache, log, async () => {
-      if (!(await exists(path))) await install({ python: found.path, place, env, log });
+      if (!(await exists(path))) await install({ python: found.path, place, env, log, wanted });
     });
   }
   return { path };
 }
 
 interface Installation {
+  wanted: Wanted;
   python: string;
   place: string;
   env: NodeJS.ProcessEnv;
   log: Log;
 }
 
-async function install({ python, place, env, log }: Installation): Promise<void> {
+async function install({ wanted, python, place, env, log }: Installation): Promise<void> {
   const partial = join(place, '..', `.partial-${process.pid}-${randomBytes(4).toString('hex')}`);
-  log(`installing the Python clients of test/clients/requirements.txt into ${place}`);
+  log(`installing ${wanted.requirements} into ${place}`);
   try {
     await run(python, ['-m', 'venv', partial], env);
     const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
-    const pinned = ['--require-hashes', '--only-binary', ':all:', '--no-deps', '-r', REQUIREMENTS];
-    await run(join(partial, 'bin', 'python'), [...pip, ...pinned], env);
+    const what = [...wanted.options, '-r', wanted.requirements];
+    await run(join(partial, 'bin', 'python'), [...pip, ...what], env);
     await rm(place, { recursive: true, force: true });
     await rename(partial, place);
   } finally {

@@ -192,9 +192,12 @@ describe('the examples', () => {
     for (const name of ['shop', 'team-a']) await outputOf(kubectl(['create', 'namespace', name]));
   });
 
-  test.each(['ingress', 'gateway', 'flow-schema', 'resource-quota'])('%s applies without a warning', async (name) => {
-    expect((await apply('-f', `deploy/examples/${name}.yaml`)).stderr).toBe('');
-  });
+  test.each(['ingress', 'gateway', 'flow-schema', 'resource-quota', 'program'])(
+    '%s applies without a warning',
+    async (name) => {
+      expect((await apply('-f', `deploy/examples/${name}.yaml`)).stderr).toBe('');
+    },
+  );
 
   test.each(['task', 'tasks', 'job'])('examples/%s.yaml is accepted without a warning', async (name) => {
     const { stdout, stderr } = await apply('--dry-run=server', '-f', `examples/${name}.yaml`);
@@ -275,6 +278,36 @@ describe('the examples', () => {
     expect(await createTask('team-a', own)).toMatchObject({ code: 0 });
     await outputOf(kubectl(['delete', '-f', 'deploy/examples/admission-policy.yaml']));
   });
+
+  test('the policy for Secrets lets a task name only what its author may read', async () => {
+    const ci = '--as=system:serviceaccount:team-a:captcha-program';
+    await apply('-n', 'team-a', '-f', 'deploy/examples/program.yaml');
+    const readOne = ['create', 'role', 'read-one', '--verb=get', '--resource=secrets', '--resource-name=captchaai'];
+    await outputOf(kubectl([...readOne, '-n', 'team-a']));
+    const bind = ['create', 'rolebinding', 'read-one', '--role=read-one', '--serviceaccount=team-a:captcha-program'];
+    await outputOf(kubectl([...bind, '-n', 'team-a']));
+    expect((await apply('-f', 'deploy/examples/admission-policy-secrets.yaml')).stderr).toBe('');
+    const key = (name: string): object => ({ apiKeySecretRef: { name, key: 'api-key' } });
+    const proxy = { proxy: { type: 'HTTP', secretRef: { name: 'database', key: 'url' } } };
+    const picture = { bodyFrom: { secretKeyRef: { name: 'database', key: 'url' } } };
+    const named = [
+      key('database'),
+      proxy,
+      { captcha: { type: 'Image', image: picture } },
+      { captcha: { type: 'Grid', grid: { ...picture, rows: 3, columns: 3 } } },
+    ];
+    await waitUntil('the policy to be enforced', async () => (await createTask('team-a', named[0], ci)).code !== 0);
+    for (const more of named) {
+      expect((await createTask('team-a', more, ci)).stderr).toContain(
+        'may not read every Secret that this task names (database)',
+      );
+      // The administrator may read it.
+      expect(await createTask('team-a', more)).toMatchObject({ code: 0 });
+    }
+    expect(await createTask('team-a', key('captchaai'), ci)).toMatchObject({ code: 0 });
+    expect(await createTask('team-a', {}, ci)).toMatchObject({ code: 0 });
+    await outputOf(kubectl(['delete', '-f', 'deploy/examples/admission-policy-secrets.yaml']));
+  });
 });
 
 const AS_OPERATOR = '--as=system:serviceaccount:captcha-system:captcha-operator';
@@ -296,10 +329,10 @@ function createSecret(type: string, metadata: object, ...who: string[]): ReturnT
 }
 
 /** Asks the API server to judge a task in that namespace. */
-function createTask(namespace: string, more: object = {}): ReturnType<Kubectl> {
+function createTask(namespace: string, more: object = {}, ...who: string[]): ReturnType<Kubectl> {
   const captcha = { type: 'GeeTestV4', geeTestV4: { captchaID: 'a', pageURL: 'https://example.com' } };
   const task = { ...objectOf('CaptchaTask', 'login', namespace), spec: { captcha, ...more } };
-  return kubectl(['create', '--dry-run=server', '-f', '-'], JSON.stringify(task));
+  return kubectl(['create', '--dry-run=server', '-f', '-', ...who], JSON.stringify(task));
 }
 
 function objectOf(kind: string, name: string, namespace: string): object {
