@@ -125,7 +125,7 @@ describe('alerts', () => {
     const firing = await untilAlert('CaptchaDeadLetterOpen', 'firing');
     expect(firing.labels).toMatchObject({ severity: 'warning', stage: 'WriteSecret' });
     expect(firing.annotations['description']).toMatch(/^1 dead letters of stage WriteSecret /);
-    expect(firing.annotations['runbook_url']).toMatch(/\/runbooks\/CaptchaDeadLetterOpen$/);
+    expect(firing.annotations['runbook_url']).toMatch(/\/runbooks\/CaptchaDeadLetterOpen\.md$/);
     expect((await world.task('alerting')).status?.phase).toBe('Submitted');
 
     await world.deleteSecret('not-ours');

@@ -17,6 +17,7 @@ import { ALERT_CASES, type AlertCase } from './alerts/cases.ts';
 
 const run = promisify(execFile);
 const ROOT = new URL('../../', import.meta.url);
+const { version } = JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')) as { version: string };
 let scratch = '';
 
 beforeAll(async () => {
@@ -90,7 +91,10 @@ describe.each(alertRules().map((rule) => [rule.alert, rule] as const))('%s', (na
     expect(rule.labels['severity']).toMatch(/^(critical|warning)$/);
     expect(rule.annotations['summary']).toMatch(/^[A-Z].*\.$/);
     expect(rule.annotations['description']).toMatch(/^.{60,}\.$/s);
-    expect(rule.annotations['runbook_url']).toMatch(new RegExp(`/runbooks/${name}$`));
+    expect(rule.annotations['runbook_url']).toBe(
+      `https://github.com/OWNER/captcha-operator/blob/v${version}/docs/runbooks/${name}.md`,
+    );
+    expect(existsSync(new URL(`docs/runbooks/${name}.md`, ROOT))).toBe(true);
   });
 
   test('uses metrics that exist, with labels that exist', () => {

@@ -100,6 +100,26 @@ const CASES: Record<string, Case[]> = {
       'ambiguous_submissions_total{resolution="resubmitted"}': '0x20 2x60',
     }),
   ],
+  CaptchaTasksFailing: [
+    fires('a site has rotated its key, and every task of it is refused', '50m', {
+      'failures_total{class="Permanent"}': '0+1x60',
+      'results_total{source="Callback"}': '0x60',
+    }),
+    fires('a third of the tasks run into their deadline', '50m', {
+      'failures_total{class="Deadline"}': '0+1x60',
+      'failures_total{class="Permanent"}': '0x60',
+      'results_total{source="Callback"}': '0+1x60',
+      'results_total{source="Poll"}': '0+1x60',
+    }),
+    silent('a tenth of them fails', '50m', {
+      'failures_total{class="Retriable"}': '0+1x60',
+      'results_total{source="Callback"}': '0+9x60',
+    }),
+    silent('the only three of half an hour did', '50m', {
+      'failures_total{class="Permanent"}': '0x30 0 1 2 3x30',
+      'results_total{source="Callback"}': '0x60',
+    }),
+  ],
   CaptchaResultsStale: [
     fires('a third of the results come too late', '50m', {
       'stale_results_total{type="RecaptchaV3"}': '0+0.5x60',
