@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { DASHBOARD_ROWS } from '../../scripts/generate-dashboard.ts';
+import { DASHBOARD_ROWS, scoped } from '../../scripts/generate-dashboard.ts';
 import {
   scrapeTargets,
   shippedRules,
@@ -113,7 +113,9 @@ describe('after a run of all paths without kills', () => {
     ),
   );
   test.each(queries)('the dashboard has data for %s', async (_name, expr) => {
-    const samples = await monitoring.query(expr.replaceAll('$__rate_interval', '5m').replaceAll('$__range', '1h'));
+    // As Grafana fills in "All" of every variable.
+    const all = scoped(expr).replaceAll(/\$(?:cluster|namespace|job)\b/g, '.*');
+    const samples = await monitoring.query(all.replaceAll('$__rate_interval', '5m').replaceAll('$__range', '1h'));
     expect(samples.filter(({ value }) => Number.isFinite(value))).not.toEqual([]);
   });
 });

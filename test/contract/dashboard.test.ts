@@ -2,13 +2,19 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 
-import { DASHBOARD_ROWS, dashboardText } from '../../scripts/generate-dashboard.ts';
+import { DASHBOARD_ROWS, dashboardText, scoped } from '../../scripts/generate-dashboard.ts';
 import { METRICS } from '../../src/ops/metrics/table.ts';
 import { baseName, metricNamesIn } from '../support/alert-rules.ts';
 
 const FILE = new URL('../../deploy/monitoring/dashboard.json', import.meta.url);
 const panels = DASHBOARD_ROWS.flatMap(([, row]) => row);
 const queries = panels.flatMap((panel) => panel.queries.map(([, expr]) => [panel.title, expr] as const));
+
+/** How often a query names a metric, read another way than the generator does: by the prefixes that metrics have. */
+const metricsIn = (expr: string): number =>
+  expr.match(
+    /\b(?:captcha_operator|controller_runtime|workqueue|rest_client|leader_election|process|nodejs)_[a-z_0-9]+/g,
+  )?.length ?? 0;
 
 describe('the dashboard', () => {
   test('is what scripts/generate-dashboard.ts writes', () => {
@@ -39,6 +45,18 @@ describe('the dashboard', () => {
           taken.add(`${x},${y}`);
         }
       }
+    }
+  });
+
+  const SCOPE = 'cluster=~"$cluster",namespace=~"$namespace",job=~"$job"';
+  test('narrows every metric of every query by cluster, namespace and job', () => {
+    expect(scoped('sum(rate(captcha_operator_failures_total[5m]))')).toBe(
+      `sum(rate(captcha_operator_failures_total{${SCOPE}}[5m]))`,
+    );
+    for (const [title, expr] of queries) {
+      const narrowed = scoped(expr);
+      expect([title, narrowed.split(SCOPE).length - 1]).toEqual([title, metricsIn(expr)]);
+      expect(narrowed.replaceAll(`{${SCOPE}}`, '').replaceAll(`,${SCOPE}`, '')).toBe(expr);
     }
   });
 
