@@ -287,7 +287,6 @@ describe('the examples', () => {
     const bind = ['create', 'rolebinding', 'read-one', '--role=read-one', '--serviceaccount=team-a:captcha-program'];
     await outputOf(kubectl([...bind, '-n', 'team-a']));
     expect((await apply('-f', 'deploy/examples/admission-policy-secrets.yaml')).stderr).toBe('');
-    const key = (name: string): object => ({ apiKeySecretRef: { name, key: 'api-key' } });
     const proxy = { proxy: { type: 'HTTP', secretRef: { name: 'database', key: 'url' } } };
     const picture = { bodyFrom: { secretKeyRef: { name: 'database', key: 'url' } } };
     const named = [
@@ -327,6 +326,8 @@ function createSecret(type: string, metadata: object, ...who: string[]): ReturnT
   };
   return kubectl(['create', '--dry-run=server', '-f', '-', ...who], JSON.stringify(secret));
 }
+
+const key = (name: string): object => ({ apiKeySecretRef: { name, key: 'api-key' } });
 
 /** Asks the API server to judge a task in that namespace. */
 function createTask(namespace: string, more: object = {}, ...who: string[]): ReturnType<Kubectl> {
