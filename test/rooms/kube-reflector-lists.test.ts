@@ -74,10 +74,11 @@ describe('a streamed list', () => {
   test('has limits of its own, which end with it', async () => {
     const server = await startWatchServer();
     server.stream = (response) => endOfList(response, 10);
-    const followed = await follow(server, { silenceMs: 30_000, listing: { silenceMs: 100, atMostMs: 250 } });
+    // Long enough for the list on a machine that is held up, and over before the last event.
+    const followed = await follow(server, { silenceMs: 30_000, listing: { silenceMs: 1_000, atMostMs: 1_500 } });
     await followed.reflector.synced;
     for (let version = 11; version < 14; version++) {
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await new Promise((resolve) => setTimeout(resolve, version === 11 ? 1_200 : 300));
       send(server.streams[0]!.response, 'MODIFIED', item('a', version));
     }
     await waitUntil('the last event', () => followed.held()['ns/a'] === '13');

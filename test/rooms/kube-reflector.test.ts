@@ -127,12 +127,13 @@ test.each([
 
 test('keeps a watch whose bookmarks come in time', async () => {
   const server = await startWatchServer();
-  const followed = await follow(server, { silenceMs: 400 });
+  // Each wait leaves more than a second for a machine that is held up, and all of them are longer than the limit.
+  const followed = await follow(server, { silenceMs: 1_500 });
   await watching(server, 1);
   const before = followed.reflector.lastActivityMs();
-  for (let version = 10; version < 20; version++) {
+  for (let version = 10; version < 16; version++) {
     server.send('BOOKMARK', { metadata: { resourceVersion: String(version) } });
-    await new Promise((resolve) => setTimeout(resolve, 80));
+    await new Promise((resolve) => setTimeout(resolve, 300));
   }
   expect([followed.causes, server.watches.length]).toEqual([[], 1]);
   expect(followed.reflector.lastActivityMs()).toBeGreaterThan(before);
