@@ -7,12 +7,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { CAPTCHA_TASK } from '../../src/api/names.ts';
 import type { SpoolFile, SpoolFiles } from '../../src/callback/spool/files.ts';
-import type { ApiReply, ApiRequest } from '../../src/core/protocol.ts';
+import type { ApiRequest } from '../../src/core/protocol.ts';
 import { CAPTCHA_ID, T0, aTask } from '../support/builders.ts';
 import { failingFiles } from '../support/failing-files.ts';
 import { createModelApi, outage, refusal } from '../support/model-api.ts';
 import type { ModelApi } from '../support/model-api.ts';
-import { startSidecar, takeDown, temporaryDirectory } from '../support/sidecar.ts';
+import { hangingCall, startSidecar, takeDown, temporaryDirectory } from '../support/sidecar.ts';
 import type { Sidecar, SidecarOptions } from '../support/sidecar.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -78,16 +78,11 @@ test('every callback is answered 200, and applied after the API is back without 
 
 test('an API that hangs costs each of the first callbacks its budget, and later ones nothing', async () => {
   let calls = 0;
-  const hang = (signal: AbortSignal | undefined): Promise<ApiReply> =>
-    new Promise((resolve) => {
-      calls++;
-      const end = (): void => resolve(outage(true));
-      // A sidecar that stops while it reads a record goes on to a call that is broken off already.
-      if (signal?.aborted === true) end();
-      else signal?.addEventListener('abort', end);
-    });
   const sidecar = await start({
-    execute: (_, signal) => hang(signal),
+    execute(_, signal) {
+      calls++;
+      return hangingCall(signal);
+    },
     limits: { apiBudgetMs: 100, drainOnStopMs: 100 },
   });
   const tasks = Array.from({ length: 10 }, (_, n) => seedTask(n));

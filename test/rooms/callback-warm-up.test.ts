@@ -9,9 +9,9 @@ import { warmUpToken } from '../../src/callback/warm-up.ts';
 import type { ApiReply, ApiRequest } from '../../src/core/protocol.ts';
 import { CAPTCHA_ID, T0, aTask } from '../support/builders.ts';
 import { failingFiles } from '../support/failing-files.ts';
-import { createModelApi, outage } from '../support/model-api.ts';
+import { createModelApi } from '../support/model-api.ts';
 import type { ModelApi } from '../support/model-api.ts';
-import { startSidecar, takeDown, temporaryDirectory } from '../support/sidecar.ts';
+import { hangingCall, startSidecar, takeDown, temporaryDirectory } from '../support/sidecar.ts';
 import type { Sidecar, SidecarOptions } from '../support/sidecar.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -42,8 +42,7 @@ function slowFiles(gate: Promise<void> = Promise.resolve()): SpoolFiles {
   };
   return { ...files, create };
 }
-const hang = (_request: ApiRequest, signal: AbortSignal | undefined): Promise<ApiReply> =>
-  new Promise((resolve) => signal?.addEventListener('abort', () => resolve(outage(true))));
+const hang = (_request: ApiRequest, signal: AbortSignal | undefined): Promise<ApiReply> => hangingCall(signal);
 const ignore = (): void => undefined;
 const isReady = (sidecar: Sidecar): Promise<boolean> => waitUntil('readiness', () => sidecar.server.ready());
 const deliver = async (sidecar: Sidecar): Promise<number> =>

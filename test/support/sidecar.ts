@@ -133,6 +133,15 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
   };
 }
 
+/** An API call that hangs until it is broken off; a sidecar that stops may begin one that is broken off already. */
+export function hangingCall(signal: AbortSignal | undefined): Promise<ApiReply> {
+  return new Promise((resolve) => {
+    const end = (): void => resolve(outage(true));
+    if (signal?.aborted === true) end();
+    else signal?.addEventListener('abort', end);
+  });
+}
+
 /** Takes the API down; the returned function brings it back. */
 export function takeDown(api: ModelApi): () => void {
   const before = api.faults;
