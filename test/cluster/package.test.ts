@@ -106,6 +106,17 @@ describe('the package, installed into an empty project', () => {
     );
   });
 
+  test('brings the program that kubectl finds as its plugin, and what its completion asks', async () => {
+    const version = (JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version;
+    expect(await run([join(project, 'node_modules/.bin/kubectl-captcha'), '--version'], project)).toEqual({
+      code: 0,
+      stdout: `${version}\n`,
+      stderr: '',
+    });
+    const completed = await run([join(project, 'node_modules/.bin/kubectl_complete-captcha'), 'doc'], project);
+    expect(completed.stdout).toMatch(/^doctor\t.*\n:4\n$/);
+  });
+
   test('compiles under strict settings without the types of Node or of its libraries', async () => {
     const text = `import { createTaskClient, refOf, type Waited } from 'captcha-operator/client';
 const tasks = await createTaskClient({ userAgent: 'compiled' });

@@ -326,3 +326,40 @@ COMP_WORDS=(kubectl-captcha ''); COMP_CWORD=1; _kubectl_captcha; echo "\${#COMPR
     expect(stdout).toBe('Turnstile\n7\n');
   });
 });
+
+describe('doctor', () => {
+  const doctor = async (answers: (path: string) => [status: number, body: object]): Promise<CliRun> => {
+    api.handle((request, response) => answer(response, ...answers(request.path)));
+    return run('doctor -o json');
+  };
+  const forbidden = { kind: 'Status', code: 403, reason: 'Forbidden', message: 'not you' };
+
+  test('asks for the metadata of Secrets only, and changes nothing', async () => {
+    const absent = { kind: 'Status', code: 404, reason: 'NotFound', details: { name: 'captcha-operator' } };
+    await doctor((path) => {
+      if (path.includes('/secrets/')) return [200, { metadata: { name: 'a' } }];
+      return path.startsWith('/apis/ap') ? [404, absent] : [200, { metadata: { resourceVersion: '1' }, items: [] }];
+    });
+    const secrets = api.requests.filter(({ path }) => path.includes('/secrets/'));
+    expect(secrets.length).toBeGreaterThan(1);
+    expect(secrets.filter(({ headers }) => headers.accept?.includes('as=PartialObjectMetadata') !== true)).toEqual([]);
+    const writes = api.requests.filter(({ method, path }) => method !== 'GET' && !path.endsWith('accessreviews'));
+    expect(writes).toEqual([]);
+  });
+
+  test('without any right says what it may not see, and finds no fault in it', async () => {
+    const { code, stdout } = await doctor(() => [403, forbidden]);
+    const levels = (JSON.parse(stdout) as { id: string; level: string }[]).filter(({ id }) => id !== 'my-rights');
+    expect(levels.length).toBeGreaterThan(6);
+    expect(levels.filter(({ level }) => level !== 'unseen')).toEqual([]);
+    expect(code).toBe(0);
+  });
+
+  test('ends with 3 where the API server does not answer, and names it', async () => {
+    await api.close();
+    const { code, stdout, stderr } = await run('doctor');
+    expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+    expect(stderr).toContain(`${api.server} cannot be looked at: Unreachable`);
+    api = await startScriptedApi((_request, response) => response.end());
+  });
+});
