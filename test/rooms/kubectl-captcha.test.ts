@@ -327,11 +327,12 @@ COMP_WORDS=(kubectl-captcha ''); COMP_CWORD=1; _kubectl_captcha; echo "\${#COMPR
   });
 });
 
+const doctor = async (answers: (path: string) => [status: number, body: object]): Promise<CliRun> => {
+  api.handle((request, response) => answer(response, ...answers(request.path)));
+  return run('doctor -o json');
+};
+
 describe('doctor', () => {
-  const doctor = async (answers: (path: string) => [status: number, body: object]): Promise<CliRun> => {
-    api.handle((request, response) => answer(response, ...answers(request.path)));
-    return run('doctor -o json');
-  };
   const forbidden = { kind: 'Status', code: 403, reason: 'Forbidden', message: 'not you' };
 
   test('asks for the metadata of Secrets only, and changes nothing', async () => {

@@ -38,7 +38,15 @@ export function findingsText(findings: readonly Finding[]): string {
         ...(runbook === undefined ? [] : [`    runbook: docs/runbooks/${runbook}.md`]),
       ].join('\n'),
   );
-  const number = (level: Finding['level']): number => findings.filter((one) => one.level === level).length;
-  const sum = `${number('fault')} faults, ${number('warning')} warnings, ${number('unseen')} not seen, ${number('fine')} fine`;
+  const count = (level: Finding['level'], noun: string): string => {
+    const number = findings.filter((one) => one.level === level).length;
+    return `${number} ${noun}${number === 1 || noun === 'fine' || noun === 'not seen' ? '' : 's'}`;
+  };
+  const sum = [
+    count('fault', 'fault'),
+    count('warning', 'warning'),
+    count('unseen', 'not seen'),
+    count('fine', 'fine'),
+  ].join(', ');
   return [...blocks, '', sum].join('\n');
 }

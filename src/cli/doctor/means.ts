@@ -137,7 +137,7 @@ function callbackFindings({ callback, settings }: Facts): Finding[] {
   const fault = (id: string, says: string): Finding => ({ id, level: 'fault', says, cure, runbook });
   if (callback.kind === 'trouble')
     return [fault('callback-unreachable', `${url} cannot be reached from here: ${callback.why}.`)];
-  return judged(callback, { id: 'callback', name: `${url}, asked from here,` }, ({ status, hasBody }) => {
+  return judged(callback, { id: 'callback', name: `${url} (asked from here)` }, ({ status, hasBody }) => {
     if (status === 404 && !hasBody) return [];
     if (status === 503)
       return [fault('callback-unavailable', `${url} answers 503: no sidecar is ready, or it has no keys.`)];

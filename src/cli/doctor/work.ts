@@ -121,7 +121,7 @@ function causeFaults(
   const waiting = open.filter((task) => solvedOf(task).reason === reason && nowMs - createdMs(task) >= cause.afterMs);
   if (waiting.length === 0) return [];
   const { level, cure, runbook } = cause;
-  return [{ id: reason, level, says: `${reason}: ${counted(waiting, nowMs)} wait: ${cause.says}.`, cure, runbook }];
+  return [{ id: reason, level, says: `${reason}: ${counted(waiting, nowMs)} waiting: ${cause.says}.`, cure, runbook }];
 }
 
 /** How the messages of the operator begin where callbacks do not come, or are refused (docs/callback-host.md). */

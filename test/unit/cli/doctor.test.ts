@@ -296,7 +296,7 @@ describe('the doctor says', () => {
     );
     expect(text).toMatch(/^✗ No operator leads/);
     expect(text.indexOf('\n! There is no Secret')).toBeGreaterThan(0);
-    expect(text).toMatch(/1 faults, 1 warnings, 0 not seen, \d+ fine$/);
+    expect(text).toMatch(/1 fault, 1 warning, 0 not seen, \d+ fine$/);
     expect(text).toContain('runbook: docs/runbooks/CaptchaOperatorNoLeader.md');
   });
 });
