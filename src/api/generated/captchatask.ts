@@ -5,7 +5,7 @@
  */
 export interface CaptchaTaskSpec {
   /**
-   * The captcha. A union: exactly the member that `type` names is set. Immutable; for another captcha create another task.
+   * The captcha: `type`, and the one field that belongs to it. Immutable; for another captcha create another task.
    */
   captcha: {
     /**
