@@ -2,7 +2,7 @@
  * What must agree between deploy/ and the rest, read as YAML without a cluster: copies of the CRDs, ports, versions,
  * and the promises about rights and pods that a careless edit would break. test/cluster/manifests.test.ts applies it all.
  */
-import { IMAGE_FLAGS } from '../../dev/child.ts';
+import { IMAGE_ENV, IMAGE_FLAGS } from '../../dev/child.ts';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -279,5 +279,7 @@ describe('the version', () => {
   test('of Node runs in the image as the demo, the benchmarks and the cluster tests run it', () => {
     const entry = /^ENTRYPOINT (.+)$/m.exec(read('Dockerfile'))?.[1] ?? '';
     expect(JSON.parse(entry)).toEqual(['node', ...IMAGE_FLAGS]);
+    const variables = [...read('Dockerfile').matchAll(/^ENV (\w+)=(\S+)$/gm)].map(([, name, value]) => [name, value]);
+    expect(Object.fromEntries(variables)).toEqual(IMAGE_ENV);
   });
 });
