@@ -1,5 +1,8 @@
 /** The gateway over real sockets: what clients are told, and which tasks there are then. */
+import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { LIMITS } from '../../src/gateway/limits.ts';
@@ -116,6 +119,16 @@ describe('a submission', () => {
     );
     expect(await gw.in(V2)).toBe('ERROR_PAGEURL');
   });
+});
+
+test('the program of the examples gets its token', async () => {
+  await begin();
+  const program = fileURLToPath(new URL('../../examples/gateway.ts', import.meta.url));
+  const env = { ...process.env, GATEWAY_URL: gw.url, GATEWAY_KEY: KEY_A };
+  const run = promisify(execFile)(process.execPath, [program], { env });
+  await waitUntil('its task is there', () => gw.tasks().length === 1);
+  gw.finish(gw.tasks()[0]!, solved('0.token'));
+  expect((await run).stdout).toBe('0.token\n');
 });
 
 test.each([
