@@ -43,4 +43,8 @@ describe('a process loads at its start', () => {
   test('Koa in the sidecar, and no client of the provider', () => {
     expect(packagesOf('src/bin/callback/main.ts')).toEqual(['koa', ...BOTH]);
   });
+
+  test('Koa and a parser of multipart forms in the gateway', () => {
+    expect(packagesOf('src/bin/gateway/main.ts')).toEqual(['@fastify/busboy', 'koa', ...BOTH]);
+  });
 });
