@@ -294,7 +294,7 @@ describe('the examples', () => {
       key('database'),
       proxy,
       { captcha: { type: 'Image', image: picture } },
-      { captcha: { type: 'Grid', grid: { ...picture, rows: 3, columns: 3 } } },
+      { captcha: { type: 'Grid', grid: { ...picture, rows: 3, columns: 3, instructions: 'select all buses' } } },
     ];
     await waitUntil('the policy to be enforced', async () =>
       (await createTask('team-a', named[0], ci)).stderr.includes('you may not read'),
