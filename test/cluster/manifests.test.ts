@@ -47,6 +47,7 @@ async function apply(...args: string[]): Promise<{ stdout: string; stderr: strin
 interface PodSpec {
   containers: {
     name: string;
+    env: { name: string; value?: string }[];
     resources?: unknown;
     securityContext: Record<string, unknown>;
     volumeMounts: { name: string }[];
@@ -239,6 +240,18 @@ describe('the examples', () => {
     const text = await outputOf(kubectl(['kustomize', 'deploy/examples/overlay']));
     expect(text).toContain('CALLBACK_URL: https://captcha.example.com');
     expect(text).toContain('image: registry.example.com/captcha-operator:0.1.0');
+  });
+
+  test('a shard is an installation of its own whose operator and sidecar watch its namespaces', async () => {
+    const rendered = await render('deploy/examples/shard');
+    const workload = rendered.find(({ kind }) => kind === 'Deployment');
+    const watched = workload?.spec.template.spec.containers.map(({ env }) =>
+      env.filter(({ name }) => name === 'WATCH_NAMESPACES'),
+    );
+    const entry = { name: 'WATCH_NAMESPACES', value: 'team-a,team-b' };
+    expect(watched).toEqual([[entry], [entry]]);
+    expect(workload?.metadata.namespace).toBe('captcha-shard-a');
+    expect(rendered.some(({ kind }) => kind === 'ClusterRoleBinding')).toBe(false);
   });
 
   test.each(['moved-deployment', 'statefulset'])(
