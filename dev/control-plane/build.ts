@@ -19,6 +19,8 @@ export interface Program {
   modules: string;
   /** Variables that the linker sets. */
   stamps?: Readonly<Record<string, string>>;
+  /** Build tags. */
+  tags?: readonly string[];
 }
 
 const MODULES = fileURLToPath(new URL('./modules', import.meta.url));
@@ -72,10 +74,10 @@ async function goVersion(env: NodeJS.ProcessEnv): Promise<string> {
   }
 }
 
-function buildArguments(output: string, { path, stamps = {} }: Program): string[] {
+function buildArguments(output: string, { path, stamps = {}, tags = [] }: Program): string[] {
   const link = ['-s', '-w', ...Object.entries(stamps).map(([name, value]) => `-X ${name}=${value}`)].join(' ');
   const flags = ['-v', '-trimpath', '-mod=readonly', '-buildvcs=false', '-ldflags', link];
-  return ['build', ...flags, '-o', output, path];
+  return ['build', ...flags, ...(tags.length === 0 ? [] : ['-tags', tags.join(',')]), '-o', output, path];
 }
 
 interface Seen {

@@ -1,8 +1,9 @@
-/** The versions that the local control plane and Helm are named and cached by are those that their Go modules pin. */
+/** The versions that the local control plane, the node and Helm are named and cached by are those that their Go modules pin. */
 import { readFile } from 'node:fs/promises';
 
 import { describe, expect, test } from 'vitest';
 
+import { FAMILIES } from '../../dev/node/programs.ts';
 import { HELM_VERSION } from '../../dev/helm/index.ts';
 import { ETCD_VERSION, GO_VERSION, KUBERNETES_VERSION } from '../../dev/control-plane/versions.ts';
 
@@ -39,5 +40,23 @@ describe("Helm's module", () => {
     expect(mod).toContain(`helm.sh/helm/v4 v${HELM_VERSION}\n`);
     expect(sum).toContain(`helm.sh/helm/v4 v${HELM_VERSION} h1:`);
     expect(mod).not.toMatch(/^replace /m);
+  });
+});
+
+describe("a family of the node's programs", () => {
+  const pinned = FAMILIES.filter(({ modules }) => modules !== 'pause');
+
+  test.each(pinned)('$name is cached under the version that its module pins, with checksums', async (family) => {
+    const folder = new URL(`../../dev/node/modules/${family.modules}/`, import.meta.url);
+    const read = (name: string): Promise<string> => readFile(new URL(name, folder), 'utf8');
+    const [mod, sum] = [await read('go.mod'), await read('go.sum')];
+    const [path = ''] = Object.values(family.programs);
+    const name = path === '.' ? `github.com/${family.name}/${family.name}` : path.split('/').slice(0, 3).join('/');
+    const module = [...mod.matchAll(/^\t?(?:require )?(\S+) v(\S+?)(?: \/\/ indirect)?$/gm)].find(([, found = '']) => {
+      return found === name || path.startsWith(`${found}/`) || found.startsWith(`${name}/v`);
+    });
+    expect(module?.[2]).toBe(family.version);
+    expect(sum).toContain(`${module?.[1]} v${family.version} h1:`);
+    expect(mod).not.toMatch(/=> (?:\.|\/)/);
   });
 });

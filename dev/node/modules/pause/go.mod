@@ -1,0 +1,3 @@
+module captcha-operator.io/node/pause
+
+go 1.26.0
