@@ -31,12 +31,20 @@ export interface Admin {
 /** Paths are absolute, e.g. `/api/v1/namespaces`. Refusals are replies; throws only when no HTTP answer comes. */
 export function createAdmin(access: { serverURL: string; caFile: string; token: string }): Admin {
   const dispatcher = new Agent({ connect: { ca: readFileSync(access.caFile, 'utf8') }, connections: 16 });
-  const authorization = `Bearer ${access.token}`;
+  return adminOver(access.serverURL, dispatcher, { authorization: `Bearer ${access.token}` });
+}
+
+/** The same through `kubectl proxy`, which knows how to reach any cluster. */
+export function createProxiedAdmin(proxyURL: string): Admin {
+  return adminOver(proxyURL, new Agent({ connections: 16 }), {});
+}
+
+function adminOver(serverURL: string, dispatcher: Agent, identity: Record<string, string>): Admin {
   const send = async (method: string, path: string, body?: object, type = 'application/json'): Promise<AdminReply> => {
-    const reply = await request(`${access.serverURL}${path}`, {
+    const reply = await request(`${serverURL}${path}`, {
       dispatcher,
       method: method as 'GET',
-      headers: { authorization, accept: 'application/json', ...(body === undefined ? {} : { 'content-type': type }) },
+      headers: { ...identity, accept: 'application/json', ...(body === undefined ? {} : { 'content-type': type }) },
       body: body === undefined ? null : JSON.stringify(body),
       headersTimeout: 60_000,
     });

@@ -28,7 +28,7 @@ import { withProgress, type Log } from './progress.ts';
 import { PortTaken, caFile, serverURL, startApiServer, startEtcd, type Layout } from './servers.ts';
 
 export type { AuditedRequest } from './audit.ts';
-export { createAdmin, messageOf, objectOf, type Admin, type AdminReply } from './admin.ts';
+export { createAdmin, createProxiedAdmin, messageOf, objectOf, type Admin, type AdminReply } from './admin.ts';
 export { ensureAssets, type AssetOptions, type ControlPlaneAssets } from './assets.ts';
 export { ADMINISTRATOR, GATEWAY, OPERATOR, serviceAccount, type Identity } from './identities.ts';
 export { applyManifests, installGateway, installOperator } from './install.ts';

@@ -45,6 +45,12 @@ export interface DemoWorld {
   stop(): Promise<void>;
 }
 
+/** What of it the samples need: also a cluster that somebody else started. */
+export interface SampleWorld {
+  admin: Admin;
+  simulator: Pick<Simulator, 'control'>;
+}
+
 /** The sentences that say what did not come out as expected; none when all did. */
 export type Disappointments = readonly string[];
 
@@ -83,7 +89,7 @@ export async function startDemoWorld(output: TableOutput, env: NodeJS.ProcessEnv
 }
 
 /** Applies the samples and watches them to their ends. */
-export async function runSamples(world: DemoWorld, options: DemoOptions): Promise<Disappointments> {
+export async function runSamples(world: SampleWorld, options: DemoOptions): Promise<Disappointments> {
   const { output, signal } = options;
   await prepareNamespace(world);
   for (const sample of SAMPLES) {
@@ -99,7 +105,7 @@ export async function runSamples(world: DemoWorld, options: DemoOptions): Promis
   return [...SAMPLES.flatMap((sample) => disappointmentsOf(sample, tasks)), ...(await wronglyPaid(world))];
 }
 
-async function prepareNamespace({ admin }: DemoWorld): Promise<void> {
+async function prepareNamespace({ admin }: SampleWorld): Promise<void> {
   const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: DEMO_NAMESPACE } };
   objectOf(await admin.create('/api/v1/namespaces', namespace));
   await applyManifests(admin, ['deploy/tenant/rbac.yaml'], DEMO_NAMESPACE);
@@ -120,7 +126,7 @@ function pathOf(plural: string): string {
 }
 
 /** What a person does meanwhile: brings the missing key, and removes the Secret that blocks a result. */
-async function playPeople(world: DemoWorld, signal: AbortSignal): Promise<void> {
+async function playPeople(world: SampleWorld, signal: AbortSignal): Promise<void> {
   await delay(LATE_KEY_AFTER_MS, undefined, { signal }).catch(() => undefined);
   await createSecret(world.admin, LATE_KEY_SECRET);
   while (!signal.aborted && (await lettersOf(world)).length === 0) {
@@ -129,17 +135,17 @@ async function playPeople(world: DemoWorld, signal: AbortSignal): Promise<void> 
   if (!signal.aborted) await world.admin.delete(`${secretsPath()}/${FOREIGN_SECRET.name}`);
 }
 
-async function lettersOf(world: DemoWorld): Promise<DeadLetter[]> {
+async function lettersOf(world: SampleWorld): Promise<DeadLetter[]> {
   return objectOf<{ items: DeadLetter[] }>(await world.admin.get(pathOf(DEAD_LETTER.plural))).items;
 }
 
-async function tasksOf(world: DemoWorld): Promise<ReadonlyMap<string, CaptchaTask>> {
+async function tasksOf(world: SampleWorld): Promise<ReadonlyMap<string, CaptchaTask>> {
   const { items } = objectOf<{ items: CaptchaTask[] }>(await world.admin.get(pathOf(CAPTCHA_TASK.plural)));
   return new Map(items.map((task) => [task.metadata.name, task]));
 }
 
 async function watchToTheEnd(
-  world: DemoWorld,
+  world: SampleWorld,
   table: LiveTable,
   { signal, boundMs = DEFAULT_BOUND_MS }: DemoOptions,
 ): Promise<ReadonlyMap<string, CaptchaTask>> {
@@ -172,7 +178,7 @@ function disappointmentsOf(sample: Sample, tasks: ReadonlyMap<string, CaptchaTas
 }
 
 /** The provider's books are the only witness that nothing was paid twice. */
-async function wronglyPaid({ simulator }: DemoWorld): Promise<string[]> {
+async function wronglyPaid({ simulator }: SampleWorld): Promise<string[]> {
   const { submissions } = await simulator.control.ledger();
   return SAMPLES.flatMap((sample) => {
     const paid = submissions.filter((each) => each.paid && each.pageurl === matchOf(sample).equals).length;

@@ -137,7 +137,7 @@ async function buildAndImport(
 ): Promise<void> {
   const archive = await buildOperatorImage({ trees, storage: join(cache, 'node-images'), scratch: state, log }, tag);
   await withProgress(log, `importing ${tag}`, () => importImages(archive));
-  await rm(archive);
+  await rm(archive, { force: true });
 }
 
 function programOf({ programs }: Parts, name: string): string {

@@ -43,7 +43,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const server = createServer({ keepAliveTimeout: 60_000, requestTimeout: 0 }, (request, response) => {
     void respond(state, server, request, response);
   });
-  const port = await listen(server, state.options.port);
+  const port = await listen(server, state.options);
   const url = `http://${HOST}:${port}`;
   return {
     url,
@@ -110,13 +110,13 @@ async function control(
 
 function goDark(state: State, server: Server, forMs: number): void {
   const { port } = server.address() as AddressInfo;
-  void close(server).then(() => later(state, forMs, () => void listen(server, port)));
+  void close(server).then(() => later(state, forMs, () => void listen(server, { ...state.options, port })));
 }
 
-function listen(server: Server, port: number): Promise<number> {
+function listen(server: Server, { port, host }: { port: number; host: string }): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, HOST, () => {
+    server.listen(port, host, () => {
       server.off('error', reject);
       resolve((server.address() as AddressInfo).port);
     });

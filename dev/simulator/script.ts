@@ -130,6 +130,8 @@ export interface SimulatorOptions {
   words?: Readonly<Record<string, string>>;
   /** 0: any free port. */
   port?: number;
+  /** Where to listen; default loopback. A pod must be reached from others. */
+  host?: string;
   /** Default of `solveAfterMs`. */
   answerAfterMs?: number;
   /** The id of the first task, minus one; above 2^31 as the live service's are. */

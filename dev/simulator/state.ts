@@ -71,7 +71,7 @@ export interface State extends Provider {
 }
 
 export function createState(options: SimulatorOptions): State {
-  const defaults = { port: 0, answerAfterMs: 0, idsAfter: '7383820000', banAfterWrongKeys: 0 };
+  const defaults = { port: 0, host: '127.0.0.1', answerAfterMs: 0, idsAfter: '7383820000', banAfterWrongKeys: 0 };
   const settled = { ...defaults, ...options };
   const { dialect = 'official', switches } = options;
   return {
