@@ -41,7 +41,7 @@ export function completionOf(words: readonly string[]): Completion {
   const before = flags.find((flag) => isFlag(flag, words.at(-2) ?? ''));
   if (before?.takes !== undefined) return valuesOf(before, current);
   if (current.startsWith('-')) return { candidates: matching(unused(flags, words), current) };
-  return argumentsOf(command, words, current);
+  return argumentsOf(command, givenArguments(flags, words) === 0, current);
 }
 
 function flagsOf({ name, flags }: Command, first: string): readonly Flag[] {
@@ -72,8 +72,13 @@ function valuesOf({ values, takes }: Flag, current: string): Completion {
   return { candidates: matching(candidates, current), files: takes === 'path' };
 }
 
-function argumentsOf({ name }: Command, words: readonly string[], current: string): Completion {
-  const isFirst = words.length === 2;
+/** How many arguments stand before the cursor: what is neither the command, nor a flag, nor the value of one. */
+function givenArguments(flags: readonly Flag[], words: readonly string[]): number {
+  const takesNext = (word: string): boolean => flags.some((flag) => flag.takes !== undefined && isFlag(flag, word));
+  return words.slice(1, -1).filter((word, index) => !word.startsWith('-') && !takesNext(words[index] ?? '')).length;
+}
+
+function argumentsOf({ name }: Command, isFirst: boolean, current: string): Completion {
   if (name === 'solve' && isFirst) {
     const types = Object.entries(CAPTCHA_FIELDS).map(([value, { description }]) => ({
       value,

@@ -32,6 +32,9 @@ describe('completion offers', () => {
   test('names of what is open after wait and redrive', () => {
     expect(completionOf(['wait', '']).names).toBe('tasks');
     expect(completionOf(['redrive', 'a', '']).names).toBe('letters');
+    expect(completionOf(['wait', '-n', 'shop', 'lo']).names).toBe('tasks');
+    expect(completionOf(['wait', '--quiet', '']).names).toBe('tasks');
+    expect(completionOf(['wait', '-n', 'shop', 'login', '']).names).toBeUndefined();
   });
 
   test('nothing where nothing may stand', () => {
