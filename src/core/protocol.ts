@@ -25,6 +25,8 @@ export type ApiRequest =
   | { verb: 'patchStatus'; resource: Resource; namespace: string; name: string; patch: JsonPatchOp[] }
   /** PUT on `/status`; `object.metadata` carries uid and resourceVersion, so a stale write is answered 409. */
   | { verb: 'replaceStatus'; resource: Resource; namespace: string; name: string; object: object }
+  /** PUT of a whole object; `object.metadata` carries the resourceVersion, so a stale write is answered 409. */
+  | { verb: 'replace'; resource: Resource; namespace: string; name: string; object: object }
   | {
       verb: 'delete';
       resource: Resource;

@@ -47,6 +47,8 @@ export interface LeaseOptions extends Partial<LeaseDurations> {
 export interface Lease {
   /** Whether work may be started at this instant. */
   isLeader(): boolean;
+  /** Whether it was taken from a holder that had not handed it back, and that may not know yet. */
+  wasTaken(): boolean;
   /** Told after each change, synchronously. Returns the way to unsubscribe. */
   onChange(callback: (leading: boolean) => void): () => void;
   /** Steps down and hands the Lease back (at most a few seconds). Without effect when it is not held. */
@@ -68,6 +70,7 @@ interface State {
   onTrouble: (message: string) => void;
   listeners: Set<(leading: boolean) => void>;
   leading: boolean;
+  taken: boolean;
   /** Monotonic instant before the last successful renewal was sent. */
   renewedMs: number;
   /** The Lease as last read or written, and the monotonic instant at which this version was first seen. */
@@ -101,6 +104,7 @@ export function startLease(options: LeaseOptions): Lease {
     onTrouble: (message) => hooks?.onTrouble?.(message),
     listeners: new Set(),
     leading: false,
+    taken: false,
     renewedMs: -Infinity,
     seen: undefined,
     deadline: undefined,
@@ -115,6 +119,7 @@ export function startLease(options: LeaseOptions): Lease {
   };
   return {
     isLeader: () => checkDeadline(state),
+    wasTaken: () => state.taken,
     onChange(callback) {
       state.listeners.add(callback);
       return () => state.listeners.delete(callback);
@@ -194,8 +199,10 @@ async function writeHeld(state: State, object: LeaseObject): Promise<'done' | 'c
   const sentMs = monotonicMs();
   const held = withSpec(object, { ...spec, ...heldSpec(state, isOurs), leaseTransitions: transitions });
   const reply = await call(state, { verb: 'replace', resource: LEASE, namespace, name, object: held });
-  if (reply.ok) won(state, reply.object as LeaseObject, sentMs);
-  else if (reply.status === 409 || reply.status === 404) return 'conflict';
+  if (reply.ok) {
+    if (!isOurs) state.taken = (spec.holderIdentity ?? '') !== '';
+    won(state, reply.object as LeaseObject, sentMs);
+  } else if (reply.status === 409 || reply.status === 404) return 'conflict';
   else trouble(state, reply);
   return 'done';
 }

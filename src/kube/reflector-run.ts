@@ -71,6 +71,11 @@ export interface Run {
   /** A streamed list did not work out: pages next. */
   pagesNext: boolean;
   onListed(): void;
+  /** Ends the list or watch that is under way. */
+  round: AbortController;
+  /** Who asked for a new list; the first `answers` of them before the one that is under way began. */
+  asked: (() => void)[];
+  answers: number;
   failures: number;
   /** After an ERROR event: events come, but do not show that this watch will last. */
   errorSeen: boolean;
@@ -85,6 +90,18 @@ export interface Run {
   /** In a row, of the trouble that is told as something else; undefined where it was told as a refusal. */
   refusals: number | undefined;
   oddities: Set<string>;
+}
+
+export function noneAsked(): Pick<Run, 'round' | 'asked' | 'answers'> {
+  return { round: new AbortController(), asked: [], answers: 0 };
+}
+
+/** Ends what is under way; the next list that is complete is the answer, unless somebody asks again meanwhile. */
+export function askForList(run: Run): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  run.asked.push(resolve);
+  run.round.abort();
+  return promise;
 }
 
 export function answered(run: Run): void {

@@ -9,7 +9,7 @@
  * - *watching*: events move the resourceVersion on. Ended by the server (it does so every few minutes, and to readers
  *   that lag): watch again at once from there; nothing was missed. Only watches that end right after they began wait.
  *   Broken: the same, but it counts as an interruption, and waits.
- * - Back to *listing*, where events may have been missed: 410, an ERROR event, a bookmark older than what is known (the
+ * - Back to *listing*, where it was asked to (`relist`), and where events may have been missed: 410, an ERROR event, a bookmark older than what is known (the
  *   storage was put back), and a watch that ends, however it ends, when nothing was heard for a while. Objects that
  *   are gone are reported as deleted.
  * Never deaf: an answer to a watch proves nothing (a proxy may hold the events back, and a server whose storage was put
@@ -21,7 +21,17 @@ import { exponentialBackoff } from '../waiting/backoff.ts';
 import type { ListFailure } from './client.ts';
 import { isUnknownHere } from './list-lane.ts';
 import { pagesOf } from './pages.ts';
-import { answered, forgetFailures, guard, heard, noteRestart, passOver, waitAfterFailure } from './reflector-run.ts';
+import {
+  answered,
+  askForList,
+  forgetFailures,
+  guard,
+  heard,
+  noneAsked,
+  noteRestart,
+  passOver,
+  waitAfterFailure,
+} from './reflector-run.ts';
 import type { ReflectorClock, ReflectorOptions, Run, Trouble } from './reflector-run.ts';
 import { pause } from './pause.ts';
 import { versionOf } from './types.ts';
@@ -51,6 +61,10 @@ export interface Reflector {
   watchingSinceMs(): number | undefined;
   /** The last failure, until a watch has told something again; `status` is 0 where no answer came. */
   trouble(): Trouble | undefined;
+  /** The resourceVersion up to which it has told everything; -1 before the first list. */
+  reached(): number;
+  /** Lists anew; resolves when a list that began after this call is in the store. Follows on without interruption. */
+  relist(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -79,6 +93,7 @@ export function startReflector(options: ReflectorOptions): Reflector {
     reached: -1,
     pagesNext: false,
     onListed: () => synced.resolve(),
+    ...noneAsked(),
     failures: 0,
     errorSeen: false,
     shortLives: 0,
@@ -100,6 +115,8 @@ export function startReflector(options: ReflectorOptions): Reflector {
     lastAnswerMs: () => (run.waitsForTurn ? clock.monotonicMs() : run.lastAnswerMs),
     watchingSinceMs: () => run.watchingSinceMs,
     trouble: () => run.trouble,
+    reached: () => run.reached,
+    relist: () => askForList(run),
     async stop() {
       stopping.abort();
       await ended;
@@ -110,6 +127,9 @@ export function startReflector(options: ReflectorOptions): Reflector {
 async function follow(run: Run): Promise<void> {
   const { client } = run.options;
   while (!run.signal.aborted) {
+    run.round = new AbortController();
+    if (run.asked.length > 0) run.version = undefined;
+    run.answers = run.asked.length;
     if (run.version !== undefined || (!run.pagesNext && client.streamsLists())) await watchOnce(run);
     else await listInPages(run);
   }
@@ -119,12 +139,13 @@ async function follow(run: Run): Promise<void> {
 async function listInPages(run: Run): Promise<void> {
   const failure = await readPages(run);
   run.pagesNext = false;
-  if (failure !== undefined) await waitAfterFailure(run, failure, failure.retryAfterMs);
+  if (failure !== undefined && !run.round.signal.aborted) await waitAfterFailure(run, failure, failure.retryAfterMs);
 }
 
 /** Fills the store from a complete list. Returns what went wrong, or undefined. */
 async function readPages(run: Run): Promise<ListFailure | undefined> {
-  const { clock, signal, scope } = run;
+  const { clock, scope } = run;
+  const signal = AbortSignal.any([run.signal, run.round.signal]);
   const { client, resource, namespace, fieldSelector, labelSelector, store, pageSize = PAGE_SIZE } = run.options;
   const pages = pagesOf(client, resource, {
     query: { namespace, fieldSelector, labelSelector },
@@ -157,6 +178,7 @@ function listed(run: Run, at: number): void {
   run.version = at;
   run.reached = at;
   run.onListed();
+  for (const answer of run.asked.splice(0, run.answers)) answer();
 }
 
 /** One watch, from the version that was reached or, without one, beginning with a list. */
@@ -186,7 +208,7 @@ async function watchOnce(run: Run): Promise<void> {
     timeoutSeconds: Math.round(300 + 300 * run.clock.random()),
     silenceMs,
     listing,
-    signal: run.signal,
+    signal: AbortSignal.any([run.signal, run.round.signal]),
     onTurn: (isOurs) => {
       run.waitsForTurn = !isOurs;
     },
@@ -222,6 +244,7 @@ function takeListed(run: Run, type: WatchEventType, object: KubeObject): 'distru
 
 /** Pages are tried where it may be the streaming that does not work, and without a word. */
 async function afterUnfinishedList(run: Run, end: WatchEnd, isOpen: boolean): Promise<void> {
+  if (end.kind === 'stopped') return;
   run.pagesNext = true;
   if (end.kind !== 'failed' || isOpen || isUnknownHere(end.failure.status)) return;
   await waitAfterFailure(run, end.failure, end.retryAfterMs);

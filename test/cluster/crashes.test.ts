@@ -29,7 +29,8 @@ describe('an operator that is killed after the provider accepted a task and befo
       script: { submit: [{ accept: true, delayMs: 8_000 }], tasks: [{ pingbacks: [{ onCommand: true }] }] },
     });
     await killAfterAcceptance(opened, 'adopted');
-    expect((await opened.task('adopted')).status).toMatchObject({ phase: 'Submitting', attempts: 1 });
+    // Its successor finds the entry in the journal, and puts it into status.
+    expect((await opened.untilPhase('adopted', 'Submitting')).status).toMatchObject({ attempts: 1 });
     const submission = await waitUntil('the provider to have a result', async () => {
       const [one] = await opened.submissions('adopted');
       return one?.solvedTimeMs === undefined ? undefined : one;

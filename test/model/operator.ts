@@ -9,6 +9,7 @@ import type { PollOutcome, SubmitOutcome } from '../../src/core/outcome.ts';
 import type { TaskEffect } from '../../src/core/task/effects.ts';
 import type { TaskFacts } from '../../src/core/task/facts.ts';
 import type { TaskMemory } from '../../src/core/task/memory.ts';
+import { withEntry } from '../../src/core/journal/overlay.ts';
 import { DEFAULT_POLICY } from '../../src/core/task/policy.ts';
 import { pollSent } from '../../src/core/task/polling.ts';
 import { type StepEffect, isStep, settleReply } from '../../src/core/task/steps.ts';
@@ -85,15 +86,30 @@ function look(turn: Turn, newest: Handle<CaptchaTask> | undefined): Looked {
     const { rule, effect } = product.decide(factsOf(turn), momentOf(view.elapsed), DEFAULT_POLICY);
     if (effect === undefined) break;
     rules.push(rule);
-    if (isStep(effect)) {
-      const args = { task, effect: withoutTime(effect, turn), memory: turn.operator.memory.value };
+    if (effect.kind === 'enterIntent' || isStep(effect)) {
+      const args = {
+        task,
+        effect: withoutTime(withoutJournal(effect, task), turn),
+        memory: turn.operator.memory.value,
+      };
       const work = beginStep(args);
       const { operator, request } = advances(turn.operator, work, newest);
       return { operator: { ...operator, work: request === undefined ? undefined : work }, rules };
     }
+    if (effect.kind === 'dropEntry') throw new Error('nothing is in a journal here');
     (CARRIERS[effect.kind] as Carrier<LocalEffect['kind']>)(turn, effect);
   }
   return { operator: turn.operator, rules };
+}
+
+/** There is no journal in this world: an entry, and the write that shows it in status, are one write. */
+function withoutJournal(
+  effect: StepEffect | Extract<TaskEffect, { kind: 'enterIntent' }>,
+  task: CaptchaTask,
+): StepEffect {
+  if (effect.kind !== 'enterIntent') return effect;
+  const { entry, pingbackURL } = effect;
+  return { kind: 'writeIntent', status: withEntry(task, entry).status, by: entry.by, pingbackURL };
 }
 
 function withoutTime(effect: StepEffect, { task, view }: Turn): StepEffect {
@@ -112,6 +128,7 @@ function factsOf({ task, view, operator }: Turn): TaskFacts {
   return {
     task,
     memory,
+    journal: 'open',
     mayAct: leads,
     watchedMs: watchedMs(elapsed),
     // All was due long ago: no poll is put off because many fell due while nobody acted.
@@ -127,7 +144,7 @@ function factsOf({ task, view, operator }: Turn): TaskFacts {
 }
 
 /** What asks the API server for nothing. */
-type LocalEffect = Exclude<TaskEffect, StepEffect>;
+type LocalEffect = Exclude<TaskEffect, StepEffect | { kind: 'enterIntent' | 'dropEntry' }>;
 type Carrier<Kind extends LocalEffect['kind']> = (turn: Turn, effect: Extract<LocalEffect, { kind: Kind }>) => void;
 
 const CARRIERS: { [Kind in LocalEffect['kind']]: Carrier<Kind> } = {

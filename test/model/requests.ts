@@ -75,6 +75,7 @@ function describe(request: ApiRequest): string {
   if (request.verb === 'get') return `reads (${request.read}) ${plural}`;
   if (request.verb === 'create') return `creates ${plural}`;
   if (request.verb === 'delete') return `deletes ${plural}`;
+  if (request.verb === 'replace') return `replaces ${plural}`;
   const verb = request.verb === 'replaceStatus' ? 'puts' : 'patches';
   return `${verb} ${plural} {${shownStatus(writtenStatus(request)).join(', ')}}`;
 }

@@ -65,6 +65,7 @@ function carryOut(
   }
   if (request.verb === 'create') return create(objects, request, faults);
   if (request.verb === 'delete') return remove(objects, request);
+  if (request.verb === 'replace') throw new Error('nothing in this world is replaced as a whole');
   return writeStatus(objects, request, faults);
 }
 

@@ -102,7 +102,7 @@ async function solveAll(
   const stage = await starting;
   closers.push(async () => {
     const stopping = stage.controller.stop({ drainMs: 0 });
-    await vi.advanceTimersByTimeAsync(3_000);
+    await vi.advanceTimersByTimeAsync(10_000);
     await stopping;
   });
   for (const [index, [name, { captcha }]] of Object.entries(KINDS).entries()) {

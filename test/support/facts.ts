@@ -21,6 +21,7 @@ export function factsOf(task: CaptchaTask, change: FactsChange = {}): TaskFacts 
   return {
     task,
     memory: { ...freshMemory(task.metadata.uid), ...memory },
+    journal: 'open',
     mayAct: true,
     watchedMs: 60_000,
     actingMs: 60_000,

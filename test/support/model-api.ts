@@ -1,6 +1,6 @@
 /**
  * The Kubernetes API as pure protocols see it, in memory and synchronous, for unit and property tests only: uids,
- * resourceVersions, the status subresource, JSON patches with tests, preconditions, and the transition rules that the
+ * resourceVersions, whole objects and the status subresource, JSON patches with tests, preconditions, and the transition rules that the
  * CRDs carry as CEL. What it answers is what a real API server was measured to answer; the cluster tests run the same
  * protocols against a real one. Objects are never changed in place, so that nothing has to be copied. A PUT that has
  * the right resourceVersion and still breaks a rule is a bug of whoever made the status: in `strict` mode it throws.
@@ -124,6 +124,20 @@ export function createModelApi(now: () => number = () => 0): ModelApi {
     return { ok: true, object: keep(plural, request.name, after) };
   }
 
+  function replace(request: Extract<ApiRequest, { verb: 'replace' }>): ApiReply {
+    const { name, object } = request;
+    const { plural } = request.resource;
+    const before = current(plural, name);
+    if (before === undefined) return notFound();
+    const given = object as StoredObject;
+    const { uid, creationTimestamp, resourceVersion } = before.metadata;
+    if (given.metadata.resourceVersion !== resourceVersion) return refusal(409, 'Conflict');
+    const after = { ...given, metadata: { ...given.metadata, uid, creationTimestamp } };
+    if (sameJson({ ...after, metadata: 0 }, { ...before, metadata: 0 })) return { ok: true, object: before };
+    api.writes.push(request);
+    return { ok: true, object: keep(plural, name, after) };
+  }
+
   function remove(request: Extract<ApiRequest, { verb: 'delete' }>): ApiReply {
     const found = current(request.resource.plural, request.name);
     if (found === undefined) return notFound();
@@ -150,6 +164,7 @@ export function createModelApi(now: () => number = () => 0): ModelApi {
       if (request.verb === 'get') return get(request);
       if (request.verb === 'list') return list(request);
       if (request.verb === 'create') return create(request);
+      if (request.verb === 'replace') return replace(request);
       return request.verb === 'delete' ? remove(request) : writeStatus(request);
     },
     read: <T>(plural: string, name: string) => current(plural, name) as T | undefined,

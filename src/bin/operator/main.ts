@@ -80,6 +80,7 @@ async function startOperator(operator: Operator): Promise<void> {
     events,
     policy: taskPolicyOf(config),
     identity,
+    journal: { namespace: config.podNamespace, name: `${config.leaseName}-journal` },
     ownKey: ownKeyOf(config),
     letters: letters.lookup,
     mintPingback: await openMinter(parts),
@@ -130,7 +131,7 @@ function startLeadership({ client, config, identity, lifecycle, log, metrics }: 
 }
 
 function alone(): Leadership {
-  return { isLeader: () => true, onChange: () => () => false };
+  return { isLeader: () => true, wasTaken: () => false, onChange: () => () => false };
 }
 
 function openEvents({ client, config, lifecycle }: OperatorParts): EventRecorder {

@@ -4,7 +4,9 @@
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { Doubt } from '../../core/task/doubts.ts';
-import type { Moment } from '../../core/task/facts.ts';
+import type { Entry } from '../../core/journal/entry.ts';
+import type { TaskEffect } from '../../core/task/effects.ts';
+import type { JournalView, Moment } from '../../core/task/facts.ts';
 import type { TaskMemory } from '../../core/task/memory.ts';
 import type { WorkQueue } from '../../kube/queue.ts';
 import type { Store } from '../../kube/store.ts';
@@ -26,12 +28,15 @@ export interface TaskContext {
   readonly lanes: Lanes;
   readonly callbacks: Callbacks;
   readonly ttl: TimeToLive;
+  readonly journal: JournalRoom;
   readonly queue: WorkQueue;
   readonly scopes: Scopes;
   /** Calls of the provider that are under way. */
   readonly calls: Set<Promise<void>>;
   /** Nothing is started any more. */
   stopping: boolean;
+  /** A lead that goes on, be it that the journal is not taken over yet; another object for each. */
+  leading: object | undefined;
   /** Since when this process acts, monotonic; undefined while it does not. */
   actingSinceMono: number | undefined;
   /** Writes whose reply was lost and that no read has proved or refuted yet, by the task's key. */
@@ -43,6 +48,27 @@ export interface TaskContext {
   moment(): Moment;
   /** Leader, and not stopping: read synchronously before every intent and every call. */
   mayAct(): boolean;
+}
+
+/** The intent journal; made by `journal.ts`. */
+export interface JournalRoom {
+  isHeld(): boolean;
+  /** What this process knows of the first submission of this task. */
+  entryOf(uid: string): Entry | undefined;
+  leaves(entry: Entry): boolean;
+  view(namespace: string): JournalView;
+  /** With the next write. */
+  enter(entry: Entry): void;
+  /** Not accepted: with the next write, and then its reply is settled. */
+  drop(task: CaptchaTask, effect: Extract<TaskEffect, { kind: 'dropEntry' }>): void;
+  /** A status of this process was written: it must come back by the watch. */
+  wrote(task: CaptchaTask): void;
+  /** Resolves true when this process holds the journal and may list the tasks; false when `stillLeads` does not hold. */
+  takeOver(stillLeads: () => boolean): Promise<boolean>;
+  /** Entries that wait and were not sent are given up. */
+  withdraw(): void;
+  /** Puts every entry into status and empties the journal, for at most so long. Resolves with the number left. */
+  close(withinMs: number): Promise<number>;
 }
 
 export type Unpack = (packed: PackedTask) => CaptchaTask;
@@ -73,8 +99,13 @@ export function actingSinceMono(context: TaskContext, namespace: string): number
   return Math.max(context.actingSinceMono, knownSinceMono);
 }
 
+/** As much of a task as it takes to know it again. */
+export interface Known {
+  metadata: Pick<CaptchaTask['metadata'], 'namespace' | 'name' | 'uid'>;
+}
+
 /** The identity of a task in caches and queues. */
-export function keyOfTask(task: CaptchaTask): string {
+export function keyOfTask(task: Known): string {
   return `${task.metadata.namespace}/${task.metadata.name}`;
 }
 
@@ -85,12 +116,12 @@ export function cachedTask({ store, unpack }: TaskContext, key: string): Captcha
 }
 
 /** Whether the cache has this very task, and not a successor of the same name. */
-export function isKnown(context: TaskContext, task: CaptchaTask): boolean {
+export function isKnown(context: TaskContext, task: Known): boolean {
   return cachedTask(context, keyOfTask(task))?.metadata.uid === task.metadata.uid;
 }
 
 /** What is remembered of this very task. */
-export function memoryOf({ memories }: TaskContext, task: CaptchaTask): TaskMemory | undefined {
+export function memoryOf({ memories }: TaskContext, task: Known): TaskMemory | undefined {
   const memory = memories.get(keyOfTask(task));
   return memory?.uid === task.metadata.uid ? memory : undefined;
 }
@@ -99,7 +130,7 @@ export function memoryOf({ memories }: TaskContext, task: CaptchaTask): TaskMemo
  * Changes what is remembered of this very task. A task that left the cache, and a predecessor of the same name, are
  * not remembered anew.
  */
-export function remember(context: TaskContext, task: CaptchaTask, change: (memory: TaskMemory) => TaskMemory): void {
+export function remember(context: TaskContext, task: Known, change: (memory: TaskMemory) => TaskMemory): void {
   const key = keyOfTask(task);
   const before = context.memories.get(key) ?? (context.store.get(key) && freshMemory(task.metadata.uid));
   if (before?.uid === task.metadata.uid) keep(context, key, change(before));

@@ -28,6 +28,7 @@ export function deskOf(context: TaskContext, task: CaptchaTask): Desk {
     wrote(before, after) {
       context.doubts.delete(key);
       takeCopy(context, after);
+      context.journal.wrote(after);
       tell(context, before, after);
     },
     doubt: (doubt) => void context.doubts.set(key, doubt),

@@ -6,15 +6,22 @@
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { LetterView, Moment, PingbackView, TaskFacts } from '../../core/task/facts.ts';
+import type { Entry } from '../../core/journal/entry.ts';
+import { isUnshown, withEntry } from '../../core/journal/overlay.ts';
 import { type TaskMemory, freshMemory, sighted } from '../../core/task/memory.ts';
 import type { PackedTask } from '../../core/task/packed.ts';
 import { PERMIT_MS } from '../../core/task/policy.ts';
 import { parseTime } from '../../core/task/times.ts';
-import { type TaskContext, actingSinceMono, cachedTask, keep } from './context.ts';
+import { type TaskContext, actingSinceMono, cachedTask, keep, memoryOf } from './context.ts';
 import { clearDoubt } from './desk.ts';
 
-/** A task as it is in the cache, and what is remembered of it now that it was seen. */
+/**
+ * A task as it is in the cache (`stored`), and with its entry of the journal where its status does not show that yet
+ * (`task`); and what is remembered of it now that it was seen.
+ */
 export interface Seen {
+  stored: CaptchaTask;
+  entry: Entry | undefined;
   task: CaptchaTask;
   memory: TaskMemory;
   moment: Moment;
@@ -22,25 +29,43 @@ export interface Seen {
 
 export interface GatheredFacts extends TaskFacts {
   moment: Moment;
+  /** What a write is compared with and checked against: the task without its entry. */
+  stored: CaptchaTask;
 }
 
 /** Undefined where the task has left the cache. */
 export function see(context: TaskContext, key: string): Seen | undefined {
-  const task = cachedTask(context, key);
-  if (task === undefined) return undefined;
+  const stored = cachedTask(context, key);
+  if (stored === undefined) return undefined;
   const moment = context.moment();
-  clearDoubt(context, task);
+  clearDoubt(context, stored);
+  const known = entryOf(context, stored);
+  const entry = isUnshown(stored, known) ? known : undefined;
+  const task = entry === undefined ? stored : withEntry(stored, entry);
   const memory = look(context, key, task, moment.mono);
   settlePermit(context, key, task, memory);
-  return { task, memory, moment };
+  return { stored, entry, task, memory, moment };
 }
 
-export function gather(context: TaskContext, key: string, { task, memory, moment }: Seen): GatheredFacts {
+/** Who does not hold the journal knows at least its own entries. */
+function entryOf(context: TaskContext, task: CaptchaTask): Entry | undefined {
+  const { journal } = context;
+  const { intent } = memoryOf(context, task) ?? {};
+  const own = intent?.written === true && !journal.isHeld() ? intent.entry : undefined;
+  return journal.entryOf(task.metadata.uid) ?? own;
+}
+
+export function gather(context: TaskContext, key: string, seen: Seen): GatheredFacts {
+  const { stored, entry, task, memory, moment } = seen;
   const { keys, lanes, scopes, callbacks, options } = context;
   const { namespace } = task.metadata;
   const sinceMono = actingSinceMono(context, namespace);
   return {
     task,
+    stored,
+    entry,
+    entryLeaves: entry !== undefined && context.journal.leaves(entry),
+    journal: context.journal.view(namespace),
     memory,
     moment,
     mayAct: sinceMono !== undefined,

@@ -7,6 +7,7 @@
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { TaskEffect } from '../../core/task/effects.ts';
 import type { Moment } from '../../core/task/facts.ts';
+import type { TaskMemory } from '../../core/task/memory.ts';
 import type { StoreChange } from '../../kube/store.ts';
 import type { WorkQueue } from '../../kube/queue.ts';
 import type { KubeObject } from '../../kube/types.ts';
@@ -25,6 +26,7 @@ import { createCallbacks } from './callbacks.ts';
 import { type TaskContext, actingSinceMono, cachedTask, createUnpacking } from './context.ts';
 import { lookIfLeft } from './desk.ts';
 import { type GatheredFacts, gather, see, standBy } from './gather.ts';
+import { createJournalRoom } from './journal.ts';
 import { createKeyRing } from './keys.ts';
 import { createLanes } from './lanes.ts';
 import { registerGauges } from './metrics.ts';
@@ -41,6 +43,10 @@ const REAL_CLOCK: TaskClock = {
   monotonicMs: () => performance.now(),
   random: () => Math.random(),
 };
+/** For the journal to be emptied, after the replies were recorded. */
+const CLOSE_MS = 4_000;
+/** Longer than a process takes that does not hold the Lease any more to learn it. */
+const DEPOSED_MS = 15_000;
 const UNFINISHED = 'status.phase!=Solved,status.phase!=Failed';
 
 export function startTaskController(options: TaskControllerOptions): TaskController {
@@ -69,6 +75,8 @@ export function startTaskController(options: TaskControllerOptions): TaskControl
       context.stopping = true;
       lead(context);
       const open = await drain(context, drainMs);
+      const left = await context.journal.close(CLOSE_MS);
+      if (left > 0) options.log.warn('Entries stay in the journal for the next leader', { left });
       await context.queue.stop({ drainMs: 1_000 });
       await context.ttl.stop();
       await Promise.all(reflectors.map((reflector) => reflector.stop()));
@@ -78,7 +86,7 @@ export function startTaskController(options: TaskControllerOptions): TaskControl
 }
 
 function createContext(options: TaskControllerOptions): TaskContext {
-  const { leadership, clock = REAL_CLOCK } = options;
+  const { leadership, clock = REAL_CLOCK, identity } = options;
   const moment = (): Moment => ({ now: clock.now(), mono: clock.monotonicMs(), random: clock.random() });
   const mayAct = (): boolean => context.actingSinceMono !== undefined && !context.stopping && leadership.isLeader();
   const store = createStore({ project: (raw: KubeObject): PackedTask => packTask(raw as unknown as CaptchaTask) });
@@ -90,10 +98,16 @@ function createContext(options: TaskControllerOptions): TaskContext {
     unpack: createUnpacking(),
     memories: new Map(),
     ...createRooms(options, { store, queue, moment, mayAct }),
+    journal: createJournalRoom(
+      () => context,
+      identity,
+      () => deposed(context),
+    ),
     scopes: createScopes(clock.monotonicMs),
     calls: new Set(),
     doubts: new Map(),
     stopping: false,
+    leading: undefined,
     actingSinceMono: undefined,
     intents: 0,
     waitingWrites: 0,
@@ -207,23 +221,46 @@ function left(context: TaskContext, key: string, watched: PackedTask | undefined
   context.callbacks.left(task);
 }
 
-/** Begins or ends acting, as leadership and stopping have it. */
+/** Begins or ends leading, as leadership and stopping have it. */
 function lead(context: TaskContext): void {
-  const { leadership, log } = context.options;
-  const leading = leadership.isLeader() && !context.stopping;
-  if (leading === (context.actingSinceMono !== undefined)) return;
-  if (!leading) {
-    context.actingSinceMono = undefined;
-    context.lanes.stop();
-    void context.ttl.stop();
-    log.info('Stopped acting on tasks', { callsUnderWay: context.calls.size });
-    return;
+  const leads = context.options.leadership.isLeader() && !context.stopping;
+  if (leads === (context.leading !== undefined)) return;
+  context.leading = leads ? {} : undefined;
+  if (leads) void beginToAct(context);
+  else {
+    context.journal.withdraw();
+    stopActing(context);
   }
+}
+
+/** Who leads holds the journal first and lists the tasks then; before that it decides nothing. */
+async function beginToAct(context: TaskContext): Promise<void> {
+  const lead = context.leading;
+  const stillLeads = (): boolean => lead !== undefined && context.leading === lead;
+  if (!(await context.journal.takeOver(stillLeads))) return;
+  context.scopes.relist();
   context.actingSinceMono = context.moment().mono;
   context.lanes.start();
   context.ttl.start();
-  log.info('Acting on tasks', { tasks: context.store.size });
-  lookAtAll(context);
+  context.options.log.info('Acting on tasks', { tasks: context.store.size });
+}
+
+function stopActing(context: TaskContext): void {
+  if (context.actingSinceMono === undefined) return;
+  context.actingSinceMono = undefined;
+  context.lanes.stop();
+  void context.ttl.stop();
+  context.options.log.info('Stopped acting on tasks', { callsUnderWay: context.calls.size });
+}
+
+/** Another process took the journal: either the Lease follows, or there are two installations. */
+function deposed(context: TaskContext): void {
+  const lead = context.leading;
+  if (context.actingSinceMono === undefined) return;
+  stopActing(context);
+  setTimeout(() => {
+    if (lead !== undefined && context.leading === lead) void beginToAct(context);
+  }, DEPOSED_MS).unref();
 }
 
 /** Oldest first, so that they join their lanes in that order. */
@@ -239,13 +276,18 @@ function lookAtAll(context: TaskContext, only?: string): void {
   for (const [key] of ages.sort((left, right) => left[1] - right[1])) queue.add(key);
 }
 
+/** An unused entry is dropped by its holder only; anybody else leaves it to the next. */
+function isOpen({ reply, held, intent }: TaskMemory, holdsJournal: boolean): boolean {
+  if (held !== undefined || reply?.outcome.kind === 'accepted') return true;
+  if (intent?.entry === undefined) return reply !== undefined;
+  return holdsJournal && (reply !== undefined || intent.call === 'notSent');
+}
+
 /** Waits until every call under way is answered and every answer is recorded, at most so long. */
 async function drain(context: TaskContext, drainMs: number): Promise<number> {
   const untilMono = context.moment().mono + drainMs;
   const unrecorded = (): string[] =>
-    [...context.memories]
-      .filter(([, { reply, held }]) => reply !== undefined || held !== undefined)
-      .map(([key]) => key);
+    [...context.memories].filter(([, memory]) => isOpen(memory, context.journal.isHeld())).map(([key]) => key);
   for (;;) {
     const keys = unrecorded();
     const open = context.calls.size + keys.length;

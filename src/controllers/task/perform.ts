@@ -10,7 +10,7 @@ import type { GatheredFacts } from './gather.ts';
 import type { Performed } from '../loop.ts';
 import { stageOfCreated } from '../../core/deadletter/announce.ts';
 import { summaryOf } from '../../core/task/conditions.ts';
-import { turnGivenUp } from '../../core/task/memory.ts';
+import { intentSent, turnGivenUp } from '../../core/task/memory.ts';
 import { type StepEffect, isStep, settleReply, stepOf } from '../../core/task/steps.ts';
 import { runProtocol } from '../../kube/run.ts';
 import { forgoCall, startPoll, startSubmission } from './calls.ts';
@@ -24,13 +24,13 @@ export interface Order {
 }
 
 export async function perform(context: TaskContext, { facts, effect, signal }: Order): Promise<Performed> {
-  const { task } = facts;
+  const { task, stored } = facts;
   const says = saysWaiting(effect) ? 1 : 0;
   context.waitingWrites += says;
   let performed: Performed = 'failed';
   try {
     performed = isStep(effect)
-      ? await runProtocol(context.options.client, stepOf(task, deskOf(context, task), effect), {
+      ? await runProtocol(context.options.client, stepOf(stored, deskOf(context, stored), effect), {
           signal,
           onObject: (_object, request) => countLetter(context, stageOfCreated(request)),
         })
@@ -56,35 +56,46 @@ function countLetter({ options: { metrics } }: TaskContext, stage: ReturnType<ty
   if (stage !== undefined) metrics.inc('captcha_operator_dead_letters_created_total', { stage });
 }
 
-/** What begins or ends here without a request to the Kubernetes API; the key ring asks for itself. */
+type LocalEffect = Exclude<TaskEffect, StepEffect | { kind: 'readKey' }>;
+type Local<Kind extends LocalEffect['kind']> = (
+  context: TaskContext,
+  task: CaptchaTask,
+  effect: Extract<LocalEffect, { kind: Kind }>,
+) => void;
+
+/** What begins or ends here without a request to the Kubernetes API. */
+const LOCAL: { [Kind in LocalEffect['kind']]: Local<Kind> } = {
+  settleReply: (context, task, effect) => settleReply(task, deskOf(context, task), effect),
+  enterIntent,
+  dropEntry: ({ journal }, task, effect) => journal.drop(task, effect),
+  submit: startSubmission,
+  forgoCall,
+  poll: (context, task, { final }) => startPoll(context, task, final),
+  joinLane,
+  leaveLane: giveUpTurn,
+};
+
+/** The key ring asks for itself. */
 async function carryOut(
   context: TaskContext,
   task: CaptchaTask,
   effect: Exclude<TaskEffect, StepEffect>,
 ): Promise<Performed> {
-  switch (effect.kind) {
-    case 'readKey':
-      return (await context.keys.read(task)) ? 'changed' : 'failed';
-    case 'settleReply':
-      settleReply(task, deskOf(context, task), effect);
-      break;
-    case 'submit':
-      startSubmission(context, task);
-      break;
-    case 'forgoCall':
-      forgoCall(context, task);
-      break;
-    case 'poll':
-      startPoll(context, task, effect.final);
-      break;
-    case 'joinLane':
-      joinLane(context, task);
-      break;
-    case 'leaveLane':
-      giveUpTurn(context, task);
-      break;
-  }
+  if (effect.kind === 'readKey') return (await context.keys.read(task)) ? 'changed' : 'failed';
+  (LOCAL[effect.kind] as Local<LocalEffect['kind']>)(context, task, effect);
   return 'changed';
+}
+
+/** Remembered before it can be written. The writer of the journal goes on from here, and wakes the task. */
+function enterIntent(
+  context: TaskContext,
+  task: CaptchaTask,
+  { entry, pingbackURL }: Extract<TaskEffect, { kind: 'enterIntent' }>,
+): void {
+  const intent = { by: entry.by, attempt: 1, sentMono: context.moment().mono, pingbackURL, entry };
+  deskOf(context, task).begins(intent);
+  remember(context, task, (memory) => intentSent(memory, intent));
+  context.journal.enter(entry);
 }
 
 function joinLane({ keys, lanes }: TaskContext, task: CaptchaTask): void {

@@ -6,6 +6,7 @@ import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { ObjectRef } from '../../api/conditions.ts';
 import type { Admission } from '../../core/task/admit.ts';
 import type { LetterView } from '../../core/task/facts.ts';
+import type { Place } from '../../core/journal/protocols.ts';
 import type { TaskPolicy } from '../../core/task/policy.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { KubeClient } from '../../kube/client.ts';
@@ -15,7 +16,7 @@ import type { Logger } from '../../ops/log.ts';
 import type { Metrics } from '../../ops/metrics.ts';
 import type { ProviderClient } from '../../provider/client.ts';
 
-export type Leadership = Pick<Lease, 'isLeader' | 'onChange'>;
+export type Leadership = Pick<Lease, 'isLeader' | 'wasTaken' | 'onChange'>;
 export type TaskMeters = Pick<Metrics, 'inc' | 'observe' | 'gauge'>;
 
 /** The letters as the dead-letter controller's cache has them. */
@@ -35,8 +36,10 @@ export interface TaskControllerOptions {
   log: Logger;
   events: Pick<EventRecorder, 'record'>;
   policy: TaskPolicy;
-  /** Unique for each process, also after a restart: begins the name of every intent. */
+  /** Unique for each process, also after a restart: begins the name of every intent, and holds the journal. */
   identity: string;
+  /** Where the intent journal is. */
+  journal: Place;
   /** The operator's own API key, for tasks that bring none. */
   ownKey?: { file: string } | { value: string } | undefined;
   letters: LetterLookup;

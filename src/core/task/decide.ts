@@ -1,7 +1,7 @@
 /**
  * What is to be done about one task now: every rule in order on this page, the first that matches decides. Read from
- * top to bottom it is sections 3 to 7 of the contract; conditions and choices are told by story in `submission.ts`,
- * `polling.ts` and `holding.ts`. It looks at nothing but its arguments, so a history of facts can be replayed through it.
+ * top to bottom it is sections 3 to 7 of the contract; conditions and choices are told by story in `reply.ts`,
+ * `submission.ts`, `polling.ts` and `holding.ts`. It looks at nothing but its arguments, so a history of facts can be replayed through it.
  *
  * Order matters twice. What the provider said is recorded before anything is decided (a reply forgotten is money
  * lost), and that part works without leadership. Then whatever holds the task (letter, suspension) comes before
@@ -16,6 +16,7 @@ import type { TaskPolicy } from './policy.ts';
 import { type Decision, type Table, firstOf, inOrder } from '../decision.ts';
 import * as holding from './holding.ts';
 import * as polling from './polling.ts';
+import * as reply from './reply.ts';
 import * as submission from './submission.ts';
 import {
   type Situation,
@@ -40,20 +41,23 @@ interface Row {
   keepsPlace?: true;
 }
 
+/** How often a task that may not enter the journal looks again. */
+const JOURNAL_RECHECK_MS = 250;
+
 /** Tried from top to bottom. The name says what is true of a task that gets here, and goes to the log. */
 const TABLE: Table<Row> = {
   'a finished task needs nothing': { when: ({ task }) => isFinished(task), choose: () => IDLE },
 
   // What the provider said to this process, whether it leads or not.
   'a reply to an intent that ended or was replaced changes nothing': {
-    when: submission.isReplyToAnother,
+    when: reply.isReplyToAnother,
     choose: () => order({ kind: 'settleReply', conflict: false }),
   },
   'a reply after the id became known from elsewhere keeps the stored id': {
-    when: submission.isReplyToKnown,
-    choose: submission.keepStoredID,
+    when: reply.isReplyToKnown,
+    choose: reply.keepStoredID,
   },
-  'an accepted id is recorded at once': { when: submission.isAccepted, choose: submission.recordAccepted },
+  'an accepted id is recorded at once': { when: reply.isAccepted, choose: reply.recordAccepted },
   'a received result is delivered': {
     when: ({ memory }) => memory.held !== undefined,
     choose: () => order({ kind: 'deliver' }),
@@ -63,8 +67,8 @@ const TABLE: Table<Row> = {
     choose: () => order({ kind: 'forgoCall' }),
   },
   'a submission that was not accepted is written back': {
-    when: submission.isNotAccepted,
-    choose: submission.recordNotAccepted,
+    when: reply.isNotAccepted,
+    choose: reply.recordNotAccepted,
   },
 
   // From here on only the leader acts, and only on a task that stays.
@@ -73,6 +77,11 @@ const TABLE: Table<Row> = {
     choose: () => IDLE,
   },
   'a standby starts nothing': { when: ({ facts }) => !facts.mayAct, choose: () => IDLE },
+  'an entry of the journal is waited for until its write is answered': {
+    when: submission.isEntering,
+    choose: () => wakeIn(60_000),
+    keepsPlace: true,
+  },
   'an own intent whose write is in doubt is looked for before anything is started': {
     when: ({ memory }) => memory.intent?.written === false,
     choose: () => order({ kind: 'settleDoubt' }),
@@ -148,6 +157,10 @@ const TABLE: Table<Row> = {
   },
 
   // Accepted: it is polled.
+  'an entry with an id is put into status before its task is polled': {
+    when: ({ facts }) => facts.entry?.captchaID !== undefined,
+    choose: ({ task }) => order({ kind: 'writeStatus', status: { ...task.status } }),
+  },
   'a poll that is under way is waited for': { when: polling.isUnderWay, choose: () => wakeIn(60_000) },
   'a task says once that it is being polled, while there is a key to poll it with': {
     when: polling.hasNotSaidPolling,
@@ -158,7 +171,7 @@ const TABLE: Table<Row> = {
   // Nothing is under way, and nothing holds it: on to its next submission.
   'a task rests after an answer that may concern it alone': {
     when: (situation) => submission.restLeftMs(situation) > 0,
-    choose: (situation) => wakeIn(submission.restLeftMs(situation)),
+    choose: submission.rest,
   },
   'the API key is read when it is needed': {
     when: ({ facts }) => facts.key.state === 'unread',
@@ -185,6 +198,11 @@ const TABLE: Table<Row> = {
   'proxy, image and long texts are read when it is the turn of the task': {
     when: submission.lacksSources,
     choose: () => order({ kind: 'readSources' }),
+    keepsPlace: true,
+  },
+  'a first submission waits while the journal takes no entry': {
+    when: (situation) => submission.isFirst(situation) && situation.facts.journal !== 'open',
+    choose: () => wakeIn(JOURNAL_RECHECK_MS),
     keepsPlace: true,
   },
   'the intent is written before the provider is called': {

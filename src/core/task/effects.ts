@@ -4,6 +4,8 @@
  * is folded into `TaskMemory` or read back from the object.
  */
 import type { CaptchaTaskStatus } from '../../api/captchatask.ts';
+import type { Entry } from '../journal/entry.ts';
+import type { Rest } from './memory.ts';
 
 export type TaskEffect =
   /** One version-checked write. */
@@ -14,6 +16,10 @@ export type TaskEffect =
   | { kind: 'settleReply'; conflict: boolean }
   /** The intent; the writer that gets 200 holds the right to one provider call. */
   | { kind: 'writeIntent'; status: CaptchaTaskStatus; by: string; pingbackURL?: string | undefined }
+  /** The intent of a first submission, entered into the journal; allowed once its write is answered. */
+  | { kind: 'enterIntent'; entry: Entry; pingbackURL?: string | undefined }
+  /** The entry of a submission that was not accepted leaves the journal; its reply is settled when that is sent. */
+  | { kind: 'dropEntry'; by: string; rest: Rest }
   /** A quorum read that tells whether the intent in memory was written. */
   | { kind: 'settleDoubt' }
   /** The call of the intent in memory; once, while it is fresh. */

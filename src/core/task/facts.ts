@@ -5,6 +5,7 @@
  */
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { LetterPhase, UnknownReason } from '../../api/names.ts';
+import type { Entry } from '../journal/entry.ts';
 import type { CallbackView } from './callback-mode.ts';
 import type { TaskMemory } from './memory.ts';
 import type { Millis } from './times.ts';
@@ -48,8 +49,20 @@ export type LetterView = { state: 'absent' } | { state: 'present'; phase: Letter
 /** Whether the next submission carries a pingback URL, and which. */
 export type PingbackView = { kind: 'url'; url: string } | { kind: 'none' };
 
+/**
+ * Whether first submissions may be entered into the journal: `waits` while it is full, or while the watch does not show
+ * what this process wrote. `closed`: another process holds it, or nobody does.
+ */
+export type JournalView = 'open' | 'waits' | 'closed';
+
 export interface TaskFacts {
+  /** As its status shows it; or with its entry of the journal, which status does not show yet. */
   readonly task: CaptchaTask;
+  /** That entry. */
+  readonly entry?: Entry | undefined;
+  /** It is on its way out of the journal, and nothing follows before that is sent. */
+  readonly entryLeaves?: boolean | undefined;
+  readonly journal: JournalView;
   readonly memory: TaskMemory;
   /** Leader, and not stopping: new intents, calls, polls and decisions are allowed. */
   readonly mayAct: boolean;

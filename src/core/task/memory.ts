@@ -6,8 +6,10 @@
  * change it is told in `polling.ts`.
  */
 import type { Captcha, CaptchaTask, DeadLetterMark } from '../../api/captchatask.ts';
+import type { UnknownReason } from '../../api/names.ts';
 import type { Refusal, SubmitOutcome } from '../outcome.ts';
 import type { ReceivedResult } from '../delivery/types.ts';
+import type { Entry } from '../journal/entry.ts';
 import { type URLDoubt, doubtAfter } from './callback-mode.ts';
 import { isUnresolved } from './transitions.ts';
 
@@ -15,6 +17,8 @@ import { isUnresolved } from './transitions.ts';
 export interface OwnIntent {
   by: string;
   attempt: number;
+  /** It is an entry of the journal, and not in status. */
+  entry?: Entry;
   /** When the intent write was sent: the fence counts from here, not from its reply. */
   sentMono: number;
   pingbackURL?: string | undefined;
@@ -85,6 +89,8 @@ export interface TaskMemory {
   /** Refusals so far that may be about the callback URL. */
   readonly urlDoubt?: URLDoubt;
   readonly notBeforeMono?: number;
+  /** What the task says while it waits for that, where its last try left nothing in status. */
+  readonly restSays?: { reason: UnknownReason; message?: string };
   readonly poll: PollMemory;
   /** A final answer of `res.php` that is not a result and has yet to be written. */
   readonly refusal?: { of: Polled; answer: Refusal };
@@ -177,12 +183,34 @@ export function sourcesRead(memory: TaskMemory, read: Sources): TaskMemory {
 
 /** The intent write is about to be sent. What belonged to the try before it is forgotten. */
 export function intentSent(memory: TaskMemory, intent: Omit<OwnIntent, 'written' | 'call'>): TaskMemory {
-  const { reply: _reply, waitingSinceMono: _since, ...kept } = memory;
+  const { reply: _reply, waitingSinceMono: _since, restSays: _says, ...kept } = memory;
   return { ...kept, intent: { ...intent, written: false, call: 'notSent' }, solutionSecretRead: false };
 }
 
 export function intentWritten(memory: TaskMemory): TaskMemory {
   return memory.intent === undefined ? memory : { ...memory, intent: { ...memory.intent, written: true } };
+}
+
+/** The journal is written with this entry now: its fence counts from here, and not from when it began to wait. */
+export function entrySent(memory: TaskMemory, by: string, mono: number): TaskMemory {
+  return memory.intent?.by === by ? { ...memory, intent: { ...memory.intent, sentMono: mono } } : memory;
+}
+
+/** The journal shows this entry, written by us, or does not and never will. */
+export function entrySettled(memory: TaskMemory, by: string, isRight: boolean): TaskMemory {
+  if (memory.intent?.by !== by || memory.intent.written) return memory;
+  return isRight ? intentWritten(memory) : intentDropped(memory);
+}
+
+/** The drop of this entry is sent: nothing of the try is left to be written anywhere, by us. */
+export function entryDropped(memory: TaskMemory, by: string, rest?: Rest): TaskMemory {
+  return memory.intent?.by === by ? replySettled(memory, rest) : memory;
+}
+
+/** A task that waits by itself after its last try, and what it says then. */
+export interface Rest {
+  untilMono?: number | undefined;
+  says?: TaskMemory['restSays'];
 }
 
 /** A quorum read proved that the intent was not written. */
@@ -233,10 +261,11 @@ function isTriedByItself(outcome: SubmitReply, carried: boolean): boolean {
   return outcome.class === 'unlisted' || (outcome.class === 'callbackRefused' && !carried);
 }
 
-/** The reply is in status, or provably needs no write. This task itself waits until `notBeforeMono`. */
-export function replySettled(memory: TaskMemory, notBeforeMono?: number): TaskMemory {
-  const { reply: _reply, intent: _intent, notBeforeMono: _before, ...kept } = memory;
-  return notBeforeMono === undefined ? kept : { ...kept, notBeforeMono };
+/** The reply is in status, or provably needs no write. */
+export function replySettled(memory: TaskMemory, { untilMono, says }: Rest = {}): TaskMemory {
+  const { reply: _reply, intent: _intent, notBeforeMono: _before, restSays: _said, ...kept } = memory;
+  const rested = untilMono === undefined ? kept : { ...kept, notBeforeMono: untilMono };
+  return says === undefined ? rested : { ...rested, restSays: says };
 }
 
 export function refusalSettled(memory: TaskMemory): TaskMemory {

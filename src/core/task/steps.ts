@@ -65,8 +65,8 @@ const STEPS = {
     return (yield* write(task, desk, status)) === 'failed' ? 'failed' : 'changed';
   },
   *recordReply(task, desk, { status, restMs }) {
-    const notBefore = restMs === undefined ? undefined : desk.moment().mono + restMs;
-    return yield* writeThen(task, desk, status, (memory) => memories.replySettled(memory, notBefore));
+    const untilMono = restMs === undefined ? undefined : desk.moment().mono + restMs;
+    return yield* writeThen(task, desk, status, (memory) => memories.replySettled(memory, { untilMono }));
   },
   recordRefusal: (task, desk, { status }) => writeThen(task, desk, status, memories.refusalSettled),
   *writeIntent(task, desk, { status, by, pingbackURL }) {

@@ -7,15 +7,17 @@ import type { CaptchaTask, Solution } from '../../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../../src/api/deadletter.ts';
 import type { StoredObject } from '../model-api.ts';
 import type { Actor, World } from './world.ts';
-import { CAPTCHA_TASK, DEAD_LETTER, SECRET } from '../../../src/api/names.ts';
+import { CAPTCHA_TASK, CONFIG_MAP, DEAD_LETTER, SECRET } from '../../../src/api/names.ts';
 import { phaseOf } from '../../../src/core/deadletter/facts.ts';
+import { type Entry, parseEntries } from '../../../src/core/journal/entry.ts';
 import { isFinished } from '../../../src/core/task/transitions.ts';
 import { answerCall, changeLeader, letterPass, restartOperator, taskPass, watchLetter, watchTask } from './operator.ts';
+import { PLACE, journalPass } from './journal.ts';
 import * as others from './others.ts';
 import { judgeEnds } from './ends.ts';
-import { SOLUTION_SECRET, TASK, advance, createWorld, demand, landLate, note, pick } from './world.ts';
+import { SOLUTION_SECRET, TASK, advance, chance, createWorld, demand, landLate, note, pick } from './world.ts';
 
-const WILD_STEPS = 120;
+const WILD_STEPS = 240;
 /** Rounds of a quarter of a minute to some minutes; a budget of retries and a time to live fit in. */
 const MAX_QUIET_ROUNDS = 400;
 
@@ -29,6 +31,7 @@ type Action = [weight: number, act: (world: World) => void];
 
 const ACTIONS: readonly Action[] = [
   [40, operatorStep],
+  [40, journalStep],
   [24, letterStep],
   [24, sidecarStep],
   [18, others.serveCall],
@@ -59,6 +62,8 @@ export function playHistory(seed: number, traced = false): HistoryEnd {
       world.operator = operator;
       watchTask(world, 0);
     }
+    [world.operator] = world.operators;
+    if (chance(world, 0.8)) run(world, { work: journalPass(world) });
     for (let step = 0; step < WILD_STEPS; step += 1) chooseAction(world)(world);
     settleDown(world);
     return judge(world);
@@ -93,6 +98,12 @@ function operatorStep(world: World): void {
   const { operator } = turnOfOne(world);
   operator.actor ??= { work: taskPass(world) };
   if (advance(world, operator.actor)) operator.actor = undefined;
+}
+
+function journalStep(world: World): void {
+  const { operator } = turnOfOne(world);
+  operator.writer ??= { work: journalPass(world) };
+  if (advance(world, operator.writer)) operator.writer = undefined;
 }
 
 /** Letters are worked on side by side, but never two of one task (`busy`). */
@@ -170,6 +181,9 @@ function operatorActs(world: World): void {
   for (const actor of operator.retries.values()) run(world, actor);
   operator.retries.clear();
   watchTask(world, 0);
+  if (operator.writer !== undefined) run(world, operator.writer);
+  operator.writer = undefined;
+  run(world, { work: journalPass(world) });
   for (const name of [...operator.letters.keys(), ...world.api.all(DEAD_LETTER.plural).map(nameOf)]) {
     watchLetter(world, name);
   }
@@ -192,7 +206,13 @@ function passQuietTime(world: World, round: number): void {
 function isQuiet(world: World): boolean {
   const task = world.api.read<CaptchaTask>(CAPTCHA_TASK.plural, TASK);
   if (task !== undefined && !isFinished(task)) return false;
+  if (entriesLeft(world).length > 0) return false;
   return world.spool.length === 0 && lettersOf(world).every((letter) => phaseOf(letter) !== 'Pending');
+}
+
+/** Whoever leads in the end has seen every entry out. */
+function entriesLeft({ api }: World): Entry[] {
+  return parseEntries(api.read(CONFIG_MAP.plural, PLACE.name)?.data?.['entries'] ?? '');
 }
 
 function judge(world: World): HistoryEnd {

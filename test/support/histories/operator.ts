@@ -16,14 +16,17 @@ import { decideLetter } from '../../../src/core/deadletter/decide.ts';
 import { phaseOf, withoutPayload } from '../../../src/core/deadletter/facts.ts';
 import { letterStep } from '../../../src/core/deadletter/steps.ts';
 import { DEFAULT_LETTER_POLICY } from '../../../src/core/deadletter/schedule.ts';
+import type { Entry } from '../../../src/core/journal/entry.ts';
+import { isUnshown, withEntry } from '../../../src/core/journal/overlay.ts';
+import { enter, entryOf, letGo } from '../../../src/core/journal/journal.ts';
 import { decideTask } from '../../../src/core/task/decide.ts';
 import * as memories from '../../../src/core/task/memory.ts';
 import { DEFAULT_POLICY } from '../../../src/core/task/policy.ts';
 import { type Desk, isStep, settleReply, stepOf } from '../../../src/core/task/steps.ts';
 import { pollAnswered, pollSent } from '../../../src/core/task/polling.ts';
-import { isFinished } from '../../../src/core/task/transitions.ts';
 import { classifyCode } from '../../../src/core/provider-codes.ts';
-import { FORGOTTEN_ID, TASK, bootedOperator, chance, demand, note } from './world.ts';
+import { loseLead } from './journal.ts';
+import { FORGOTTEN_ID, TASK, bootedOperator, chance, demand, note, observe } from './world.ts';
 
 export const LETTER_POLICY = { ...DEFAULT_LETTER_POLICY, ttlMs: 3_600_000 };
 
@@ -40,21 +43,21 @@ export function restartOperator(world: World): void {
 
 /** The Lease changes hands; for a while both may think that they hold it, or nobody does. */
 export function changeLeader(world: World): void {
-  for (const operator of world.operators) operator.leads = chance(world, 0.5);
+  for (const operator of world.operators) {
+    operator.leads = chance(world, 0.5);
+    if (!operator.leads) loseLead(operator);
+  }
   note(world, `leading: ${world.operators.map(({ boot, leads }) => (leads ? boot : '-')).join(' ')}`);
 }
 
 /** The task watch catches up to `behind` versions before the newest. */
 export function watchTask(world: World, behind: number): void {
   const versions = world.api.versions(CAPTCHA_TASK.plural, TASK);
-  observe(world.operator, versions.at(Math.max(-versions.length, -1 - behind)) as CaptchaTask | undefined);
-}
-
-/** Newer than what the cache holds; finished tasks leave the selection. */
-function observe(operator: Operator, task: CaptchaTask | undefined): void {
-  const newer =
-    Number(task?.metadata.resourceVersion ?? Infinity) >= Number(operator.task?.metadata.resourceVersion ?? 0);
-  if (newer) operator.task = task === undefined || isFinished(task) ? undefined : task;
+  const at = Math.max(0, versions.length - 1 - behind);
+  const seen = versions[at] as CaptchaTask | undefined;
+  // A deletion is newer than what was there before it.
+  const before = versions.slice(0, at).findLast((version) => version !== undefined);
+  observe(world.operator, seen, Number(before?.metadata.resourceVersion ?? 0) + 1);
 }
 
 export function watchLetter(world: World, name: string): void {
@@ -74,16 +77,26 @@ function remember(world: World, uid: string, change: (memory: TaskMemory) => Tas
   if (operator.memory.uid === uid) operator.memory = change(operator.memory);
 }
 
-function factsOf(world: World, task: CaptchaTask): TaskFacts {
+/** As `gather` has it: who does not hold the journal knows at least its own entries. */
+function entryFor(operator: Operator, task: CaptchaTask): Entry | undefined {
+  const { journal, memory } = operator;
+  const own = memory.uid === task.metadata.uid && memory.intent?.written === true && !journal.held;
+  const entry = entryOf(journal, task.metadata.uid) ?? (own ? memory.intent?.entry : undefined);
+  return isUnshown(task, entry) ? entry : undefined;
+}
+
+function factsOf(world: World, stored: CaptchaTask): TaskFacts {
   const { operator, mono } = world;
+  const entry = entryFor(operator, stored);
+  const task = entry === undefined ? stored : withEntry(stored, entry);
   const { uid } = task.metadata;
   if (operator.memory.uid !== uid) operator.memory = memories.freshMemory(uid);
   operator.memory = memories.sighted(operator.memory, task, mono);
   const letter = operator.letters.get(task.status?.deadLetter?.name ?? '');
   return {
     task,
+    ...journalFacts(operator, entry),
     memory: operator.memory,
-    mayAct: operator.leads,
     watchedMs: mono - operator.startMono,
     actingMs: mono - operator.startMono,
     key: { state: 'present' },
@@ -94,6 +107,14 @@ function factsOf(world: World, task: CaptchaTask): TaskFacts {
     intentName: `operator-${operator.boot}/${operator.intents + 1}`,
     mayWriteWaiting: true,
   };
+}
+
+function journalFacts(
+  { journal, leads, acts }: Operator,
+  entry: Entry | undefined,
+): Pick<TaskFacts, 'entry' | 'entryLeaves' | 'journal' | 'mayAct'> {
+  const entryLeaves = entry !== undefined && journal.leaving.has(entry.by);
+  return { entry, entryLeaves, journal: journal.held ? 'open' : 'closed', mayAct: leads && acts };
 }
 
 function ticketOf({ memory, turn }: World['operator']): TaskFacts['lane']['ticket'] {
@@ -107,17 +128,20 @@ const TURN_AFTER = { joinLane: true, leaveLane: false, submit: false, forgoCall:
 /** One look at the task, and what it orders. */
 export function* taskPass(world: World): Protocol<void> {
   const { operator } = world;
-  const { task } = operator;
-  if (task === undefined) return;
-  const facts = factsOf(world, task);
+  const { task: stored } = operator;
+  if (stored === undefined) return;
+  const facts = factsOf(world, stored);
+  const { task } = facts;
   const { rule, effect } = decideTask(facts, momentOf(world), DEFAULT_POLICY);
   if (effect === undefined) return;
   note(world, `operator ${operator.boot}: ${rule}`);
   if (effect.kind in TURN_AFTER) operator.turn = TURN_AFTER[effect.kind as keyof typeof TURN_AFTER];
   const { held } = operator.memory;
-  const end = isStep(effect) ? yield* stepOf(task, deskOf(world, task), effect) : withoutRequest(world, task, effect);
+  const end = isStep(effect)
+    ? yield* stepOf(stored, deskOf(world, stored), effect)
+    : withoutRequest(world, task, effect);
   if (end === 'failed') operator.turn = false;
-  if (held !== undefined && operator.memory.held === undefined) letGo(world, held);
+  if (held !== undefined && operator.memory.held === undefined) letGoResult(world, held);
 }
 
 /** What the steps of one task change: memory and cache of the process that began them. */
@@ -142,11 +166,27 @@ function deskOf(world: World, { metadata: { uid } }: CaptchaTask): Desk {
 function withoutRequest(world: World, task: CaptchaTask, effect: TaskEffect): void {
   const desk = deskOf(world, task);
   if (effect.kind === 'settleReply') settleReply(task, desk, effect);
+  if (effect.kind === 'enterIntent') enterIntent(world, desk, effect);
+  if (effect.kind === 'dropEntry') {
+    world.operator.rests.set(effect.by, effect.rest);
+    letGo(world.operator.journal, effect.by);
+  }
   if (effect.kind === 'forgoCall') desk.remember((memory) => memories.callForgone(memory, world.mono));
   if (effect.kind === 'submit') callForSubmission(world, task, desk);
   if (effect.kind !== 'poll') return;
   desk.remember((memory) => pollSent(memory, task.status?.submission, effect.final));
   send(world, { kind: 'poll', boot: world.operator.boot, task, final: effect.final });
+}
+
+function enterIntent(
+  { mono, operator }: World,
+  desk: Desk,
+  { entry, pingbackURL }: Extract<TaskEffect, { kind: 'enterIntent' }>,
+): void {
+  const intent = { by: entry.by, attempt: 1, sentMono: mono, pingbackURL, entry };
+  desk.begins(intent);
+  desk.remember((memory) => memories.intentSent(memory, intent));
+  enter(operator.journal, entry);
 }
 
 function callForSubmission(world: World, task: CaptchaTask, desk: Desk): void {
@@ -167,7 +207,7 @@ function send(world: World, call: Call): void {
 }
 
 /** The operator no longer keeps this result: where a letter has it, that must not be the end of it. */
-function letGo(world: World, { task: { uid }, value }: ReceivedResult): void {
+function letGoResult(world: World, { task: { uid }, value }: ReceivedResult): void {
   const letters = world.api.all<DeadLetter>(DEAD_LETTER.plural);
   if (letters.some(({ spec }) => spec.taskRef.uid === uid && spec.payload.code === value)) {
     world.kept.push({ uid, value });

@@ -5,11 +5,14 @@
  */
 import type { CaptchaTask } from '../../../src/api/captchatask.ts';
 import type { Letter } from '../../../src/core/deadletter/facts.ts';
-import type { TaskMemory } from '../../../src/core/task/memory.ts';
+import type { Journal } from '../../../src/core/journal/journal.ts';
+import type { Rest, TaskMemory } from '../../../src/core/task/memory.ts';
 import type { ApiReply, ApiRequest } from '../../../src/core/protocol.ts';
 import type { ModelApi } from '../model-api.ts';
 import { CAPTCHA_TASK, SECRET } from '../../../src/api/names.ts';
+import { createJournal } from '../../../src/core/journal/journal.ts';
 import { freshMemory } from '../../../src/core/task/memory.ts';
+import { isFinished } from '../../../src/core/task/transitions.ts';
 import { T0, aTask } from '../builders.ts';
 import { createModelApi, outage, refusal } from '../model-api.ts';
 
@@ -59,7 +62,15 @@ export interface Operator {
   startMono: number;
   task: CaptchaTask | undefined;
   letters: Map<string, Letter>;
+  /** The version below which it takes nothing: its cache never goes back. */
+  floor: number;
   memory: TaskMemory;
+  journal: Journal;
+  /** It holds the journal, and has listed the task since. */
+  acts: boolean;
+  /** What follows the drop of an entry, by the name of that. */
+  rests: Map<string, Rest>;
+  writer: Actor | undefined;
   intents: number;
   /** It has a turn that it has not used yet. */
   turn: boolean;
@@ -109,6 +120,8 @@ export interface World {
   /** Tasks of which a person deleted a letter. */
   discarded: Set<string>;
   redrives: number;
+  /** What is left out, for a test that shows that it matters. */
+  skips: 'list' | undefined;
   trace: string[] | undefined;
 }
 
@@ -143,6 +156,7 @@ export function createWorld(seed: number, traced = false, task?: CaptchaTask): W
     kept: [],
     discarded: new Set(),
     redrives: 0,
+    skips: undefined,
     trace: traced ? [] : undefined,
   };
   if (task === undefined) createTask(world);
@@ -153,7 +167,17 @@ export function createWorld(seed: number, traced = false, task?: CaptchaTask): W
 export function bootedOperator(boot: number, startMono: number, leads: boolean): Operator {
   const memory = freshMemory('none');
   const none = { letters: new Map(), retries: new Map(), busy: new Set<string>(), actor: undefined };
-  return { boot, startMono, leads, task: undefined, memory, intents: 0, turn: false, ...none };
+  const journal = createJournal(`operator-${boot}`);
+  const writing = { journal, acts: false, rests: new Map<string, Rest>(), writer: undefined };
+  return { boot, startMono, leads, task: undefined, floor: 0, memory, intents: 0, turn: false, ...none, ...writing };
+}
+
+/** Newer than whatever the cache has held; finished tasks leave the selection. */
+export function observe(operator: Operator, task: CaptchaTask | undefined, goneAt = operator.floor): void {
+  const version = Number(task?.metadata.resourceVersion ?? goneAt);
+  if (version < operator.floor) return;
+  operator.floor = version;
+  operator.task = task === undefined || isFinished(task) ? undefined : task;
 }
 
 export function createTask(world: World): void {

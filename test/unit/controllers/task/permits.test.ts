@@ -5,6 +5,7 @@ import type { Stage } from '../../../support/task-controller.ts';
 import { solved } from '../../../../src/core/task/transitions.ts';
 import { formatTime } from '../../../../src/core/task/times.ts';
 import { aTask } from '../../../support/builders.ts';
+import { passTime as pass } from '../../../support/pass-time.ts';
 import { startStage } from '../../../support/task-controller.ts';
 
 let stage: Stage;
@@ -15,9 +16,6 @@ afterEach(async () => {
   await stopped;
   vi.useRealTimers();
 });
-
-/** Time goes on, and everything happens that is due meanwhile. */
-const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 /** A provider whose account has so many threads; `open` holds what is at work there. */
 interface Account {

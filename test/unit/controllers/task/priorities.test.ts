@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { TaskBuilder } from '../../../support/builders.ts';
 import type { Stage } from '../../../support/task-controller.ts';
 import { aTask } from '../../../support/builders.ts';
+import { passTime as pass } from '../../../support/pass-time.ts';
 import { startStage } from '../../../support/task-controller.ts';
 
 /** Enough for the whole backlog to be looked at only after several rounds of the queue. */
@@ -15,8 +16,6 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-/** Time goes on, and everything happens that is due meanwhile. */
-const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 const named = (name: string, namespace = 'default'): TaskBuilder => {
   const builder = aTask().created(Date.now()).named(name).uid(`uid-of-${name}`);
   const task = builder.build();

@@ -7,6 +7,7 @@ import { SECRET } from '../../../../src/api/names.ts';
 import { aSecret, aTask } from '../../../support/builders.ts';
 import { outage } from '../../../support/model-api.ts';
 import { startStage } from '../../../support/task-controller.ts';
+import { waitUntil } from '../../../support/wait-until.ts';
 
 let stage: Stage;
 afterEach(() => stage.controller.stop({ drainMs: 0 }));
@@ -80,8 +81,9 @@ describe('a key that the provider rejects', () => {
       return await answer(request);
     };
     stage.apply(keyed('waiting'));
-    await stage.until('given back', () => phaseOf('waiting') === 'Pending', 'waiting');
-    expect(stage.task('waiting')?.status).toMatchObject({ attempts: 1 });
+    await waitUntil('the call', () => stage.submissions.length === 1);
+    await stage.until('said', () => phaseOf('waiting') === 'Pending', 'waiting');
+    expect(stage.task('waiting')?.status).toMatchObject({ attempts: 0 });
     expect(stage.submissions).toHaveLength(1);
   });
 });

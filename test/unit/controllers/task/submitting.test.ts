@@ -3,6 +3,7 @@ import type { ApiRequest } from '../../../../src/kube/types.ts';
 import type { PollOutcome } from '../../../../src/core/outcome.ts';
 import type { Metrics } from '../../../../src/ops/metrics.ts';
 import type { Stage } from '../../../support/task-controller.ts';
+import { CONFIG_MAP } from '../../../../src/api/names.ts';
 import { attemptEnded, pollDue, waiting } from '../../../../src/core/task/transitions.ts';
 import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
 import { aTask } from '../../../support/builders.ts';
@@ -14,6 +15,9 @@ afterEach(() => stage.controller.stop({ drainMs: 0 }));
 
 const isPut = (request: ApiRequest, phase: string) =>
   request.verb === 'replaceStatus' && (request.object as { status: { phase: string } }).status.phase === phase;
+/** A write of the journal that brings or keeps an entry. */
+const isEntry = (request: ApiRequest) =>
+  request.verb === 'replace' && (request.object as { data?: { entries?: string } }).data?.entries !== '';
 /** Does this to the first request that matches only. */
 const once = <Fate>(matches: (request: ApiRequest) => boolean, fate: Fate) => {
   let done = false;
@@ -24,13 +28,17 @@ const once = <Fate>(matches: (request: ApiRequest) => boolean, fate: Fate) => {
   };
 };
 const fresh = () => aTask().created(Date.now());
+/** Its intents are in status, for it was tried before. */
+const triedBefore = () => fresh().intended(Date.now()).notAccepted('Pending', Date.now());
+const isReplace = ({ verb }: { verb: string }) => verb === 'replace';
+const entries = () => stage.api.read(CONFIG_MAP.plural, 'captcha-operator-journal')?.data?.['entries'];
 
 describe('the happy path', () => {
-  test('costs the operator two writes and one call', async () => {
+  test('costs the operator one status write, a share of a write of the journal, and one call', async () => {
     stage = await startStage();
     stage.apply(fresh());
     const task = await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
-    expect(stage.phases()).toEqual(['Submitting', 'Submitted']);
+    expect(stage.phases()).toEqual(['Submitted']);
     expect(stage.submissions).toHaveLength(1);
     expect(stage.submissions[0]?.pingback).toBe('https://callback.example/v1/callback/login.1');
     expect(task.status).toMatchObject({ attempts: 1, submission: { captchaID: '1001', pingback: true } });
@@ -47,15 +55,15 @@ describe('the happy path', () => {
 describe('an intent whose write is in doubt', () => {
   test('is recognised by reading again when only its reply was lost', async () => {
     stage = await startStage();
-    stage.client.fate = once((request) => isPut(request, 'Submitting'), 'replyLost');
+    stage.client.fate = once((request) => isEntry(request), 'replyLost');
     stage.apply(fresh());
     await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
-    expect(stage.phases()).toEqual(['Submitting', 'Submitted']);
+    expect(stage.phases()).toEqual(['Submitted']);
     expect(stage.submissions).toHaveLength(1);
   });
   test('is written again when it never arrived', async () => {
     stage = await startStage();
-    stage.client.fate = once((request) => isPut(request, 'Submitting'), 'notSent');
+    stage.client.fate = once((request) => isEntry(request), 'notSent');
     stage.apply(fresh());
     await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
     expect(stage.submissions).toHaveLength(1);
@@ -64,11 +72,11 @@ describe('an intent whose write is in doubt', () => {
     stage = await startStage();
     let reads = 0;
     stage.client.fate = (request) => {
-      if (isPut(request, 'Submitting')) {
+      if (isEntry(request)) {
         stage.client.deaf = true;
         return 'replyLost';
       }
-      if (request.verb !== 'get') return undefined;
+      if (request.verb !== 'get' || request.resource.plural !== CONFIG_MAP.plural) return undefined;
       reads += 1;
       return reads < 3 ? 'notSent' : undefined;
     };
@@ -79,11 +87,22 @@ describe('an intent whose write is in doubt', () => {
     expect(stage.submissions).toHaveLength(1);
     expect(stage.task()?.status?.attempts).toBe(1);
   });
+  test.each(['replyLost', 'notSent'] as const)(
+    'in status, of a later try, is settled in the same way: %s',
+    async (fate) => {
+      stage = await startStage();
+      stage.client.fate = once((request) => isPut(request, 'Submitting'), fate);
+      stage.apply(triedBefore());
+      await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+      expect(stage.phases()).toEqual(['Submitting', 'Submitted']);
+      expect(stage.submissions).toHaveLength(1);
+    },
+  );
   test('loses against whoever wrote first, and is tried again from what they wrote', async () => {
     stage = await startStage();
     const gate = Promise.withResolvers<void>();
     stage.client.fate = once((request) => isPut(request, 'Submitting'), gate.promise);
-    stage.apply(fresh());
+    stage.apply(triedBefore());
     await waitUntil('the intent to be on its way', () => stage.task(), { everyMs: 1 });
     const task = stage.task();
     if (task !== undefined) stage.write(waiting(task, 'ProviderBusy', Date.now()));
@@ -163,15 +182,18 @@ describe('leadership', () => {
     await stage.until('submitted', ({ status }) => status?.phase === 'Submitted', 'other');
     await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
   });
-  test('lost between intent and call, the provider is not called and the intent is given back', async () => {
+  test('lost between entry and call, the provider is not called and the entry goes', async () => {
     stage = await startStage();
     stage.client.fate = (request) => {
-      if (isPut(request, 'Submitting')) stage.lead(false);
+      if (isEntry(request)) stage.lead(false);
       return undefined;
     };
     stage.apply(fresh());
-    const task = await stage.until('given back', () => stage.phases().length === 2);
-    expect(task.status).toMatchObject({ phase: 'Pending', attempts: 1, unknownSubmissions: 0 });
+    await waitUntil(
+      'the entry to come and to go',
+      () => stage.api.writes.filter(isReplace).length >= 2 && entries() === '',
+    );
+    expect(stage.task()?.status).toBeUndefined();
     expect(stage.submissions).toHaveLength(0);
     stage.client.fate = () => undefined;
     stage.lead(true);
@@ -179,16 +201,28 @@ describe('leadership', () => {
     expect(stage.task()?.status?.attempts).toBe(1);
     expect(stage.submissions).toHaveLength(1);
   });
-  test('lost by a stop between intent and call leaves nothing unknown', async () => {
+  test('lost between a later intent and its call, the intent is given back in status', async () => {
+    stage = await startStage();
+    stage.client.fate = (request) => {
+      if (isPut(request, 'Submitting')) stage.lead(false);
+      return undefined;
+    };
+    stage.apply(triedBefore());
+    const task = await stage.until('given back', () => stage.phases().length === 2);
+    expect(task.status).toMatchObject({ phase: 'Pending', attempts: 1, unknownSubmissions: 0 });
+    expect(stage.submissions).toHaveLength(0);
+  });
+  test('lost by a stop between entry and call leaves nothing unknown, and an empty journal', async () => {
     stage = await startStage();
     let stopped: Promise<number> | undefined;
     stage.client.fate = (request) => {
-      if (isPut(request, 'Submitting')) stopped = stage.controller.stop({ drainMs: 5_000 });
+      if (isEntry(request)) stopped ??= stage.controller.stop({ drainMs: 5_000 });
       return undefined;
     };
     stage.apply(fresh());
     expect(await waitUntil('the stop', () => stopped)).toBe(0);
-    expect(stage.task()?.status).toMatchObject({ phase: 'Pending', attempts: 1 });
+    expect(stage.task()?.status).toBeUndefined();
+    expect(entries()).toBe('');
     expect(stage.submissions).toHaveLength(0);
   });
 });
@@ -201,13 +235,14 @@ describe('what the provider refuses', () => {
     const task = await stage.until('failed', ({ status }) => status?.phase === 'Failed');
     expect(task.status?.failure).toMatchObject({ class: 'Permanent', code: 'ERROR_PAGEURL' });
   });
-  test('goes back to Pending with the same attempt when it is busy', async () => {
+  test('uses no attempt up when it is busy, and is said once the task has waited', async () => {
     stage = await startStage();
     stage.answer = () => ({ kind: 'refused', class: 'busy', code: 'ERROR_ZERO_BALANCE' });
     stage.apply(fresh());
     const task = await stage.until('waiting', () => stage.reason() === 'ProviderBusy');
-    expect(task.status).toMatchObject({ phase: 'Pending', attempts: 1 });
+    expect(task.status).toMatchObject({ phase: 'Pending', attempts: 0 });
     expect(task.status).not.toHaveProperty('submission');
+    expect(entries()).toBe('');
   });
   test('is followed by nothing when it is not known what became of it', async () => {
     stage = await startStage();

@@ -7,6 +7,7 @@ import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
 import { formatTime } from '../../../../src/core/task/times.ts';
 import { aSecret, aTask } from '../../../support/builders.ts';
 import { refusal } from '../../../support/model-api.ts';
+import { passTime as pass } from '../../../support/pass-time.ts';
 import { startStage } from '../../../support/task-controller.ts';
 
 let stage: Stage;
@@ -18,8 +19,6 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-/** Time goes on, and everything happens that is due meanwhile. */
-const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 async function start(change: Parameters<typeof startStage>[0] = {}): Promise<void> {
   const starting = startStage(change);
   await pass(10);
@@ -33,6 +32,9 @@ const named = (name: string, ageMs = 0): TaskBuilder =>
     .created(Date.now() - ageMs)
     .named(name)
     .uid(`uid-of-${name}`);
+/** Its intents are in status, for it was tried before. */
+const tried = (name: string, ageMs = 0): TaskBuilder =>
+  named(name, ageMs).intended(Date.now()).notAccepted('Pending', Date.now());
 const keyed = (name: string, ageMs = 0) =>
   named(name, ageMs).spec({
     apiKeySecretRef: { name: 'tenant', key: 'api-key' },
@@ -48,7 +50,7 @@ describe('a turn that its task cannot use goes to the next', () => {
   ])('when the API server refuses its intent (%i)', async (status, reason) => {
     await start();
     stage.api.faults.push((request) => (isPutOf('bad')(request) ? refusal(status, reason) : undefined));
-    stage.apply(named('bad', 60_000));
+    stage.apply(tried('bad', 60_000));
     await pass(100);
     stage.apply(named('good'));
     await pass(2_000);
@@ -132,7 +134,7 @@ describe('a turn that its task cannot use goes to the next', () => {
     await start();
     const slow = Promise.withResolvers<void>();
     stage.client.fate = (request) => (isPutOf('slow')(request) ? slow.promise : undefined);
-    stage.apply(named('slow', 60_000));
+    stage.apply(tried('slow', 60_000));
     await pass(6_000);
     slow.resolve();
     stage.apply(named('good'));
@@ -147,7 +149,7 @@ describe('a turn that its task cannot use goes to the next', () => {
     await start();
     const late = Promise.withResolvers<void>();
     stage.client.fate = (request) => (isPutOf('bad')(request) ? late.promise : undefined);
-    stage.apply(named('bad', 60_000));
+    stage.apply(tried('bad', 60_000));
     await pass(100);
     stage.client.fate = () => undefined;
     const theirs = named('bad', 60_000).intended(Date.now(), { by: 'operator-b/1' }).build();
@@ -188,7 +190,7 @@ describe('a turn that its task cannot use goes to the next', () => {
     await pass(100);
     busy = false;
     stage.api.faults.push((request) => (isPutOf('bad')(request) ? refusal(403, 'Forbidden') : undefined));
-    stage.apply(named('bad', 180_000));
+    stage.apply(tried('bad', 180_000));
     await pass(10_000);
     expect(phaseOf('first')).toBe('Submitted');
   });

@@ -26,14 +26,14 @@ describe('a submission', () => {
     expect(kind(decideAt(aTask(), 0, { key: { state: 'unread' } }))).toBe('readKey');
     expect(kind(decideAt(aTask(), 0))).toBe('joinLane');
     expect(kind(decideAt(aTask(), 0, { lane: { ticket: 'queued', pollPauseMs: 0 } }))).toBeUndefined();
-    expect(kind(decideAt(aTask(), 0, { lane: { ticket: 'granted', pollPauseMs: 0 } }))).toBe('writeIntent');
+    expect(kind(decideAt(aTask(), 0, { lane: { ticket: 'granted', pollPauseMs: 0 } }))).toBe('enterIntent');
   });
   test('reads proxy and image only when it is its turn', () => {
     const task = aTask().spec({ proxy: { type: 'HTTP', secretRef: { name: 'proxy', key: 'address' } } });
     expect(kind(decideAt(task, 0, { lane: { ticket: 'queued', pollPauseMs: 0 } }))).toBeUndefined();
     expect(kind(decideAt(task, 0, { lane: { ticket: 'granted', pollPauseMs: 0 } }))).toBe('readSources');
     const known = aTask().spec({ proxy: { type: 'HTTP', address: 'h:1' } });
-    expect(kind(decideAt(known, 0, { lane: { ticket: 'granted', pollPauseMs: 0 } }))).toBe('writeIntent');
+    expect(kind(decideAt(known, 0, { lane: { ticket: 'granted', pollPauseMs: 0 } }))).toBe('enterIntent');
   });
   test('is called once for an own intent while it is fresh', () => {
     const lane = { ticket: 'granted', pollPauseMs: 0 } as const;

@@ -1,0 +1,261 @@
+/**
+ * The intent journal as the controller uses it: one writer, which sends what has gathered as soon as the write before is
+ * answered, tells each task what became of its entry, and wakes it. It takes the journal over when this process begins
+ * to lead, and sees entries out once status shows them. It decides about no task, and nothing of the rules is here: they
+ * are in `core/journal` and `core/task`.
+ */
+import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { JournalView } from '../../core/task/facts.ts';
+import type { Rest } from '../../core/task/memory.ts';
+import type { JournalRoom, TaskContext } from './context.ts';
+import { type Entry, MAX_JOURNAL_BYTES, bytesOf, formatEntries } from '../../core/journal/entry.ts';
+import * as journals from '../../core/journal/journal.ts';
+import { type Unavailable, takeOver, writeJournal } from '../../core/journal/protocols.ts';
+import { entryDropped, entrySent, entrySettled } from '../../core/task/memory.ts';
+import { pause, within } from '../../kube/pause.ts';
+import { runProtocol } from '../../kube/run.ts';
+import { keyOfTask, remember } from './context.ts';
+import { type Exits, createExits } from './entries.ts';
+
+/** A version without journal may have led until just now: its Lease, and the fence of its last call. */
+const FIRST_WAIT_MS = 20_000;
+const RETRY_MS = 1_000;
+/** etcd keeps every version for some minutes: so many bytes a second at most. */
+const BYTES_PER_MS = 512 * 1.024;
+/** So much may be written at once before the next write waits for its time. */
+const BURST_MS = 50;
+/** Drops alone are written after this, or with the next entry. */
+const IDLE_MS = 10_000;
+/** Own writes come back by the watch within this, or no entry is written. */
+const UNSEEN_MS = 5_000;
+/** Room is kept for an entry of usual length; one that is longer waits a little. */
+const USUAL_BYTES = 400;
+
+interface State {
+  readonly context: TaskContext;
+  readonly journal: journals.Journal;
+  /** What a task does after its drop was sent, by the name of its entry. */
+  readonly rests: Map<string, { task: CaptchaTask; rest: Rest }>;
+  /** Own status writes that the watch has not told of, oldest first, by namespace. */
+  readonly unseen: Map<string, { version: number; mono: number }[]>;
+  readonly exits: Exits;
+  pumping: Promise<void> | undefined;
+  /** Ends when nobody takes the journal over any more. */
+  taking: Promise<unknown>;
+  /** Until when what was written is paid for in time. */
+  paidMono: number;
+  idle: NodeJS.Timeout | undefined;
+  /** Nothing was written for a while: what may have arrived late is looked for. */
+  looks: boolean;
+  complained: boolean;
+  closed: boolean;
+  onLost: () => void;
+}
+
+/** @param onLost another process holds it now: nothing is decided any more */
+export function createJournalRoom(context: () => TaskContext, holder: string, onLost: () => void): JournalRoom {
+  const journal = journals.createJournal(holder);
+  const state: State = {
+    get context() {
+      return context();
+    },
+    journal,
+    rests: new Map(),
+    unseen: new Map(),
+    exits: createExits(context, journal),
+    pumping: undefined,
+    taking: Promise.resolve(),
+    paidMono: -Infinity,
+    idle: undefined,
+    looks: false,
+    complained: false,
+    closed: false,
+    onLost,
+  };
+  return {
+    isHeld: () => journal.held,
+    entryOf: (uid) => journals.entryOf(journal, uid),
+    leaves: ({ by }) => journal.leaving.has(by),
+    view: (namespace) => viewOf(state, namespace),
+    enter(entry) {
+      journals.enter(journal, entry);
+      wake(state);
+    },
+    drop(task, { by, rest }) {
+      state.rests.set(by, { task, rest });
+      journals.letGo(journal, by);
+      wake(state);
+    },
+    wrote: (task) => noteWrite(state, task),
+    takeOver(stillLeads) {
+      const taken = state.taking.then(() => take(state, stillLeads));
+      state.taking = taken;
+      return taken;
+    },
+    withdraw: () => tell(state, { rights: [], refused: journals.withdraw(journal) }),
+    close: (withinMs) => close(state, withinMs),
+  };
+}
+
+function viewOf(state: State, namespace: string): JournalView {
+  const { journal } = state;
+  if (!journal.held) return 'closed';
+  return isFull(journal) || isUnseen(state, namespace) ? 'waits' : 'open';
+}
+
+function isFull(journal: journals.Journal): boolean {
+  const entries = [...journal.entries.values(), ...journal.adding.values()];
+  return entries.reduce((sum, entry) => sum + bytesOf(entry), USUAL_BYTES) > MAX_JOURNAL_BYTES;
+}
+
+function noteWrite({ unseen, context }: State, { metadata: { namespace, resourceVersion } }: CaptchaTask): void {
+  const writes = unseen.get(namespace) ?? [];
+  writes.push({ version: Number(resourceVersion), mono: context.moment().mono });
+  unseen.set(namespace, writes);
+}
+
+/** A task that was deleted or suspended is not heard of either where the watch has fallen silent. */
+function isUnseen({ unseen, context }: State, namespace: string): boolean {
+  const writes = unseen.get(namespace) ?? [];
+  while (writes[0] !== undefined && context.scopes.hasReached(namespace, writes[0].version)) writes.shift();
+  const [oldest] = writes;
+  if (oldest === undefined) unseen.delete(namespace);
+  return oldest !== undefined && context.moment().mono - oldest.mono > UNSEEN_MS;
+}
+
+/* The writer */
+
+/** In the next turn of the event loop, so that what is decided in this one goes out together. */
+function wake(state: State): void {
+  state.pumping ??= pump(state).finally(() => {
+    state.pumping = undefined;
+    const { held, adding, leaving } = state.journal;
+    // What came while the last look found nothing to write.
+    if (held && !state.closed && adding.size + leaving.size > 0) wake(state);
+    else rearm(state);
+  });
+}
+
+function rearm(state: State): void {
+  clearTimeout(state.idle);
+  const { held, entries, unsure } = state.journal;
+  if (state.closed || !held || (entries.size === 0 && !unsure)) return;
+  state.idle = setTimeout(() => {
+    state.looks = true;
+    wake(state);
+  }, IDLE_MS).unref();
+}
+
+async function pump(state: State): Promise<void> {
+  const { journal, context } = state;
+  await new Promise((resolve) => setImmediate(resolve));
+  for (;;) {
+    state.exits.seeOut();
+    const batch = journal.writing ?? journals.beginWrite(journal) ?? (state.looks && journals.beginLook(journal));
+    state.looks = false;
+    if (!batch) return;
+    if (!batch.inDoubt) tellSent(state, batch);
+    const end = await runProtocol(context.options.client, writeJournal(journal, batch, context.options.journal));
+    if (end.kind === 'unavailable') {
+      complain(state, end);
+      await pause(RETRY_MS, undefined);
+      if (state.closed) return;
+      continue;
+    }
+    state.complained = false;
+    tell(state, end);
+    if (end.kind === 'lost') return lose(state, end.holder);
+    await keepPace(state, formatEntries(batch.next.values()).length);
+  }
+}
+
+/** Once, until it can be written again. */
+function complain(state: State, { status, reason }: Unavailable): void {
+  if (!state.complained) {
+    state.context.options.log.warn('The journal cannot be written; it is tried again', { code: status, reason });
+  }
+  state.complained = true;
+}
+
+async function keepPace(state: State, bytes: number): Promise<void> {
+  const { mono } = state.context.moment();
+  state.paidMono = Math.max(state.paidMono, mono) + bytes / BYTES_PER_MS;
+  if (state.paidMono - mono > BURST_MS) await pause(state.paidMono - mono, undefined);
+}
+
+function tellSent({ context, rests }: State, { added, left }: journals.Batch): void {
+  const { mono } = context.moment();
+  for (const entry of added) remember(context, taskOf(entry), (memory) => entrySent(memory, entry.by, mono));
+  for (const by of left) {
+    const { task, rest } = rests.get(by) ?? {};
+    rests.delete(by);
+    if (task === undefined) continue;
+    remember(context, task, (memory) => entryDropped(memory, by, rest));
+    context.queue.add(keyOfTask(task), 'urgent');
+  }
+}
+
+function tell({ context }: State, { rights, refused }: journals.Settled): void {
+  for (const entry of rights) settle(context, entry, true);
+  for (const entry of refused) settle(context, entry, false);
+}
+
+function settle(context: TaskContext, entry: Entry, isRight: boolean): void {
+  remember(context, taskOf(entry), (memory) => entrySettled(memory, entry.by, isRight));
+  context.queue.add(`${entry.namespace}/${entry.name}`, 'urgent');
+}
+
+function taskOf({ namespace, name, uid }: Entry): { metadata: { namespace: string; name: string; uid: string } } {
+  return { metadata: { namespace, name, uid } };
+}
+
+function lose({ context, onLost }: State, holder: string | undefined): void {
+  context.options.log.error('Another process holds the journal; nothing is started any more', { holder });
+  onLost();
+}
+
+/* Begin and end */
+
+async function take(state: State, stillLeads: () => boolean): Promise<boolean> {
+  const { context, journal } = state;
+  const { client, journal: place, log, leadership } = context.options;
+  await state.pumping;
+  for (let told = false; stillLeads(); told = true) {
+    const end = await runProtocol(client, takeOver(journal, place));
+    if (end.kind === 'held') {
+      tell(state, end);
+      state.exits.taken();
+      log.info('Holding the journal', { entries: journal.entries.size });
+      if (end.created && leadership.wasTaken()) await waitForOlder(state, stillLeads);
+      rearm(state);
+      return stillLeads() && journal.held;
+    }
+    if (!told) log.warn('The journal cannot be taken over', { code: end.status, reason: end.reason });
+    await pause(RETRY_MS, undefined);
+  }
+  return false;
+}
+
+async function waitForOlder({ context }: State, stillLeads: () => boolean): Promise<void> {
+  const { mono } = context.moment();
+  context.options.log.info('Waiting until a version without journal has ended', { seconds: FIRST_WAIT_MS / 1_000 });
+  while (stillLeads() && context.moment().mono - mono < FIRST_WAIT_MS) await pause(100, undefined);
+}
+
+async function close(state: State, withinMs: number): Promise<number> {
+  const { journal } = state;
+  await within(empty(state), withinMs);
+  state.closed = true;
+  clearTimeout(state.idle);
+  return journal.held ? journal.entries.size : 0;
+}
+
+async function empty(state: State): Promise<void> {
+  const { journal } = state;
+  while (journal.held && !state.closed && (journal.entries.size > 0 || state.pumping !== undefined)) {
+    await state.exits.seeAllOut();
+    wake(state);
+    await state.pumping;
+    if (journal.entries.size > 0) await pause(100, undefined);
+  }
+}

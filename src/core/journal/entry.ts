@@ -1,0 +1,57 @@
+/**
+ * An entry of the intent journal: the first submission of one task, whose status may not show it yet. Here is how a line
+ * of the journal spells it; what it means for its task is in `overlay.ts`. An entry is only ever of attempt 1: of a task
+ * whose status shows `attempts` 0 and no `submission`. Every other intent is in status itself, and never the one in place
+ * of the other (contract, section 5).
+ */
+import { parseTime } from '../task/times.ts';
+
+export interface Entry {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** The name of the intent, unique to it. */
+  readonly by: string;
+  /** As status shows it: RFC 3339, in whole seconds. */
+  readonly intentTime: string;
+  /** Whether the call carries a callback URL. */
+  readonly pingback: boolean;
+  /** Where the provider has accepted it. */
+  readonly captchaID?: string;
+}
+
+/** Of all lines together. The bound is etcd's history, which keeps every version for some minutes, not the object. */
+export const MAX_JOURNAL_BYTES = 64 * 1_024;
+
+const PINGBACK = 'pingback';
+const NONE = 'none';
+
+export function formatEntries(entries: Iterable<Entry>): string {
+  let text = '';
+  for (const entry of entries) text += `${lineOf(entry)}\n`;
+  return text;
+}
+
+function lineOf({ uid, namespace, name, by, intentTime, pingback, captchaID }: Entry): string {
+  const line = `${uid} ${namespace}/${name} ${by} ${intentTime} ${pingback ? PINGBACK : NONE}`;
+  return captchaID === undefined ? line : `${line} ${captchaID}`;
+}
+
+/** In UTF-8: nothing in a line is other than ASCII. */
+export function bytesOf(entry: Entry): number {
+  return lineOf(entry).length + 1;
+}
+
+const LINE = /^(\S+) ([^\s/]+)\/([^\s/]+) (\S+) (\S+) (pingback|none)(?: (\d+))?(?: |$)/;
+
+/** What is no line of ours was written by somebody else's hand, and is passed over. */
+export function parseEntries(text: string): Entry[] {
+  return text.split('\n').flatMap((line) => parseLine(line) ?? []);
+}
+
+function parseLine(line: string): Entry | undefined {
+  const [, uid, namespace, name, by, intentTime, pingback, captchaID] = LINE.exec(line) ?? [];
+  if (uid === undefined || parseTime(intentTime) === undefined) return undefined;
+  const entry = { uid, namespace: namespace!, name: name!, by: by!, intentTime: intentTime! };
+  return { ...entry, pingback: pingback === PINGBACK, ...(captchaID === undefined ? {} : { captchaID }) };
+}

@@ -1,0 +1,187 @@
+/**
+ * The intent journal as one process knows it: the entries that the API server holds, those that wait for the next
+ * write, those that are to go, and the one write that is under way. Its single writer sends whatever has gathered
+ * together (a *batch*), so that a hundred intents cost one write. It knows no clock and sends nothing: `protocols.ts`
+ * does, and the shell says when.
+ *
+ * What keeps a submission from being paid twice:
+ * - only an entry that this process remembers as sent, and whose write was answered 200 or is found by a quorum read, is
+ *   a right to a call; any other own name that is found later is as good as somebody else's;
+ * - whoever has *sent* the drop of an entry, answered or not, does not know it any more (`entryOf`): it neither writes
+ *   it into status nor writes it back, and only repeats the drop;
+ * - what this process knew and the journal does not show was removed by another hand: it is written again, and no right
+ *   comes of a journal that was found so.
+ */
+import { type Entry, MAX_JOURNAL_BYTES, bytesOf } from './entry.ts';
+
+/** One write that is under way, or of which nobody knows yet whether it was made. */
+export interface Batch {
+  readonly next: ReadonlyMap<string, Entry>;
+  readonly added: readonly Entry[];
+  /** Names of the entries that it leaves out. */
+  readonly left: readonly string[];
+  /** Sent, and not answered as made. */
+  inDoubt: boolean;
+}
+
+export interface Journal {
+  /** The name under which this process holds it, unique to each start. */
+  readonly holder: string;
+  /** Nobody has taken it over since this process did, as far as is known. */
+  held: boolean;
+  /** What a write is checked against. */
+  resourceVersion: string | undefined;
+  /** By the uid of their task, as the API server last showed them. */
+  entries: ReadonlyMap<string, Entry>;
+  readonly adding: Map<string, Entry>;
+  /** Names of entries that may go with the next write. */
+  readonly leaving: Set<string>;
+  /** Names whose drop was sent, and is not known to have been made. */
+  dropped: Set<string>;
+  writing: Batch | undefined;
+  /** A write that was given up may still arrive, and bring an entry of which this process does not know. */
+  unsure: boolean;
+  /** Another hand removed entries: they are written again before anything else. */
+  torn: boolean;
+}
+
+export function createJournal(holder: string): Journal {
+  return {
+    holder,
+    held: false,
+    resourceVersion: undefined,
+    entries: new Map(),
+    adding: new Map(),
+    leaving: new Set(),
+    dropped: new Set(),
+    writing: undefined,
+    unsure: false,
+    torn: false,
+  };
+}
+
+/** The entry of this task, unless its drop was sent. */
+export function entryOf({ entries, dropped }: Journal, uid: string): Entry | undefined {
+  const entry = entries.get(uid);
+  return entry === undefined || dropped.has(entry.by) ? undefined : entry;
+}
+
+/** Whether one more entry may be written now. */
+export function hasRoom({ entries, adding }: Journal, entry: Entry): boolean {
+  let bytes = bytesOf(entry);
+  for (const kept of entries.values()) bytes += bytesOf(kept);
+  for (const added of adding.values()) bytes += bytesOf(added);
+  return bytes <= MAX_JOURNAL_BYTES;
+}
+
+/** With the next write. */
+export function enter(journal: Journal, entry: Entry): void {
+  journal.adding.set(entry.uid, entry);
+}
+
+/** The entry of this name goes with the next write. */
+export function letGo(journal: Journal, by: string): void {
+  journal.leaving.add(by);
+}
+
+/** New entries that were not sent yet are forgotten, and returned: they were never written. */
+export function withdraw(journal: Journal): Entry[] {
+  const unsent = [...journal.adding.values()];
+  journal.adding.clear();
+  return unsent;
+}
+
+/** Begins the next write, where there is something to write and none is under way. */
+export function beginWrite(journal: Journal): Batch | undefined {
+  if (!journal.held || journal.writing !== undefined) return undefined;
+  const { entries, adding, leaving, dropped } = journal;
+  const isLeaving = ({ by }: Entry): boolean => leaving.has(by) || dropped.has(by);
+  const left = [...entries.values()].filter(isLeaving).map(({ by }) => by);
+  if (left.length === 0 && adding.size === 0 && !journal.torn) return undefined;
+  const next = new Map([...[...entries].filter(([, entry]) => !isLeaving(entry)), ...adding]);
+  const batch: Batch = { next, added: [...adding.values()], left, inDoubt: false };
+  for (const by of left) dropped.add(by);
+  leaving.clear();
+  adding.clear();
+  journal.writing = batch;
+  return batch;
+}
+
+/** Begins a look at the journal, where something may have arrived late: nothing is sent but a read. */
+export function beginLook(journal: Journal): Batch | undefined {
+  if (!journal.held || !journal.unsure || journal.writing !== undefined) return undefined;
+  journal.unsure = false;
+  journal.writing = { next: journal.entries, added: [], left: [], inDoubt: true };
+  return journal.writing;
+}
+
+/** What became of the entries of one write. */
+export interface Settled {
+  /** Each is the right to one call. */
+  rights: readonly Entry[];
+  /** Not written, or not to be used. */
+  refused: readonly Entry[];
+}
+
+/** The write was answered as made. */
+export function committed(journal: Journal, batch: Batch, resourceVersion: string | undefined): Settled {
+  journal.entries = batch.next;
+  journal.resourceVersion = resourceVersion;
+  journal.torn = false;
+  return settle(journal, { rights: batch.added, refused: [] });
+}
+
+/** What a quorum read shows after a write that was not answered as made. */
+export interface Found {
+  holder: string | undefined;
+  resourceVersion: string | undefined;
+  entries: readonly Entry[];
+}
+
+/** Somebody else holds it. What the write brought is told all the same: its names are there, or they are not. */
+export function lost(journal: Journal, { added }: Batch, found: Found): Settled {
+  journal.held = false;
+  const names = new Set(found.entries.map(({ by }) => by));
+  return settle(journal, {
+    rights: added.filter(({ by }) => names.has(by)),
+    refused: added.filter(({ by }) => !names.has(by)),
+  });
+}
+
+/** It is ours still: the write was made, or it was not. */
+export function foundAgain(journal: Journal, batch: Batch, found: Found): Settled {
+  const shown = new Map(found.entries.map((entry) => [entry.uid, entry]));
+  const missing = [...journal.entries.values()].filter(
+    ({ uid, by }) => shown.get(uid)?.by !== by && !journal.dropped.has(by),
+  );
+  journal.torn ||= missing.length > 0;
+  const isThere = ({ uid, by }: Entry): boolean => !journal.torn && shown.get(uid)?.by === by;
+  const settled = {
+    rights: batch.added.filter(isThere),
+    refused: batch.added.filter((entry) => !isThere(entry)),
+  };
+  journal.unsure ||= settled.refused.length > 0;
+  for (const entry of missing) shown.set(entry.uid, entry);
+  journal.entries = shown;
+  journal.resourceVersion = found.resourceVersion;
+  return settle(journal, settled);
+}
+
+/** Taken over: it is as it was read, and whatever this process knew of an earlier lead is no right any more. */
+export function taken(journal: Journal, { resourceVersion, entries }: Found): Settled {
+  const refused = [...withdraw(journal), ...(journal.writing?.added ?? [])];
+  journal.entries = new Map(entries.map((entry) => [entry.uid, entry]));
+  journal.resourceVersion = resourceVersion;
+  journal.held = true;
+  journal.torn = false;
+  journal.leaving.clear();
+  return settle(journal, { rights: [], refused });
+}
+
+/** Only what is still there has to be dropped again. */
+function settle(journal: Journal, settled: Settled): Settled {
+  const names = new Set([...journal.entries.values()].map(({ by }) => by));
+  journal.dropped = new Set([...journal.dropped].filter((by) => names.has(by)));
+  journal.writing = undefined;
+  return settled;
+}

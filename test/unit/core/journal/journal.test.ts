@@ -1,0 +1,341 @@
+/** The single writer of the intent journal, against the model of the API: what is a right to a call, and what is none. */
+import { beforeEach, describe, expect, test } from 'vitest';
+import { CAPTCHA_TASK, CONFIG_MAP } from '../../../../src/api/names.ts';
+import { MAX_JOURNAL_BYTES, bytesOf, formatEntries, parseEntries } from '../../../../src/core/journal/entry.ts';
+import {
+  type Journal,
+  beginLook,
+  beginWrite,
+  createJournal,
+  enter,
+  entryOf,
+  hasRoom,
+  letGo,
+  withdraw,
+} from '../../../../src/core/journal/journal.ts';
+import { type JournalWrite, settleEntry, takeOver, writeJournal } from '../../../../src/core/journal/protocols.ts';
+import type { ApiReply, ApiRequest } from '../../../../src/core/protocol.ts';
+import { aTask } from '../../../support/builders.ts';
+import { anEntry } from '../../../support/entries.ts';
+import { type ModelApi, createModelApi, outage, refusal, runModel } from '../../../support/model-api.ts';
+
+const PLACE = { namespace: 'captcha-system', name: 'captcha-operator-journal' };
+const A1 = anEntry();
+const A2 = anEntry({ uid: 'second', name: 'second', by: 'operator-a/2' });
+const A3 = anEntry({ uid: 'third', name: 'third', by: 'operator-a/3' });
+
+let api: ModelApi;
+let ours: Journal;
+beforeEach(() => {
+  api = createModelApi();
+  ours = createJournal('operator-a');
+  run(takeOver(ours, PLACE));
+});
+
+function run<Verdict>(protocol: Parameters<typeof runModel<Verdict>>[1]): Verdict {
+  const verdict = runModel(api, protocol);
+  if (verdict === 'died') throw new Error('not asked to die');
+  return verdict;
+}
+
+function write(journal = ours): JournalWrite | undefined {
+  const batch = journal.writing ?? beginWrite(journal);
+  return batch && run(writeJournal(journal, batch, PLACE));
+}
+
+const stored = () => api.read(CONFIG_MAP.plural, PLACE.name)?.data ?? {};
+const storedNames = (): string[] => parseEntries(stored()['entries'] ?? '').map(({ by }) => by);
+
+/** The next write is acted on, or not, and its answer is lost. */
+function loseReply(isActedOn: boolean): void {
+  const fault = (request: ApiRequest): Extract<ApiReply, { ok: false }> | undefined => {
+    if (request.verb !== 'replace') return undefined;
+    api.faults = [];
+    if (isActedOn) api.handle(request);
+    return outage(true);
+  };
+  api.faults = [fault];
+}
+
+function takeOverBy(holder: string): Journal {
+  const other = createJournal(holder);
+  run(takeOver(other, PLACE));
+  return other;
+}
+
+/** As a person applies it. */
+function byHand(data: Record<string, string>): void {
+  const object = api.read(CONFIG_MAP.plural, PLACE.name)!;
+  api.seed(CONFIG_MAP.plural, { ...object, data: { ...object.data, ...data } });
+}
+
+describe('a write', () => {
+  test('takes with it all that has gathered since the last one: entries and drops', () => {
+    enter(ours, A1);
+    enter(ours, A2);
+    expect(write()).toEqual({ kind: 'written', rights: [A1, A2], refused: [] });
+    letGo(ours, A1.by);
+    enter(ours, A3);
+    expect(write()).toMatchObject({ kind: 'written', rights: [A3] });
+    expect(storedNames()).toEqual([A2.by, A3.by]);
+    expect(api.writes).toHaveLength(3);
+  });
+
+  test('is not made where there is nothing to write, or while another one is under way', () => {
+    expect(beginWrite(ours)).toBeUndefined();
+    enter(ours, A1);
+    expect(beginWrite(ours)).toBeDefined();
+    enter(ours, A2);
+    expect(beginWrite(ours)).toBeUndefined();
+  });
+
+  test('replaces the entry of a task in the same write in which the last one leaves', () => {
+    enter(ours, A1);
+    write();
+    letGo(ours, A1.by);
+    const again = { ...A1, by: 'operator-a/9' };
+    enter(ours, again);
+    expect(write()).toMatchObject({ rights: [again] });
+    expect(storedNames()).toEqual([again.by]);
+  });
+
+  test('whose reply was lost is a right where a read shows its entry', () => {
+    enter(ours, A1);
+    loseReply(true);
+    expect(write()).toEqual({ kind: 'written', rights: [A1], refused: [] });
+  });
+
+  test('whose reply was lost is none where a read does not show it', () => {
+    enter(ours, A1);
+    loseReply(false);
+    expect(write()).toEqual({ kind: 'written', rights: [], refused: [A1] });
+    expect(entryOf(ours, A1.uid)).toBeUndefined();
+  });
+
+  test('that was long on its way brings no right: its entry is as good as somebody else’s', () => {
+    enter(ours, A1);
+    const batch = beginWrite(ours)!;
+    const protocol = writeJournal(ours, batch, PLACE);
+    const late = protocol.next().value as ApiRequest;
+    protocol.next(outage(true));
+    protocol.next(api.handle({ verb: 'get', resource: CONFIG_MAP, ...PLACE, read: 'quorum' }));
+    api.handle(late);
+    enter(ours, A2);
+    expect(write()).toEqual({ kind: 'written', rights: [], refused: [A2] });
+    expect(entryOf(ours, A1.uid)).toEqual(A1);
+  });
+
+  test('that was given up is looked for once more where nothing else is written', () => {
+    enter(ours, A1);
+    loseReply(false);
+    write();
+    byHand({ entries: formatEntries([A1]) });
+    expect(run(writeJournal(ours, beginLook(ours)!, PLACE))).toEqual({ kind: 'written', rights: [], refused: [] });
+    expect(entryOf(ours, A1.uid)).toEqual(A1);
+    expect(beginLook(ours)).toBeUndefined();
+  });
+
+  test('nobody knows of stays in doubt until it can be read, and nothing is written before', () => {
+    enter(ours, A1);
+    api.faults = [() => outage(true)];
+    expect(write()).toMatchObject({ kind: 'unavailable' });
+    enter(ours, A2);
+    expect(beginWrite(ours)).toBeUndefined();
+    api.faults = [];
+    expect(write()).toMatchObject({ rights: [], refused: [A1] });
+    expect(write()).toMatchObject({ rights: [A2] });
+  });
+
+  test.each([403, 413, 429, 500])('that is refused with %i gives no right', (status) => {
+    enter(ours, A1);
+    api.faults = [(request) => (request.verb === 'replace' ? refusal(status, 'Refused') : undefined)];
+    expect(write()).toMatchObject({ rights: [], refused: [A1] });
+  });
+
+  test('after another hand has set a label finds its entries as they were, and is made again', () => {
+    enter(ours, A1);
+    write();
+    byHand({});
+    enter(ours, A2);
+    expect(write()).toMatchObject({ kind: 'written', refused: [A2] });
+    enter(ours, A2);
+    expect(write()).toMatchObject({ rights: [A2] });
+    expect(storedNames()).toEqual([A1.by, A2.by]);
+  });
+});
+
+describe('taking over', () => {
+  test('keeps every entry, and fences whoever held the journal before', () => {
+    enter(ours, A1);
+    write();
+    const next = takeOverBy('operator-b');
+    expect(entryOf(next, A1.uid)).toEqual(A1);
+    enter(ours, A2);
+    expect(write()).toEqual({ kind: 'lost', holder: 'operator-b', rights: [], refused: [A2] });
+    expect(ours.held).toBe(false);
+    expect(storedNames()).toEqual([A1.by]);
+    expect(stored()['holder']).toBe('operator-b');
+  });
+
+  test('makes the journal where there is none, and says so', () => {
+    api.remove(CONFIG_MAP.plural, PLACE.name);
+    expect(run(takeOver(createJournal('operator-b'), PLACE))).toMatchObject({ kind: 'held', created: true });
+    expect(run(takeOver(createJournal('operator-c'), PLACE))).toMatchObject({ kind: 'held', created: false });
+  });
+
+  test('gives up every right of an earlier lead, in doubt or not yet sent', () => {
+    enter(ours, A1);
+    api.faults = [() => outage(true)];
+    write();
+    enter(ours, A2);
+    api.faults = [];
+    expect(run(takeOver(ours, PLACE))).toMatchObject({ rights: [], refused: [A2, A1] });
+    expect(write()).toBeUndefined();
+  });
+
+  test('whose reply was lost is made again', () => {
+    loseReply(true);
+    expect(run(takeOver(ours, PLACE))).toMatchObject({ kind: 'unavailable' });
+    expect(run(takeOver(ours, PLACE))).toMatchObject({ kind: 'held', created: false });
+  });
+
+  test('of one whose last write is still on its way leaves that write without effect', () => {
+    enter(ours, A1);
+    const late = writeJournal(ours, beginWrite(ours)!, PLACE).next().value as ApiRequest;
+    takeOverBy('operator-b');
+    expect(api.handle(late)).toMatchObject({ status: 409 });
+    expect(storedNames()).toEqual([]);
+  });
+
+  test('tells the holder before whether its last write was made, so that it writes an unused entry back once status shows it', () => {
+    enter(ours, A1);
+    loseReply(true);
+    const batch = beginWrite(ours)!;
+    const protocol = writeJournal(ours, batch, PLACE);
+    api.handle(protocol.next().value as ApiRequest);
+    api.faults = [];
+    takeOverBy('operator-b');
+    protocol.next(outage(true));
+    const read = api.handle({ verb: 'get', resource: CONFIG_MAP, ...PLACE, read: 'quorum' });
+    expect(protocol.next(read)).toMatchObject({ value: { kind: 'lost', rights: [A1], refused: [] } });
+  });
+});
+
+describe('C7: a drop that was sent', () => {
+  beforeEach(() => {
+    enter(ours, A1);
+    write();
+    letGo(ours, A1.by);
+  });
+
+  test('makes this process forget the entry at once, answered or not', () => {
+    expect(entryOf(ours, A1.uid)).toEqual(A1);
+    beginWrite(ours);
+    expect(entryOf(ours, A1.uid)).toBeUndefined();
+  });
+
+  test('and was not made is repeated, and nothing else is done about the entry', () => {
+    loseReply(false);
+    write();
+    expect(storedNames()).toEqual([A1.by]);
+    expect(entryOf(ours, A1.uid)).toBeUndefined();
+    write();
+    expect(storedNames()).toEqual([]);
+  });
+
+  test('is not repeated by who lost the journal meanwhile, and the entry stays forgotten', () => {
+    loseReply(false);
+    write();
+    takeOverBy('operator-b');
+    write();
+    expect(storedNames()).toEqual([A1.by]);
+    expect(entryOf(ours, A1.uid)).toBeUndefined();
+  });
+});
+
+describe('a journal that another hand changed', () => {
+  beforeEach(() => {
+    enter(ours, A1);
+    write();
+  });
+
+  test.each([
+    ['emptied', () => byHand({ entries: '' })],
+    ['set back to an old copy', () => byHand({ entries: formatEntries([{ ...A1, by: 'operator-z/7' }]) })],
+  ])('is written again from memory before there are new rights: %s', (_, change) => {
+    change();
+    enter(ours, A2);
+    expect(write()).toMatchObject({ kind: 'written', rights: [], refused: [A2] });
+    expect(write()).toMatchObject({ kind: 'written', rights: [] });
+    expect(storedNames()).toEqual([A1.by]);
+  });
+
+  test('is made anew when it was deleted under its holder, and what it brings then is a right', () => {
+    api.remove(CONFIG_MAP.plural, PLACE.name);
+    enter(ours, A2);
+    expect(write()).toEqual({ kind: 'written', rights: [A2], refused: [] });
+    expect(storedNames()).toEqual([A1.by, A2.by]);
+    expect(stored()['holder']).toBe('operator-a');
+  });
+
+  test('and holds an entry that nobody knows keeps it: somebody may be paid for it', () => {
+    byHand({ entries: formatEntries([A1, A3]) });
+    enter(ours, A2);
+    write();
+    expect(entryOf(ours, A3.uid)).toEqual(A3);
+  });
+});
+
+describe('room', () => {
+  test('is for 64 KiB of entries, those that wait for the next write included', () => {
+    let bytes = 0;
+    for (let count = 0; hasRoom(ours, anEntry({ uid: `task-${count}` })); count += 1) {
+      const entry = anEntry({ uid: `task-${count}` });
+      enter(ours, entry);
+      bytes += bytesOf(entry);
+      if (count === 300) write();
+    }
+    expect(bytes).toBeGreaterThan(MAX_JOURNAL_BYTES - 200);
+    write();
+    expect(stored()['entries']?.length).toBe(bytes);
+  });
+
+  test('new entries that were not sent can be taken back', () => {
+    enter(ours, A1);
+    expect(withdraw(ours)).toEqual([A1]);
+    expect(beginWrite(ours)).toBeUndefined();
+  });
+});
+
+describe('an entry whose task nobody decides about is settled by a fresh read', () => {
+  test('status is made to show it', () => {
+    api.seed(CAPTCHA_TASK.plural, aTask().build());
+    expect(run(settleEntry(A1))).toMatchObject({ kind: 'shown', task: { status: { attempts: 1 } } });
+    expect(api.read(CAPTCHA_TASK.plural, 'login')?.status).toMatchObject({
+      phase: 'Submitting',
+      submission: { intentBy: A1.by },
+    });
+  });
+
+  test('a status that shows it costs a read and no write', () => {
+    api.seed(CAPTCHA_TASK.plural, aTask().intended().submitted().build());
+    expect(run(settleEntry(A1))).toMatchObject({ kind: 'shown' });
+    expect(api.writes).toHaveLength(1);
+  });
+
+  test('C4: a finished task that does not know of its submission is corrected', () => {
+    api.seed(CAPTCHA_TASK.plural, aTask().failed().build());
+    expect(run(settleEntry(A1))).toMatchObject({ kind: 'shown', task: { status: { phase: 'Failed', attempts: 1 } } });
+  });
+
+  test('the task of another uid, or none, is the end of it', () => {
+    expect(run(settleEntry(A1))).toEqual({ kind: 'gone' });
+    api.seed(CAPTCHA_TASK.plural, aTask().uid('another').build());
+    expect(run(settleEntry(A1))).toEqual({ kind: 'gone' });
+  });
+
+  test('nothing is taken for gone while the API server cannot be asked', () => {
+    api.faults = [() => outage()];
+    expect(run(settleEntry(A1))).toEqual({ kind: 'later' });
+  });
+});
