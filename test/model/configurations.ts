@@ -41,6 +41,14 @@ export interface Configuration {
   lettersDeleted?: boolean;
   recreates?: boolean;
   suspends?: boolean;
+  /** How often one takes the journal over although another one acts; else without bound. */
+  takeOvers?: number;
+  /** The task has said before that it waits. */
+  waited?: boolean;
+  /** What cannot be sent a second time (GeeTestV3): no attempt follows the first. */
+  once?: boolean;
+  /** First submissions go by the intent journal; else by status, as all others. `deleted`: by a person, once. */
+  journal?: 'kept' | 'deleted';
   /** No grace and no deadline is over while anything is still to come: then nothing may become unknown. */
   timely?: boolean;
 }
@@ -89,6 +97,13 @@ export const LETTERS: Configuration = {
   callbacks: { each: 1, spool: true, crashes: true },
 };
 
+/**
+ * First submissions go by the journal; in all worlds before, each by one write of status. No attempt follows the first
+ * where it says `once`: what follows does not go by the journal.
+ */
+const JOURNAL = { ...OPERATOR, looks: ['nothing', 'every grace'], journal: 'kept', operators: 1 } as const;
+const JOURNALS = { ...JOURNAL, operators: 2, once: true, takeOvers: 1 } as const;
+
 /** In the unit tier: seconds. */
 export const SMALL: Readonly<Record<string, Configuration>> = {
   'one operator that is killed': NAMED.one,
@@ -109,6 +124,15 @@ export const SMALL: Readonly<Record<string, Configuration>> = {
     pingback: false,
     secret: 'foreign',
     lettersDeleted: true,
+  },
+  'the journal of an operator that is killed': { ...JOURNAL, crashes: true, refusals: true, unknowns: true },
+  'the journal, and callbacks': { ...JOURNAL, unsolvable: true, callbacks: { each: 1, spool: true, lag: true } },
+  'the journal, which a person deletes under its holder': {
+    ...JOURNAL,
+    journal: 'deleted',
+    lossy: 'writes',
+    refusals: true,
+    looks: [...JOURNAL.looks, 'the deadline'],
   },
 };
 
@@ -146,6 +170,16 @@ export const MEDIUM: Readonly<Record<string, Configuration>> = {
   'suspended and resumed': { ...OPERATOR, operators: 1, suspends: true, crashes: true },
   'a retry and callbacks': { ...NAMED.callbacks, backoffLimit: 1, callbacks: { each: 1, spool: true, crashes: true } },
   'suspended and resumed, and callbacks': { ...OPERATOR, operators: 1, suspends: true, callbacks: { each: 1 } },
+  'the journal: two operators': JOURNALS,
+  'the journal: lost replies and a delayed write': {
+    ...JOURNAL,
+    once: true,
+    refusals: true,
+    lossy: 'writes',
+    delayed: true,
+  },
+  'the journal: suspended and resumed': { ...JOURNAL, once: true, suspends: true, crashes: true },
+  'the journal: deleted and created again': { ...JOURNAL, once: true, recreates: true, crashes: true },
 };
 
 /** What takes minutes each; only `npm run model` explores them. */
@@ -164,6 +198,12 @@ export const LARGE: Readonly<Record<string, Configuration>> = {
     secret: 'foreign',
     callbacks: { each: 1 },
   },
+  'the journal: two operators and refusals': { ...JOURNALS, refusals: true },
+  'the journal: two operators and a deadline': { ...JOURNALS, looks: ['nothing', 'the deadline'], waited: true },
+  'the journal: two operators and callbacks': { ...JOURNAL, operators: 2, takeOvers: 1, callbacks: { each: 1 } },
+  'the journal: two operators that are killed': { ...JOURNALS, crashes: true },
+  'the journal: two operators, a delayed write': { ...JOURNALS, lossy: 'writes', delayed: true },
+  'the journal: lost replies and deaths': { ...JOURNAL, refusals: true, crashes: true, lossy: 'writes', delayed: true },
 };
 
 export const FULL: Readonly<Record<string, Configuration>> = { ...SMALL, ...MEDIUM, ...LARGE };

@@ -4,6 +4,7 @@ import { TASK_RULES } from '../../src/core/task/decide.ts';
 import { MEDIUM, SMALL } from './configurations.ts';
 import { explore } from './explore.ts';
 import { createModel } from './model.ts';
+import { JOURNAL_MUTANTS } from './journal-mutants.ts';
 import { MUTANTS } from './mutants.ts';
 import { PRODUCT, type Product } from './product.ts';
 
@@ -12,11 +13,13 @@ const UNREACHED = [
   'a finished task needs nothing',
   'a task being deleted starts nothing',
   'a deadline that passed waits until the operator has watched for a while',
+  'an entry with an id is put into status before its task is polled',
   'a task rests after an answer that may concern it alone',
   'the API key is read when it is needed',
   'a task without an API key waits and says what is missing',
   'a task whose proxy or image is missing waits and says so',
   'proxy, image and long texts are read when it is the turn of the task',
+  'a first submission waits while the journal takes no entry',
 ];
 
 const reached = new Set<string>();
@@ -43,7 +46,7 @@ test('every rule of the table is reached in some world, but for those that are n
   expect(rules.filter((rule) => !reached.has(rule))).toEqual(UNREACHED);
 });
 
-test.for(Object.entries(MUTANTS).filter(([, { late }]) => late === true))(
+test.for(Object.entries({ ...MUTANTS, ...JOURNAL_MUTANTS }).filter(([, { late }]) => late === true))(
   'the model notices when %s',
   ([, { world, breaks, product }]) => {
     const { faults } = explore(createModel(world, product), { until: breaks });

@@ -5,6 +5,7 @@
 import { FULL } from './configurations.ts';
 import { type Exploration, explore } from './explore.ts';
 import { createModel } from './model.ts';
+import { JOURNAL_MUTANTS } from './journal-mutants.ts';
 import { MUTANTS } from './mutants.ts';
 import { PRODUCT } from './product.ts';
 
@@ -26,7 +27,7 @@ for (const [name, configuration] of Object.entries(FULL)) {
   report(name, found);
   if (found.faults.length > 0) process.exitCode = 1;
 }
-for (const [name, { world, breaks, product }] of Object.entries(MUTANTS)) {
+for (const [name, { world, breaks, product }] of Object.entries({ ...JOURNAL_MUTANTS, ...MUTANTS })) {
   if (!isWanted(name)) continue;
   const found = explore(createModel(world, product), { until: breaks });
   const faults = found.faults.filter(({ sentence }) => sentence === breaks);

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { SMALL } from './configurations.ts';
 import { explore } from './explore.ts';
 import { createModel } from './model.ts';
+import { JOURNAL_MUTANTS } from './journal-mutants.ts';
 import { MUTANTS } from './mutants.ts';
 import { PRODUCT } from './product.ts';
 
@@ -16,7 +17,7 @@ test.for(Object.entries(SMALL))('%s: nothing that must not be can be reached, an
   expect(states).toBeGreaterThan(500);
 });
 
-test.for(Object.entries(MUTANTS).filter(([, { late }]) => late !== true))(
+test.for(Object.entries({ ...MUTANTS, ...JOURNAL_MUTANTS }).filter(([, { late }]) => late !== true))(
   'the model notices when %s',
   ([, { world, breaks, product }]) => {
     const { faults } = explore(createModel(world, product), { until: breaks });

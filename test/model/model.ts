@@ -8,6 +8,7 @@ import { createAdvances } from './desk.ts';
 import { type Draft, type Here, type Model, flying, nameOf, withOperator } from './draft.ts';
 import { intern } from './intern.ts';
 import { broken } from './invariants.ts';
+import { journalSteps, withoutLead } from './journal.ts';
 import { letterSteps } from './letters.ts';
 import { type View, bootedOperator, createLooks, withCopy } from './operator.ts';
 import { peopleSteps } from './people.ts';
@@ -16,6 +17,7 @@ import { callSteps, orphanSteps } from './provider.ts';
 import { requestOutcomes } from './requests.ts';
 import { serve } from './server.ts';
 import { callbackSteps } from './sidecar.ts';
+import { pumped } from './room.ts';
 import { type Operator, type State, canonical, keyOfOperator } from './state.ts';
 import { newTask } from './task.ts';
 import type { Elapsed } from './time.ts';
@@ -45,11 +47,15 @@ const FOREIGN = intern({
 export function initialState({ configuration, product }: Model): State {
   const task = intern(newTask(configuration, 1));
   const operators: Operator[] = [];
-  for (let count = 0; count < configuration.operators; count += 1) operators.push(bootedOperator(task, true, product));
+  for (let count = 0; count < configuration.operators; count += 1) {
+    const holder = configuration.journal === undefined ? undefined : `~h${count + 1}`;
+    operators.push(bootedOperator(product, task, { leads: true, holder }));
+  }
   return canonical({
     task,
     secret: configuration.secret === 'foreign' ? FOREIGN : undefined,
     letters: [],
+    journal: undefined,
     lagging: task,
     operators,
     orphans: [],
@@ -57,6 +63,7 @@ export function initialState({ configuration, product }: Model): State {
     received: [],
     flight: undefined,
     deeds: 0,
+    rivals: 0,
   });
 }
 
@@ -88,6 +95,7 @@ const OPERATOR_STEPS: readonly ((here: Here, drafts: Draft[]) => void)[] = [
   workSteps,
   callSteps,
   letterSteps,
+  journalSteps,
   watchStep,
   crashStep,
   leadStep,
@@ -99,7 +107,8 @@ function lookSteps(here: Here, drafts: Draft[]): void {
   if (operator.work !== undefined || operator.cache === undefined) return;
   const seen = new Set<string>();
   for (const view of viewsOf(here)) {
-    const { operator: next, rules } = model.looks(operator, view, state.task);
+    const { operator: looked, rules } = model.looks(operator, view, state.task);
+    const next = pumped(model.product, looked, { newest: state.task });
     const key = keyOfOperator(next);
     if (seen.has(key) || (rules.length === 0 && next.memory === operator.memory)) continue;
     seen.add(key);
@@ -174,7 +183,8 @@ function watchStep(here: Here, drafts: Draft[]): void {
 function crashStep(here: Here, drafts: Draft[]): void {
   const { model, state, operator } = here;
   if (!model.configuration.crashes) return;
-  const next = bootedOperator(state.task, operator.leads, model.product);
+  const holder = operator.room === undefined ? undefined : '~h9';
+  const next = bootedOperator(model.product, state.task, { leads: operator.leads, holder });
   const left = operator.calls.filter(({ value }) => value.kind === 'submit' && value.stage === 'sent');
   const orphans = [...state.orphans, ...left].sort((one, other) => one.core - other.core);
   drafts.push({
@@ -187,8 +197,10 @@ function crashStep(here: Here, drafts: Draft[]): void {
 function leadStep(here: Here, drafts: Draft[]): void {
   const { operator, model } = here;
   if (!model.configuration.leadChanges) return;
+  // A take-over that a lead began is ended before the next lead begins one.
+  if (!operator.leads && operator.writer?.name === 'takeOver') return;
   const label = operator.leads ? `${nameOf(here)} does not lead any more` : `${nameOf(here)} leads`;
-  const state = withOperator(here, { ...operator, leads: !operator.leads });
+  const state = withOperator(here, operator.leads ? withoutLead(here, operator) : { ...operator, leads: true });
   drafts.push(operator.leads ? { label, unfair: true, state } : { label, state });
 }
 

@@ -22,12 +22,13 @@ export interface Mutant {
   late?: true;
 }
 
-const TWICE = 'the provider accepted one attempt twice';
-const UNCOUNTED = 'the provider accepted more than the first submission, the allowed retries and the counted unknowns';
-const UNWRITTEN = 'status knows of fewer attempts than the provider accepted';
+export const TWICE = 'the provider accepted one attempt twice';
+export const UNCOUNTED =
+  'the provider accepted more than the first submission, the allowed retries and the counted unknowns';
+export const UNWRITTEN = 'status knows of fewer attempts than the provider accepted';
 const NEEDLESS = 'a submission is called unknown although its reply was still to come';
 const LOST_RESULT = 'a result that was answered 200 is nowhere';
-const LOST_WORD = 'a word that was answered 200 is nowhere';
+export const LOST_WORD = 'a word that was answered 200 is nowhere';
 const FOREIGN_WORD = 'an attempt was ended by what was not said about it';
 const LETTER_FAILED = 'a task failed while a letter holds its result';
 const FOREIGN_RESULT = 'a task was solved by what is no result of its attempt';
@@ -146,11 +147,11 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
       }),
     ),
   },
-  'status is written without its version': { world: TWO, breaks: TWICE, product: { ...PRODUCT, unchecked: true } },
+  'status is written without its version': { world: TWO, breaks: TWICE, product: { ...PRODUCT, unchecked: 'status' } },
   'a write that comes late is not checked against its version': {
     world: { operators: 1, backoffLimit: 0, looks: ['nothing'], refusals: true, lossy: 'writes', delayed: true },
     breaks: TWICE,
-    product: { ...PRODUCT, unchecked: true },
+    product: { ...PRODUCT, unchecked: 'status' },
   },
   'an intent is good for two calls': {
     world: ONE,

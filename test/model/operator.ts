@@ -8,8 +8,11 @@ import type { LetterPhase } from '../../src/api/names.ts';
 import type { PollOutcome, SubmitOutcome } from '../../src/core/outcome.ts';
 import type { TaskEffect } from '../../src/core/task/effects.ts';
 import type { TaskFacts } from '../../src/core/task/facts.ts';
-import type { TaskMemory } from '../../src/core/task/memory.ts';
-import { withEntry } from '../../src/core/journal/overlay.ts';
+import type { Rest, TaskMemory } from '../../src/core/task/memory.ts';
+import type { Entry } from '../../src/core/journal/entry.ts';
+import { isUnshown, withEntry } from '../../src/core/journal/overlay.ts';
+import * as journals from '../../src/core/journal/journal.ts';
+import { formatTime } from '../../src/core/task/times.ts';
 import { DEFAULT_POLICY } from '../../src/core/task/policy.ts';
 import { pollSent } from '../../src/core/task/polling.ts';
 import { type StepEffect, isStep, settleReply } from '../../src/core/task/steps.ts';
@@ -17,8 +20,9 @@ import { isFinished } from '../../src/core/task/transitions.ts';
 import { type Advances, atDesk, beginStep } from './desk.ts';
 import { type Handle, intern } from './intern.ts';
 import type { Product } from './product.ts';
+import { atRoom, freshRoom, roomOf, thawed } from './room.ts';
 import type { Call, Operator } from './state.ts';
-import { type Elapsed, momentOf, timeless, timelessMemory, watchedMs } from './time.ts';
+import { type Elapsed, NOW, momentOf, timeless, timelessMemory, watchedMs } from './time.ts';
 
 /** What a look may see beside the task and the memory. */
 export interface View {
@@ -39,18 +43,29 @@ const URL = 'https://callback.example/v1/callback/token';
 const FRESH_NAME = '~b9';
 const MAX_TURNS = 16;
 
-export function bootedOperator(task: Handle<CaptchaTask> | undefined, leads: boolean, product: Product): Operator {
+/** @param holder the name of this start in the journal, where there is one */
+export function bootedOperator(
+  product: Product,
+  task: Handle<CaptchaTask> | undefined,
+  { leads, holder }: { leads: boolean; holder: string | undefined },
+): Operator {
   const cache = task !== undefined && isFinished(task.value) ? undefined : task;
   const uid = cache?.value.metadata.uid ?? 'none';
   const memory = intern(product.memories.freshMemory(uid));
-  return { cache, memory, leads, turn: false, work: undefined, retry: undefined, calls: [] };
+  const room = holder === undefined ? undefined : intern(freshRoom(holder));
+  const idle = { work: undefined, retry: undefined, writer: undefined, asking: undefined };
+  return { cache, memory, leads, turn: false, calls: [], room, stage: 'idle', ...idle };
 }
 
 interface Turn {
   product: Product;
   advances: Advances;
   view: View;
+  /** As it is in the cache. */
+  stored: CaptchaTask;
+  /** With its entry of the journal, where its status does not show that yet. */
   task: CaptchaTask;
+  entry: Entry | undefined;
   operator: Operator;
 }
 
@@ -61,53 +76,63 @@ export interface Looks {
 export function createLooks(product: Product, advances: Advances): Looks {
   const known = new Map<string, Looked>();
   return (operator, view, newest) => {
-    const { cache, memory, leads, turn } = operator;
+    const { cache, memory, leads, turn, room, stage } = operator;
     if (cache === undefined) return { operator, rules: [] };
     const { elapsed, letter, pingback } = view;
     const flags = `${leads ? 1 : 0}${turn ? 1 : 0}${pingback ? 1 : 0}`;
-    const key = `${cache.id},${memory.id},${newest?.id},${flags},${elapsed},${letter}`;
+    const key = `${cache.id},${memory.id},${newest?.id},${room?.id}${stage},${flags},${elapsed},${letter}`;
     const before = known.get(key);
     const alone = { ...operator, calls: [] };
-    const looked = before ?? look({ product, advances, view, task: cache.value, operator: alone }, newest);
+    const { value: stored } = cache;
+    const begun: Turn = { product, advances, view, stored, task: stored, entry: undefined, operator: alone };
+    const looked = before ?? look(begun, newest);
     if (before === undefined) known.set(key, looked);
     const calls = [...operator.calls, ...looked.operator.calls];
-    return { ...looked, operator: { ...looked.operator, calls, retry: operator.retry } };
+    const { retry, writer, asking } = operator;
+    return { ...looked, operator: { ...looked.operator, calls, retry, writer, asking } };
   };
 }
 
 function look(turn: Turn, newest: Handle<CaptchaTask> | undefined): Looked {
-  const { product, advances, view, task } = turn;
-  const { uid } = task.metadata;
+  const { product, advances, view, stored } = turn;
+  const { uid } = stored.metadata;
   const known = turn.operator.memory.value;
   remember(turn, () => (known.uid === uid ? known : product.memories.freshMemory(uid)));
   const rules: string[] = [];
   for (let turns = 0; turns < MAX_TURNS; turns += 1) {
-    remember(turn, (memory) => product.memories.sighted(memory, task, momentOf('nothing').mono));
+    see(turn);
     const { rule, effect } = product.decide(factsOf(turn), momentOf(view.elapsed), DEFAULT_POLICY);
     if (effect === undefined) break;
     rules.push(rule);
-    if (effect.kind === 'enterIntent' || isStep(effect)) {
-      const args = {
-        task,
-        effect: withoutTime(withoutJournal(effect, task), turn),
-        memory: turn.operator.memory.value,
-      };
+    const step = asStep(effect, turn);
+    if (step !== undefined) {
+      const args = { task: stored, effect: withoutTime(step, turn), memory: turn.operator.memory.value };
       const work = beginStep(args);
       const { operator, request } = advances(turn.operator, work, newest);
       return { operator: { ...operator, work: request === undefined ? undefined : work }, rules };
     }
-    if (effect.kind === 'dropEntry') throw new Error('nothing is in a journal here');
-    (CARRIERS[effect.kind] as Carrier<LocalEffect['kind']>)(turn, effect);
+    (CARRIERS[effect.kind as LocalEffect['kind']] as Carrier<LocalEffect['kind']>)(turn, effect as LocalEffect);
   }
   return { operator: turn.operator, rules };
 }
 
-/** There is no journal in this world: an entry, and the write that shows it in status, are one write. */
-function withoutJournal(
-  effect: StepEffect | Extract<TaskEffect, { kind: 'enterIntent' }>,
-  task: CaptchaTask,
-): StepEffect {
-  if (effect.kind !== 'enterIntent') return effect;
+/** As `controllers/task/gather` sees it. Who does not hold the journal knows at least its own entries. */
+function see(turn: Turn): void {
+  const { product, stored, operator } = turn;
+  const { mono } = momentOf('nothing');
+  const { intent } = operator.memory.value;
+  const { room } = operator;
+  const own = intent?.written === true && room?.value.held === false ? intent.entry : undefined;
+  const known = room && (product.journal.entryOf(thawed(room.value), stored.metadata.uid, intent) ?? own);
+  turn.entry = isUnshown(stored, known) ? known : undefined;
+  turn.task = turn.entry === undefined ? stored : withEntry(stored, turn.entry);
+  remember(turn, (memory) => product.memories.sighted(memory, turn.task, mono));
+}
+
+/** In a world without a journal an entry, and the write that shows it in status, are one write. */
+function asStep(effect: TaskEffect, { task, operator: { room } }: Turn): StepEffect | undefined {
+  if (isStep(effect)) return effect;
+  if (effect.kind !== 'enterIntent' || room !== undefined) return undefined;
   const { entry, pingbackURL } = effect;
   return { kind: 'writeIntent', status: withEntry(task, entry).status, by: entry.by, pingbackURL };
 }
@@ -121,15 +146,24 @@ function remember(turn: Turn, change: (memory: TaskMemory) => TaskMemory): void 
   turn.operator = { ...turn.operator, memory };
 }
 
-function factsOf({ task, view, operator }: Turn): TaskFacts {
+function journalFacts(
+  { room, stage, leads }: Operator,
+  entry: Entry | undefined,
+): Pick<TaskFacts, 'entry' | 'entryLeaves' | 'journal' | 'mayAct'> {
+  if (room === undefined) return { journal: 'open', mayAct: leads };
+  const { held, leaving } = room.value;
+  const entryLeaves = entry !== undefined && leaving.includes(entry.by);
+  return { entry, entryLeaves, journal: held ? 'open' : 'closed', mayAct: leads && stage === 'acting' };
+}
+
+function factsOf({ task, entry, view, operator }: Turn): TaskFacts {
   const { letter, pingback, elapsed } = view;
-  const { leads, turn } = operator;
+  const { turn } = operator;
   const memory = operator.memory.value;
   return {
     task,
     memory,
-    journal: 'open',
-    mayAct: leads,
+    ...journalFacts(operator, entry),
     watchedMs: watchedMs(elapsed),
     // All was due long ago: no poll is put off because many fell due while nobody acted.
     actingMs: 1e12,
@@ -144,12 +178,22 @@ function factsOf({ task, view, operator }: Turn): TaskFacts {
 }
 
 /** What asks the API server for nothing. */
-type LocalEffect = Exclude<TaskEffect, StepEffect | { kind: 'enterIntent' | 'dropEntry' }>;
+type LocalEffect = Exclude<TaskEffect, StepEffect>;
 type Carrier<Kind extends LocalEffect['kind']> = (turn: Turn, effect: Extract<LocalEffect, { kind: Kind }>) => void;
 
 const CARRIERS: { [Kind in LocalEffect['kind']]: Carrier<Kind> } = {
   settleReply(turn, effect) {
     turn.operator = atDesk(turn.operator, (desk) => settleReply(turn.task, desk, effect));
+  },
+  enterIntent(turn, { entry: decided, pingbackURL }) {
+    const entry = { ...decided, intentTime: formatTime(NOW) };
+    const intent = { by: entry.by, attempt: 1, sentMono: momentOf('nothing').mono, pingbackURL, entry };
+    remember(turn, (memory) => turn.product.memories.intentSent(memory, intent));
+    turn.operator = atRoom(turn.operator, (journal) => journals.enter(journal, entry));
+  },
+  dropEntry(turn, { by, rest }) {
+    const rests = [...roomOf(turn.operator).rests, { by, rest: timelessRest(rest) }];
+    turn.operator = atRoom(turn.operator, (journal) => journals.letGo(journal, by), { rests });
   },
   submit(turn) {
     const { uid } = turn.task.metadata;
@@ -174,6 +218,10 @@ const CARRIERS: { [Kind in LocalEffect['kind']]: Carrier<Kind> } = {
     turn.operator = { ...turn.operator, turn: false };
   },
 };
+
+function timelessRest(rest: Rest): Rest {
+  return rest.untilMono === undefined ? rest : { ...rest, untilMono: momentOf('nothing').mono };
+}
 
 function calls(turn: Turn, call: Call): void {
   turn.operator = { ...turn.operator, calls: [...turn.operator.calls, intern(call)] };

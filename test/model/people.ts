@@ -1,6 +1,6 @@
 /** What people do: a task is deleted and created again, suspended and resumed; a Secret in the way is taken away. */
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
-import { CAPTCHA_TASK, DEAD_LETTER, SECRET } from '../../src/api/names.ts';
+import { CAPTCHA_TASK, CONFIG_MAP, DEAD_LETTER, SECRET } from '../../src/api/names.ts';
 import { isFinished } from '../../src/core/task/transitions.ts';
 import type { Draft, Model } from './draft.ts';
 import { type Handle, intern } from './intern.ts';
@@ -13,6 +13,7 @@ export function peopleSteps({ configuration }: Model, state: State, drafts: Draf
   if (configuration.suspends) suspendSteps(state, drafts);
   if (configuration.secret === 'foreign') secretSteps(state, drafts);
   if (configuration.lettersDeleted) letterSteps(state, drafts);
+  if (configuration.journal === 'deleted') journalSteps(state, drafts);
 }
 
 function recreateSteps(configuration: Model['configuration'], state: State, drafts: Draft[]): void {
@@ -51,6 +52,12 @@ function secretSteps(state: State, drafts: Draft[]): void {
     label: 'somebody takes the Secret away that is in the way',
     state: { ...state, ...withoutObject(state, SECRET.plural, 'solution') },
   });
+}
+
+function journalSteps(state: State, drafts: Draft[]): void {
+  if (state.journal === undefined || state.deeds > 0) return;
+  const next = { ...state, ...withoutObject(state, CONFIG_MAP.plural, ''), deeds: 1 };
+  drafts.push({ label: 'somebody deletes the journal', unfair: true, state: next });
 }
 
 function letterSteps(state: State, drafts: Draft[]): void {

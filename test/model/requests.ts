@@ -6,7 +6,7 @@ import type { ApiReply, ApiRequest } from '../../src/core/protocol.ts';
 import type { Model } from './draft.ts';
 import type { Handle } from './intern.ts';
 import { LOST, serve } from './server.ts';
-import { shownStatus } from './show.ts';
+import { shownJournal, shownStatus } from './show.ts';
 import type { Objects, State, Work } from './state.ts';
 import { told } from './works.ts';
 
@@ -73,9 +73,9 @@ function describe(request: ApiRequest): string {
   const { plural } = request.resource;
   if (request.verb === 'list') return `lists ${plural}`;
   if (request.verb === 'get') return `reads (${request.read}) ${plural}`;
-  if (request.verb === 'create') return `creates ${plural}`;
+  if (request.verb === 'create') return `creates ${plural}${shownJournal(request.object)}`;
   if (request.verb === 'delete') return `deletes ${plural}`;
-  if (request.verb === 'replace') return `replaces ${plural}`;
+  if (request.verb === 'replace') return `puts ${plural}${shownJournal(request.object)}`;
   const verb = request.verb === 'replaceStatus' ? 'puts' : 'patches';
   return `${verb} ${plural} {${shownStatus(writtenStatus(request)).join(', ')}}`;
 }

@@ -4,13 +4,13 @@
  */
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../src/api/deadletter.ts';
-import { CAPTCHA_TASK, DEAD_LETTER, SECRET } from '../../src/api/names.ts';
+import { CAPTCHA_TASK, CONFIG_MAP, DEAD_LETTER, SECRET } from '../../src/api/names.ts';
 import type { ApiReply, ApiRequest } from '../../src/core/protocol.ts';
 import { sameJson } from '../../src/core/task/patch.ts';
 import { formatTime } from '../../src/core/task/times.ts';
 import { type StoredObject, brokenRule, outage, patched, refusal, replaced } from '../support/model-api.ts';
 import { type Handle, intern } from './intern.ts';
-import type { Objects } from './state.ts';
+import type { JournalObject, Objects } from './state.ts';
 import { NOW } from './time.ts';
 
 export interface Served {
@@ -24,10 +24,14 @@ export interface ServerFaults {
   /** Nobody may create a Secret or a letter. */
   forbidden?: 'letters' | undefined;
   /** A planted fault: PUTs are taken whatever version they carry. */
-  unchecked?: true | undefined;
+  unchecked?: 'status' | 'journal' | undefined;
 }
 
-const VERSION_OF: Readonly<Record<string, string>> = { [CAPTCHA_TASK.plural]: '~v', [DEAD_LETTER.plural]: '~l' };
+const VERSION_OF: Readonly<Record<string, string>> = {
+  [CAPTCHA_TASK.plural]: '~v',
+  [DEAD_LETTER.plural]: '~l',
+  [CONFIG_MAP.plural]: '~j',
+};
 export const LOST = intern<ApiReply>(outage(true));
 const NOT_FOUND = intern<ApiReply>(refusal(404, 'NotFound'));
 const CONFLICT = intern<ApiReply>(refusal(409, 'AlreadyExists'));
@@ -41,14 +45,15 @@ export function serve(
   lagging: Handle<CaptchaTask> | undefined,
   faults: ServerFaults = {},
 ): Served {
-  const { task, secret, letters } = objects;
+  const { task, secret, letters, journal } = objects;
   const ids = letters.map(({ id }) => id).join('.');
-  const key = `${request.id},${task?.id},${secret?.id},${ids},${lagging?.id},${faults.unchecked},${faults.forbidden}`;
+  const key = `${request.id},${journal?.id},${task?.id},${secret?.id},${ids},${lagging?.id},${faults.unchecked},${faults.forbidden}`;
   const before = known.get(key);
   if (before !== undefined) return { ...before, objects: { ...objects, ...before.objects } };
   const served = carryOut(objects, request.value, lagging, faults);
   const { objects: after } = served;
-  known.set(key, { ...served, objects: { task: after.task, secret: after.secret, letters: after.letters } });
+  const { task: one, secret: other, letters: some, journal: book } = after;
+  known.set(key, { ...served, objects: { task: one, secret: other, letters: some, journal: book } });
   return { ...served, objects: { ...objects, ...served.objects } };
 }
 
@@ -65,7 +70,7 @@ function carryOut(
   }
   if (request.verb === 'create') return create(objects, request, faults);
   if (request.verb === 'delete') return remove(objects, request);
-  if (request.verb === 'replace') throw new Error('nothing in this world is replaced as a whole');
+  if (request.verb === 'replace') return replace(objects, request, faults);
   return writeStatus(objects, request, faults);
 }
 
@@ -83,7 +88,8 @@ function okay(object: object): Handle<ApiReply> {
   return intern<ApiReply>({ ok: true, object });
 }
 
-function find({ task, secret, letters }: Objects, plural: string, name: string): Handle<object> | undefined {
+function find({ task, secret, letters, journal }: Objects, plural: string, name: string): Handle<object> | undefined {
+  if (plural === CONFIG_MAP.plural) return journal;
   if (plural === CAPTCHA_TASK.plural) return task;
   if (plural === SECRET.plural) return secret;
   return letters.find(({ value }) => value.metadata.name === name);
@@ -113,12 +119,30 @@ function versionFor(plural: string): string {
 function withObject(objects: Objects, plural: string, object: Handle<object>): Objects {
   if (plural === CAPTCHA_TASK.plural) return { ...objects, task: object as Handle<CaptchaTask> };
   if (plural === SECRET.plural) return { ...objects, secret: object };
+  if (plural === CONFIG_MAP.plural) return { ...objects, journal: object as Handle<JournalObject> };
   const letter = object as Handle<DeadLetter>;
   const others = objects.letters.filter(({ value }) => value.metadata.name !== letter.value.metadata.name);
   const letters = [...others, letter].sort((left, right) =>
     left.value.metadata.name < right.value.metadata.name ? -1 : 1,
   );
   return { ...objects, letters };
+}
+
+/** Only the journal is ever replaced as a whole. */
+function replace(
+  objects: Objects,
+  request: Extract<ApiRequest, { verb: 'replace' }>,
+  { unchecked }: ServerFaults,
+): Served {
+  const { plural } = request.resource;
+  const before = find(objects, plural, request.name)?.value as StoredObject | undefined;
+  if (before === undefined) return { objects, reply: NOT_FOUND };
+  const given = request.object as StoredObject;
+  const { metadata } = before;
+  const isStale = given.metadata.resourceVersion !== metadata.resourceVersion;
+  if (isStale && unchecked !== 'journal') return { objects, reply: intern<ApiReply>(refusal(409, 'Conflict')) };
+  const stored = { ...given, metadata: { ...metadata, resourceVersion: versionFor(plural) } };
+  return { objects: withObject(objects, plural, intern(stored)), reply: okay(stored) };
 }
 
 function writeStatus(
@@ -130,7 +154,7 @@ function writeStatus(
   const found = find(objects, plural, request.name);
   if (found === undefined) return { objects, reply: NOT_FOUND };
   const before = found.value as StoredObject;
-  const after = written(before, request, unchecked === true);
+  const after = written(before, request, unchecked === 'status');
   if ('ok' in after) return { objects, reply: intern<ApiReply>(after) };
   const put = request.verb === 'replaceStatus';
   const broken = brokenRule(plural, before, after);
@@ -171,5 +195,6 @@ function remove(objects: Objects, request: Extract<ApiRequest, { verb: 'delete' 
 export function withoutObject(objects: Objects, plural: string, name: string): Objects {
   if (plural === CAPTCHA_TASK.plural) return { ...objects, task: undefined };
   if (plural === SECRET.plural) return { ...objects, secret: undefined };
+  if (plural === CONFIG_MAP.plural) return { ...objects, journal: undefined };
   return { ...objects, letters: objects.letters.filter(({ value }) => value.metadata.name !== name) };
 }

@@ -8,12 +8,20 @@ import type { DeadLetter } from '../../src/api/deadletter.ts';
 import type { TaskMemory } from '../../src/core/task/memory.ts';
 import type { ApiReply, ApiRequest } from '../../src/core/protocol.ts';
 import { type Handle, renamed } from './intern.ts';
+import type { Room } from './room.ts';
 
 /** What the API server stores. */
 export interface Objects {
   readonly task: Handle<CaptchaTask> | undefined;
   readonly secret: Handle<object> | undefined;
   readonly letters: readonly Handle<DeadLetter>[];
+  /** The ConfigMap of the intent journal. */
+  readonly journal: Handle<JournalObject> | undefined;
+}
+
+export interface JournalObject {
+  metadata: { resourceVersion?: string };
+  data?: Record<string, string>;
 }
 
 /** A protocol that is under way: a generator cannot be copied, so it is what it was told so far. */
@@ -38,6 +46,14 @@ export interface Operator {
   /** A retry of a letter, beside the work on the task. */
   readonly retry: Work | undefined;
   readonly calls: readonly Handle<Call>[];
+  /** What it knows of the intent journal; undefined in a world without one. */
+  readonly room: Handle<Room> | undefined;
+  /** `unlisted`: it holds the journal, and has not listed the tasks since. It decides only when it is `acting`. */
+  readonly stage: 'idle' | 'unlisted' | 'acting';
+  /** The journal is taken over or written. */
+  readonly writer: Work | undefined;
+  /** A fresh read about an entry that no cache can tell of. */
+  readonly asking: Work | undefined;
 }
 
 /** What the provider says in the end. `hopeless`: a word by which no further attempt can succeed. */
@@ -75,6 +91,8 @@ export interface State extends Objects {
   readonly flight: Handle<ApiRequest> | undefined;
   /** How often people did what they do a bounded number of times. */
   readonly deeds: number;
+  /** How often the journal was taken from an operator that acts, where that is bounded. */
+  readonly rivals: number;
 }
 
 export function keyOfJob({ uid, attempt }: Pick<Job, 'uid' | 'attempt'>): string {
@@ -82,10 +100,12 @@ export function keyOfJob({ uid, attempt }: Pick<Job, 'uid' | 'attempt'>): string
 }
 
 /** Equal for two operators that differ in the names of intents only. */
-function operatorOrder({ cache, memory, leads, turn, work, retry, calls }: Operator): string {
+function operatorOrder(operator: Operator): string {
+  const { cache, memory, leads, turn, work, retry, calls, room, stage, writer, asking } = operator;
   let key = `${cache?.core ?? 0},${memory.core},${leads ? 1 : 0}${turn ? 1 : 0}${coreOfWork(work)}${coreOfWork(retry)}`;
   for (const call of calls) key += `,${call.core}`;
-  return key;
+  if (room === undefined) return key;
+  return `${key}:${room.core}${stage}${coreOfWork(writer)}${coreOfWork(asking)}`;
 }
 
 function coreOfWork(work: Work | undefined): string {
@@ -106,6 +126,7 @@ function mapHandles(state: State, map: Rename): State {
     task: maybe(state.task),
     secret: state.secret,
     letters: state.letters.map(map),
+    journal: maybe(state.journal),
     lagging: maybe(state.lagging),
     operators: state.operators.map((operator) => ({
       cache: maybe(operator.cache),
@@ -115,12 +136,17 @@ function mapHandles(state: State, map: Rename): State {
       work: ofWork(operator.work),
       retry: ofWork(operator.retry),
       calls: operator.calls.map(map),
+      room: maybe(operator.room),
+      stage: operator.stage,
+      writer: ofWork(operator.writer),
+      asking: ofWork(operator.asking),
     })),
     orphans: state.orphans.map(map),
     jobs: state.jobs,
     received: state.received.map((received) => ({ ...received, work: ofWork(received.work) })),
     flight: maybe(state.flight),
     deeds: state.deeds,
+    rivals: state.rivals,
   };
 }
 
@@ -139,13 +165,16 @@ export function canonical(state: State): State {
 
 /** Names and versions as `canonical` has them; the operators stay where they are. */
 export function spelled(state: State): State {
-  const newest = new Set([versionOf(state.task), ...state.letters.map(versionOf)]);
+  const newest = new Set([versionOf(state.task), versionOf(state.journal), ...state.letters.map(versionOf)]);
   const names = new Map<string, string>();
+  const counts = { '~b': 1, '~h': 1 };
   const name = (token: string): string => {
-    if (!token.startsWith('~b')) return `${token.slice(0, 2)}${newest.has(token) ? 1 : 0}`;
+    const kind = token.slice(0, 2);
+    if (kind !== '~b' && kind !== '~h') return `${kind}${newest.has(token) ? 1 : 0}`;
     const known = names.get(token);
     if (known !== undefined) return known;
-    const next = `~b${names.size + 1}`;
+    const next = `${kind}${counts[kind]}`;
+    counts[kind] += 1;
     names.set(token, next);
     return next;
   };
@@ -171,15 +200,17 @@ function id(handle: Handle | undefined): number {
   return handle === undefined ? 0 : handle.id;
 }
 
-export function keyOfOperator({ cache, memory, leads, turn, work, retry, calls }: Operator): string {
+export function keyOfOperator(operator: Operator): string {
+  const { cache, memory, leads, turn, work, retry, calls, room, stage, writer, asking } = operator;
   const flags = `${leads ? 1 : 0}${turn ? 1 : 0}`;
-  return `|${id(cache)},${memory.id},${flags},${keyOfWork(work)},${keyOfWork(retry)},${ids(calls)}`;
+  const key = `|${id(cache)},${memory.id},${flags},${keyOfWork(work)},${keyOfWork(retry)},${ids(calls)}`;
+  return room === undefined ? key : `${key},${room.id}${stage}${keyOfWork(writer)},${keyOfWork(asking)}`;
 }
 
 /** Equal for equal states (after `canonical`). */
 export function keyOf(state: State): string {
-  const { task, secret, letters, lagging, operators, orphans, jobs, received, flight, deeds } = state;
-  let key = `${deeds},${id(task)},${id(secret)},${ids(letters)},${id(lagging)},${id(flight)},${ids(orphans)}`;
+  const { task, secret, letters, journal, lagging, operators, orphans, jobs, received, flight, deeds, rivals } = state;
+  let key = `${id(journal)},${rivals},${deeds},${id(task)},${id(secret)},${ids(letters)},${id(lagging)},${id(flight)},${ids(orphans)}`;
   for (const operator of operators) key += keyOfOperator(operator);
   for (const job of jobs) key += `/${job.uid}${job.attempt}${job.answer}${job.callbacks}${job.acknowledged}`;
   for (const { job, work, spooled, beside } of received) key += `;${job}${spooled}${beside}${keyOfWork(work)}`;
