@@ -20,7 +20,11 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 COPY processes ./processes
 # What the processes need is a workspace (docs/decisions/0009); its own link leads nowhere in the image.
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && rm node_modules/captcha-operator-processes
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+# Half of the packages come with the Kubernetes client, which only kubeconfigs with an auth provider load, and no pod has
+# one (docs/decisions/0002). What reads those says so where it is missing.
+RUN npm uninstall --no-save --workspace processes --omit=dev --ignore-scripts --no-audit --no-fund @kubernetes/client-node
+RUN rm node_modules/captcha-operator-processes
 # What only compilers and debuggers of these packages read is half of their size.
 RUN find node_modules -type f '(' -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.flow' ')' -delete
 

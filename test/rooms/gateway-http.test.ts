@@ -338,7 +338,10 @@ describe('who asks', () => {
   test('anywhere else is told that there is nothing', async () => {
     await begin();
     expect((await gw.post('/solve.php', 'text/plain', '')).status).toBe(404);
-    const response = await fetch(`${gw.url}/in.php`, { method: 'PUT' });
-    expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, POST']);
+    for (const method of ['PUT', 'HEAD', 'OPTIONS']) {
+      const response = await fetch(`${gw.url}/in.php`, { method });
+      expect([method, response.status, response.headers.get('allow')]).toEqual([method, 405, 'GET, POST']);
+    }
+    expect((await gw.post('/in%2Ephp', 'text/plain', '')).status).toBe(404);
   });
 });

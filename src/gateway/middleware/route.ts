@@ -1,18 +1,28 @@
 /** Knows the two paths there are, `/in.php` and `/res.php`, by GET and by POST. What else is asked for is not here. */
+import { Router, type RouterMiddleware } from '@koa/router';
 import type { Middleware } from 'koa';
 import type { GatewayState } from '../state.ts';
 
-export const route: Middleware<GatewayState> = async (ctx, next) => {
-  const [path] = (ctx.req.url ?? '').split('?', 1);
-  if (path !== '/in.php' && path !== '/res.php') return refuse(ctx, 404);
-  if (ctx.req.method !== 'GET' && ctx.req.method !== 'POST') return refuse(ctx, 405);
-  ctx.state.endpoint = path === '/in.php' ? 'submit' : 'poll';
-  return next();
-};
+const ENDPOINTS = { '/in.php': 'submit', '/res.php': 'poll' } as const;
 
-function refuse(ctx: Parameters<typeof route>[0], status: number): void {
-  ctx.status = status;
-  if (status === 405) ctx.set('Allow', 'GET, POST');
+/** The router of both endpoints; they share the middlewares that a request meets next. */
+export function routeTo(street: Middleware<GatewayState>[]): RouterMiddleware<GatewayState> {
+  const router = new Router<GatewayState>({ sensitive: true, strict: true });
+  for (const [path, endpoint] of Object.entries(ENDPOINTS)) {
+    const begin: Middleware<GatewayState> = async (ctx, next) => {
+      ctx.state.endpoint = endpoint;
+      // The router takes HEAD for GET, and no task is made of one.
+      await (ctx.method === 'HEAD' ? refuse(ctx, next) : next());
+    };
+    router.register(path, ['GET', 'POST'], [begin, ...street]);
+  }
+  return router.routes();
+}
+
+/** For what no route took. */
+export const refuse: Middleware<GatewayState> = (ctx) => {
+  ctx.status = Object.hasOwn(ENDPOINTS, ctx.path) ? 405 : 404;
+  if (ctx.status === 405) ctx.set('Allow', 'GET, POST');
   ctx.body = '';
   ctx.state.result = 'unsupported';
-}
+};
