@@ -2,6 +2,7 @@
 import type { Fleet } from '../fleet.ts';
 import type { ScrapeTarget } from './servers.ts';
 
-export function scrapeTargets({ operators, sidecars }: Pick<Fleet, 'operators' | 'sidecars'>): ScrapeTarget[] {
-  return [...operators, ...sidecars].map(({ metricsURL, name }) => ({ address: new URL(metricsURL).host, name }));
+export function scrapeTargets(fleet: Pick<Fleet, 'operators' | 'sidecars' | 'gateways'>): ScrapeTarget[] {
+  const members = [...fleet.operators, ...fleet.sidecars, ...fleet.gateways];
+  return members.map(({ metricsURL, name }) => ({ address: new URL(metricsURL).host, name }));
 }

@@ -167,7 +167,8 @@ function isOver(world: World): boolean {
 /** Everything heals: one leader, fresh caches, a provider that answers, and callbacks for what was paid. */
 function settle(world: World): void {
   while (world.late.length > 0) landLate(world);
-  for (const { journal } of world.operators) journal.unsure = true;
+  // The holder looks for longer than a request can be on its way.
+  for (const { journal } of world.operators) journal.looks = 1;
   lead(world, 0, true);
   lead(world, 1, false);
   for (let round = 0; round < 400 && !isOver(world); round += 1) {

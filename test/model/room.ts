@@ -31,7 +31,8 @@ export interface Room {
   readonly leaving: readonly string[];
   readonly dropped: readonly string[];
   readonly writing?: FrozenBatch | undefined;
-  readonly unsure: boolean;
+  /** One at most: they look again and again, and here a look comes when nothing is on its way any more. */
+  readonly looks: number;
   readonly torn: boolean;
   /** Names that were in the journal when it was taken over. */
   readonly inherited: readonly string[];
@@ -46,12 +47,12 @@ export function freshRoom(holder: string): Room {
 }
 
 export function thawed(room: Room): Journal {
-  const { entries, adding, leaving, dropped, writing, holder, held, resourceVersion, unsure, torn } = room;
+  const { entries, adding, leaving, dropped, writing, holder, held, resourceVersion, looks, torn } = room;
   return {
     holder,
     held,
     resourceVersion,
-    unsure,
+    looks,
     torn,
     entries: byUid(entries),
     adding: byUid(adding),
@@ -69,14 +70,14 @@ type Beside = Pick<Room, 'inherited' | 'settled' | 'rests'>;
 
 /** What the room says about names that are in the journal no more is forgotten: nobody asks for it. */
 function frozen(journal: Journal, { inherited, settled, rests }: Beside): Room {
-  const { entries, adding, leaving, dropped, writing, holder, held, resourceVersion, unsure, torn } = journal;
+  const { entries, adding, leaving, dropped, writing, holder, held, resourceVersion, looks, torn } = journal;
   const names = new Set(Array.from(entries.values(), ({ by }) => by));
   const isThere = (by: string): boolean => names.has(by);
   return {
     holder,
     held,
     resourceVersion,
-    unsure,
+    looks: Math.min(looks, 1),
     torn,
     entries: [...entries.values()],
     adding: [...adding.values()],

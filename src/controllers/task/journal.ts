@@ -138,8 +138,8 @@ function wake(state: State): void {
 
 function rearm(state: State): void {
   clearTimeout(state.idle);
-  const { held, entries, unsure } = state.journal;
-  if (state.closed || !held || (entries.size === 0 && !unsure)) return;
+  const { held, entries, looks } = state.journal;
+  if (state.closed || !held || (entries.size === 0 && looks === 0)) return;
   state.idle = setTimeout(() => {
     state.looks = true;
     wake(state);

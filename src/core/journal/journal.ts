@@ -39,11 +39,17 @@ export interface Journal {
   /** Names whose drop was sent, and is not known to have been made. */
   dropped: Set<string>;
   writing: Batch | undefined;
-  /** A write that was given up may still arrive, and bring an entry of which this process does not know. */
-  unsure: boolean;
+  /**
+   * A write that was given up may still arrive, and bring an entry of which this process does not know: so often is it
+   * looked for yet.
+   */
+  looks: number;
   /** Another hand removed entries: they are written again before anything else. */
   torn: boolean;
 }
+
+/** The shell looks every 10 s, and a kube-apiserver has done with a request after 60 s. */
+export const LATE_LOOKS = 7;
 
 export function createJournal(holder: string): Journal {
   return {
@@ -55,7 +61,7 @@ export function createJournal(holder: string): Journal {
     leaving: new Set(),
     dropped: new Set(),
     writing: undefined,
-    unsure: false,
+    looks: 0,
     torn: false,
   };
 }
@@ -109,8 +115,8 @@ export function beginWrite(journal: Journal): Batch | undefined {
 
 /** Begins a look at the journal, where something may have arrived late: nothing is sent but a read. */
 export function beginLook(journal: Journal): Batch | undefined {
-  if (!journal.held || !journal.unsure || journal.writing !== undefined) return undefined;
-  journal.unsure = false;
+  if (!journal.held || journal.looks === 0 || journal.writing !== undefined) return undefined;
+  journal.looks -= 1;
   journal.writing = { next: journal.entries, added: [], left: [], inDoubt: true };
   return journal.writing;
 }
@@ -128,6 +134,8 @@ export function committed(journal: Journal, batch: Batch, resourceVersion: strin
   journal.entries = batch.next;
   journal.resourceVersion = resourceVersion;
   journal.torn = false;
+  // What is still on its way was checked against an older version.
+  journal.looks = 0;
   return settle(journal, { rights: batch.added, refused: [] });
 }
 
@@ -160,7 +168,7 @@ export function foundAgain(journal: Journal, batch: Batch, found: Found): Settle
     rights: batch.added.filter(isThere),
     refused: batch.added.filter((entry) => !isThere(entry)),
   };
-  journal.unsure ||= settled.refused.length > 0;
+  if (settled.refused.length > 0) journal.looks = LATE_LOOKS;
   for (const entry of missing) shown.set(entry.uid, entry);
   journal.entries = shown;
   journal.resourceVersion = found.resourceVersion;

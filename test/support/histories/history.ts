@@ -146,6 +146,8 @@ function settleDown(world: World): void {
   note(world, '--- everything is repaired');
   world.outage = 0;
   while (world.late.length > 0) landLate(world);
+  // The holder looks for longer than a request can be on its way.
+  for (const { journal } of world.operators) journal.looks = 1;
   world.operators[0].leads = true;
   world.operators[1].leads = false;
   world.forbidden = { solutions: false, letters: false, secrets: false };

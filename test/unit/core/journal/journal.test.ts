@@ -4,6 +4,7 @@ import { CAPTCHA_TASK, CONFIG_MAP } from '../../../../src/api/names.ts';
 import { MAX_JOURNAL_BYTES, bytesOf, formatEntries, parseEntries } from '../../../../src/core/journal/entry.ts';
 import {
   type Journal,
+  LATE_LOOKS,
   beginLook,
   beginWrite,
   createJournal,
@@ -129,8 +130,10 @@ describe('a write', () => {
     enter(ours, A1);
     loseReply(false);
     write();
+    const look = (): JournalWrite => run(writeJournal(ours, beginLook(ours)!, PLACE));
+    for (let time = 1; time < LATE_LOOKS; time += 1) look();
     byHand({ entries: formatEntries([A1]) });
-    expect(run(writeJournal(ours, beginLook(ours)!, PLACE))).toEqual({ kind: 'written', rights: [], refused: [] });
+    expect(look()).toEqual({ kind: 'written', rights: [], refused: [] });
     expect(entryOf(ours, A1.uid)).toEqual(A1);
     expect(beginLook(ours)).toBeUndefined();
   });
@@ -144,6 +147,15 @@ describe('a write', () => {
     api.faults = [];
     expect(write()).toMatchObject({ rights: [], refused: [A1] });
     expect(write()).toMatchObject({ rights: [A2] });
+  });
+
+  test('that was given up is not looked for any more once another is made: it is too old', () => {
+    enter(ours, A1);
+    loseReply(false);
+    write();
+    enter(ours, A2);
+    write();
+    expect(beginLook(ours)).toBeUndefined();
   });
 
   test.each([403, 413, 429, 500])('that is refused with %i gives no right', (status) => {
