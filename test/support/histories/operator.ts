@@ -192,16 +192,19 @@ function enterIntent(
 function callForSubmission(world: World, task: CaptchaTask, desk: Desk): void {
   const { uid } = task.metadata;
   const { attempts: attempt = 1, submission } = task.status ?? {};
-  const stored = world.api.read<CaptchaTask>(CAPTCHA_TASK.plural, TASK);
-  const { attempts: newest = 0, unknownSubmissions: unknown = 0 } = stored?.status ?? {};
-  const isReplaced = stored?.metadata.uid === uid && newest > attempt;
-  // Of two that believe to lead, the one that lost the journal may have taken the first submission for unknown.
-  const isCounted = attempt === 1 && unknown > 0;
-  demand(!isReplaced || isCounted, 'no attempt is sent that another has replaced, but the first where that is counted');
+  demand(isCurrent(world, uid, attempt), 'no attempt is sent that another has replaced, but the first where it counts');
   desk.remember(memories.callSent);
   const carried = submission?.pingback === true;
   const { boot } = world.operator;
   send(world, { kind: 'submit', boot, uid, attempt, by: submission?.intentBy ?? '', carried });
+}
+
+function isCurrent(world: World, uid: string, attempt: number): boolean {
+  const stored = world.api.read<CaptchaTask>(CAPTCHA_TASK.plural, TASK);
+  const { attempts: newest = 0, unknownSubmissions: unknown = 0 } = stored?.status ?? {};
+  if (stored?.metadata.uid !== uid || newest <= attempt) return true;
+  // Of two that believe to lead, the one that lost the journal may have taken the first submission for unknown.
+  return attempt === 1 && unknown > 0;
 }
 
 function send(world: World, call: Call): void {
