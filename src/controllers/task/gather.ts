@@ -65,7 +65,10 @@ export function gather(context: TaskContext, key: string, seen: Seen): GatheredF
     stored,
     entry,
     entryLeaves: entry !== undefined && context.journal.leaves(entry),
-    journal: context.journal.view(namespace),
+    // Every entry is measured for it; only what announces a submission or has its reply asks.
+    get journal() {
+      return context.journal.view(namespace);
+    },
     memory,
     moment,
     mayAct: sinceMono !== undefined,

@@ -8,7 +8,7 @@ import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { JournalView } from '../../core/task/facts.ts';
 import type { Rest } from '../../core/task/memory.ts';
 import type { JournalRoom, TaskContext } from './context.ts';
-import { type Entry, MAX_JOURNAL_BYTES, bytesOf, formatEntries } from '../../core/journal/entry.ts';
+import { type Entry, formatEntries } from '../../core/journal/entry.ts';
 import * as journals from '../../core/journal/journal.ts';
 import { type Unavailable, takeOver, writeJournal } from '../../core/journal/protocols.ts';
 import { entryDropped, entrySent, entrySettled } from '../../core/task/memory.ts';
@@ -100,12 +100,7 @@ export function createJournalRoom(context: () => TaskContext, holder: string, on
 function viewOf(state: State, namespace: string): JournalView {
   const { journal } = state;
   if (!journal.held) return 'closed';
-  return isFull(journal) || isUnseen(state, namespace) ? 'waits' : 'open';
-}
-
-function isFull(journal: journals.Journal): boolean {
-  const entries = [...journal.entries.values(), ...journal.adding.values()];
-  return entries.reduce((sum, entry) => sum + bytesOf(entry), USUAL_BYTES) > MAX_JOURNAL_BYTES;
+  return !journals.hasRoom(journal, USUAL_BYTES) || isUnseen(state, namespace) ? 'waits' : 'open';
 }
 
 function noteWrite({ unseen, context }: State, { metadata: { namespace, resourceVersion } }: CaptchaTask): void {

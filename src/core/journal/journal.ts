@@ -72,9 +72,9 @@ export function entryOf({ entries, dropped }: Journal, uid: string): Entry | und
   return entry === undefined || dropped.has(entry.by) ? undefined : entry;
 }
 
-/** Whether one more entry may be written now. */
-export function hasRoom({ entries, adding }: Journal, entry: Entry): boolean {
-  let bytes = bytesOf(entry);
+/** Whether an entry of so many bytes may be written now. */
+export function hasRoom({ entries, adding }: Journal, entryBytes: number): boolean {
+  let bytes = entryBytes;
   for (const kept of entries.values()) bytes += bytesOf(kept);
   for (const added of adding.values()) bytes += bytesOf(added);
   return bytes <= MAX_JOURNAL_BYTES;

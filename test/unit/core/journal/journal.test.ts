@@ -301,7 +301,7 @@ describe('a journal that another hand changed', () => {
 describe('room', () => {
   test('is for 64 KiB of entries, those that wait for the next write included', () => {
     let bytes = 0;
-    for (let count = 0; hasRoom(ours, anEntry({ uid: `task-${count}` })); count += 1) {
+    for (let count = 0; hasRoom(ours, bytesOf(anEntry({ uid: `task-${count}` }))); count += 1) {
       const entry = anEntry({ uid: `task-${count}` });
       enter(ours, entry);
       bytes += bytesOf(entry);
