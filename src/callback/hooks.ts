@@ -59,8 +59,3 @@ export interface CallbackHooks {
 export function resultOf(verdict: Exclude<CallbackVerdict, { kind: 'retry' }>): CallbackResult {
   return verdict.kind === 'deadLettered' ? 'dead_lettered' : verdict.kind;
 }
-
-/** The class name of anything thrown: messages and stacks may quote a request. */
-export function nameOfError(error: unknown): string {
-  return error instanceof Error ? error.constructor.name : typeof error;
-}

@@ -37,8 +37,3 @@ export function reportTo(metrics: Pick<Metrics, 'inc' | 'observe'>, log: Pick<Lo
     onCrash: (place, errorName) => log.error('unexpected error', { place, errorName }),
   };
 }
-
-/** The class name of anything thrown: messages and stacks may quote a request. */
-export function nameOfError(error: unknown): string {
-  return error instanceof Error ? error.constructor.name : typeof error;
-}

@@ -102,3 +102,8 @@ function redactError(error: Error, depth: number): Record<string, unknown> {
     ...(error.cause === undefined ? {} : { cause: redactValue(error.cause, depth + 1) }),
   };
 }
+
+/** The class name of anything thrown: messages and stacks may quote a request. */
+export function nameOfError(error: unknown): string {
+  return error instanceof Error ? error.constructor.name : typeof error;
+}

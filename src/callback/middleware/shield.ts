@@ -3,7 +3,7 @@
  * is reported. Messages and stacks stay here, because they may quote the request.
  */
 import type { Middleware } from 'koa';
-import { nameOfError } from '../hooks.ts';
+import { nameOfError } from '../../ops/redact.ts';
 import type { CallbackHooks } from '../hooks.ts';
 import type { CallbackState } from '../state.ts';
 import { answer } from '../state.ts';

@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Middleware } from 'koa';
+import { collectBody } from '../../ops/request-body.ts';
 import type { Limits } from '../limits.ts';
 import { readMultipart, tooBig, type UploadFault } from '../multipart.ts';
 import { answerWord, type GatewayState } from '../state.ts';
@@ -71,8 +72,9 @@ async function readBody(request: IncomingMessage, limits: Limits, add: Add): Pro
   const tooLarge: UploadFault = { word: 'ERROR_TOO_BIG_CAPTCHA_FILESIZE', text: tooBig(limits) };
   if ((announced(request) ?? 0) > limits.bodyBytes) return tooLarge;
   if (/^multipart\/form-data\b/i.test(type)) return readMultipart(bounded(request, limits), { limits, add });
-  const text = await collect(request, limits.bodyBytes);
-  if (text === undefined) return tooLarge;
+  const body = await collectBody(request, limits.bodyBytes);
+  if (body === undefined) return tooLarge;
+  const text = Buffer.from(body).toString('utf8');
   return /\bjson\b/i.test(type) ? addJSON(text, add) : addAll(new URLSearchParams(text), add);
 }
 
@@ -84,26 +86,6 @@ function bounded(request: IncomingMessage, { bodyBytes }: Limits): IncomingMessa
     if (size > bodyBytes) request.destroy();
   });
   return request;
-}
-
-/** The whole body as text, or undefined when it is larger than `maxBytes`. Rejects when the client goes away. */
-function collect(request: IncomingMessage, maxBytes: number): Promise<string | undefined> {
-  return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    request.on('data', (chunk: Uint8Array) => {
-      size += chunk.length;
-      if (size > maxBytes) {
-        request.pause();
-        resolve(undefined);
-      } else {
-        chunks.push(chunk);
-      }
-    });
-    request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
-    request.on('error', reject);
-    request.on('close', () => reject(new Error('the client went away')));
-  });
 }
 
 /** The members of an object: texts as they are, everything else as JSON. */

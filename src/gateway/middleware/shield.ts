@@ -3,7 +3,8 @@
  * at most the name of its class is reported. Messages and stacks stay here, because they may quote the request.
  */
 import type { Middleware } from 'koa';
-import { nameOfError, type GatewayHooks } from '../hooks.ts';
+import { nameOfError } from '../../ops/redact.ts';
+import type { GatewayHooks } from '../hooks.ts';
 import { answerWord, type GatewayState } from '../state.ts';
 
 export function shield(hooks: GatewayHooks): Middleware<GatewayState> {
