@@ -1,20 +1,7 @@
 /** No shipped file exports what nobody imports. The second half plants mistakes, so that the check is known to fail. */
-import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exportFaults } from '../support/exports.ts';
-
-const ROOT = join(import.meta.dirname, '../..');
-
-function readTrees(...tops: string[]): Map<string, string> {
-  return new Map(
-    tops.flatMap((top) =>
-      readdirSync(join(ROOT, top), { recursive: true, encoding: 'utf8' })
-        .filter((name) => name.endsWith('.ts'))
-        .map((name): [string, string] => [`${top}/${name}`, readFileSync(join(ROOT, top, name), 'utf8')]),
-    ),
-  );
-}
+import { readTrees } from '../support/source-tree.ts';
 
 test('the source tree exports nothing that no other file imports', () => {
   expect(exportFaults(readTrees('src', 'dev', 'test', 'scripts', 'examples')).join('\n')).toBe('');

@@ -2,23 +2,10 @@
  * Who imports a file: no shipped file with one importer without a reason, no header that names callers which are none.
  * The second half plants mistakes, so that both checks are known to be able to fail.
  */
-import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type OneImporter, REASONS, headerFaults, importerFaults } from '../support/importers.ts';
 import { ONE_IMPORTER } from '../support/one-importer.ts';
-
-const ROOT = join(import.meta.dirname, '../..');
-
-function readTrees(...tops: string[]): Map<string, string> {
-  return new Map(
-    tops.flatMap((top) =>
-      readdirSync(join(ROOT, top), { recursive: true, encoding: 'utf8' })
-        .filter((name) => name.endsWith('.ts'))
-        .map((name): [string, string] => [`${top}/${name}`, readFileSync(join(ROOT, top, name), 'utf8')]),
-    ),
-  );
-}
+import { readTrees } from '../support/source-tree.ts';
 
 describe('the source tree', () => {
   const files = readTrees('src', 'dev');

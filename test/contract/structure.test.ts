@@ -2,27 +2,14 @@
  * The rank line, the purity of core/ and the owners of the big libraries, checked over every file of src. The second
  * half plants one mistake at a time, so that this test is known to be able to fail.
  */
-import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findImports, maskSource } from '../support/source-text.ts';
+import { readTrees } from '../support/source-tree.ts';
 import { checkStructure } from '../support/structure.ts';
-
-const ROOT = join(import.meta.dirname, '../..');
-
-function readSources(): Map<string, string> {
-  return new Map(['src', 'dev'].flatMap((top) => readTree(top)));
-}
-
-function readTree(top: string): [file: string, text: string][] {
-  return readdirSync(join(ROOT, top), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => [`${top}/${name.replaceAll('\\', '/')}`, readFileSync(join(ROOT, top, name), 'utf8')]);
-}
 
 describe('the source tree', () => {
   test('keeps the rank line, the purity of core and the owners of libraries', () => {
-    const sources = readSources();
+    const sources = readTrees('src', 'dev');
     expect(sources.size).toBeGreaterThan(10);
     expect(checkStructure(sources).join('\n')).toBe('');
   });
