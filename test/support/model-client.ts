@@ -19,6 +19,8 @@ export interface ModelClient extends KubeClient {
   fate: (request: ApiRequest) => Fate;
   /** While true the watches tell nothing, and never will of what happened meanwhile. */
   deaf: boolean;
+  /** Namespaces whose watches tell nothing. */
+  readonly silent: Set<string>;
   /** Namespaces that may be neither listed nor watched. */
   readonly forbidden: Set<string>;
   /** How many watches are open. */
@@ -41,7 +43,7 @@ export function createModelClient(api: ModelApi): ModelClient {
     // Who selects by a field wants the unfinished.
     const gone = after === undefined || (watch.fieldSelector !== undefined && isFinished(after));
     const object = (gone ? leaving(before) : after) as unknown as KubeObject | undefined;
-    if (object === undefined || !isSeen(object, watch)) return;
+    if (object === undefined || !isSeen(object, watch) || client.silent.has(object.metadata.namespace ?? '')) return;
     watch.onEvent(gone ? 'DELETED' : before === undefined ? 'ADDED' : 'MODIFIED', object);
   }
 
@@ -77,6 +79,7 @@ export function createModelClient(api: ModelApi): ModelClient {
   const client: ModelClient = {
     fate: () => undefined,
     deaf: false,
+    silent: new Set(),
     forbidden: new Set(),
     watching: () => watches.size,
     change,

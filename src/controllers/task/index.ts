@@ -97,7 +97,7 @@ function createContext(options: TaskControllerOptions): TaskContext {
     queue,
     unpack: createUnpacking(),
     memories: new Map(),
-    ...createRooms(options, { store, queue, moment, mayAct }),
+    ...createRooms(options, { store, queue, moment, mayAct }, () => context),
     journal: createJournalRoom(
       () => context,
       identity,
@@ -135,6 +135,7 @@ function createQueue(
 function createRooms(
   options: TaskControllerOptions,
   { store, queue, moment, mayAct }: Pick<TaskContext, 'store' | 'queue' | 'moment' | 'mayAct'>,
+  context: () => Pick<TaskContext, 'journal'>,
 ): Pick<TaskContext, 'keys' | 'lanes' | 'callbacks' | 'ttl'> {
   const { client, policy, log, admission, defaultTtlSeconds } = { ...options, ...options.policy };
   const mono = (): number => moment().mono;
@@ -149,7 +150,8 @@ function createRooms(
   };
   const keys = createKeyRing({ ...options, mono, onChange });
   const onBlocked = (apiKeys: ReadonlySet<string>): void => void keys.reread(apiKeys);
-  const lanes = createLanes({ policy, provider: options.provider, moment, wake, onBlocked, admission });
+  const isBarred = (namespace: string): boolean => context().journal.view(namespace) === 'barred';
+  const lanes = createLanes({ policy, provider: options.provider, moment, wake, isBarred, onBlocked, admission });
   const ttl = createTimeToLive({
     client,
     namespaces: options.namespaces,

@@ -100,7 +100,9 @@ export function createJournalRoom(context: () => TaskContext, holder: string, on
 function viewOf(state: State, namespace: string): JournalView {
   const { journal } = state;
   if (!journal.held) return 'closed';
-  return !journals.hasRoom(journal, USUAL_BYTES) || isUnseen(state, namespace) ? 'waits' : 'open';
+  const room = journals.roomFor(journal, { namespace, entryBytes: USUAL_BYTES });
+  if (room === 'full') return 'waits';
+  return room === 'taken' || isUnseen(state, namespace) ? 'barred' : 'open';
 }
 
 function noteWrite({ unseen, context }: State, { metadata: { namespace, resourceVersion } }: CaptchaTask): void {

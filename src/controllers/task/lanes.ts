@@ -45,6 +45,8 @@ export interface LanesOptions {
   moment: () => Moment;
   /** `urgent`: it has its turn, which others of its API key wait for. */
   wake: (key: string, how?: 'urgent') => void;
+  /** Whether tasks of this namespace could not use a turn. */
+  isBarred: (namespace: string) => boolean;
   /** Every 10 s: the API keys that waiting tasks cannot use just now. */
   onBlocked: (apiKeys: ReadonlySet<string>) => void;
   admission?: admit.Admission | undefined;
@@ -136,7 +138,7 @@ function requestPump(state: State): void {
 }
 
 function pump({ all, options }: State): void {
-  for (const key of admit.pump(all, options.moment().mono)) options.wake(key, 'urgent');
+  for (const key of admit.pump(all, options.moment().mono, options.isBarred)) options.wake(key, 'urgent');
 }
 
 /** What another key in the Secret may end. */

@@ -72,12 +72,26 @@ export function entryOf({ entries, dropped }: Journal, uid: string): Entry | und
   return entry === undefined || dropped.has(entry.by) ? undefined : entry;
 }
 
-/** Whether an entry of so many bytes may be written now. */
-export function hasRoom({ entries, adding }: Journal, entryBytes: number): boolean {
-  let bytes = entryBytes;
-  for (const kept of entries.values()) bytes += bytesOf(kept);
-  for (const added of adding.values()) bytes += bytesOf(added);
-  return bytes <= MAX_JOURNAL_BYTES;
+/**
+ * Whether an entry of so many bytes may be written now. No namespace takes more than it leaves free: where its statuses
+ * cannot be written its entries stay, and must not keep those of others out. So one has half of the journal at most, and
+ * what two have there leaves a third room.
+ */
+export function roomFor(
+  { entries, adding }: Journal,
+  of: { namespace: string; entryBytes: number },
+): 'free' | 'taken' | 'full' {
+  let ownBytes = of.entryBytes;
+  let freeBytes = MAX_JOURNAL_BYTES;
+  for (const known of [entries, adding]) {
+    for (const entry of known.values()) {
+      const bytes = bytesOf(entry);
+      freeBytes -= bytes;
+      if (entry.namespace === of.namespace) ownBytes += bytes;
+    }
+  }
+  if (of.entryBytes > freeBytes) return 'full';
+  return ownBytes > freeBytes ? 'taken' : 'free';
 }
 
 /** With the next write. */

@@ -97,14 +97,14 @@ export function ticketOf(all: Admission, key: string, apiKey: string | undefined
 
 /**
  * Grants turns as the limits allow, one lane after the other so that no key waits for another's backlog, and returns
- * whose they are.
+ * whose they are. Tasks of a namespace that is barred could not use theirs.
  */
-export function pump(all: Admission, mono: number): string[] {
+export function pump(all: Admission, mono: number, isBarred: (namespace: string) => boolean = () => false): string[] {
   const granted: string[] = [];
   for (let served = true; served;) {
     served = false;
     for (const [apiKey, lane] of Array.from(all.lanes)) {
-      const key = all.starting.size < MAX_STARTING ? grantOne(lane, mono) : undefined;
+      const key = all.starting.size < MAX_STARTING ? grantOne(lane, mono, isBarred) : undefined;
       if (key === undefined) continue;
       served = true;
       granted.push(key);

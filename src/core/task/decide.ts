@@ -200,6 +200,11 @@ const TABLE: Table<Row> = {
     choose: () => order({ kind: 'readSources' }),
     keepsPlace: true,
   },
+  'a turn is given up while the journal takes no entry of its namespace, for others may use theirs': {
+    when: (situation) => submission.isFirst(situation) && situation.facts.journal === 'barred',
+    choose: () => order({ kind: 'leaveLane' }),
+    keepsPlace: true,
+  },
   'a first submission waits while the journal takes no entry': {
     when: (situation) => submission.isFirst(situation) && situation.facts.journal !== 'open',
     choose: () => wakeIn(JOURNAL_RECHECK_MS),

@@ -50,10 +50,11 @@ export type LetterView = { state: 'absent' } | { state: 'present'; phase: Letter
 export type PingbackView = { kind: 'url'; url: string } | { kind: 'none' };
 
 /**
- * Whether first submissions may be entered into the journal: `waits` while it is full, or while the watch does not show
- * what this process wrote. `closed`: another process holds it, or nobody does.
+ * Whether first submissions of one namespace may be entered into the journal: `waits` while it is full; `barred` while
+ * this namespace has its share of it, or its watch does not show what this process wrote there. `closed`: another
+ * process holds it, or nobody does.
  */
-export type JournalView = 'open' | 'waits' | 'closed';
+export type JournalView = 'open' | 'waits' | 'barred' | 'closed';
 
 export interface TaskFacts {
   /** As its status shows it; or with its entry of the journal, which status does not show yet. */

@@ -113,9 +113,9 @@ export function ticketIn(lane: Lane, key: string): 'none' | 'queued' | 'granted'
 }
 
 /** Grants one turn if the limits allow it, and returns whose it is. */
-export function grantOne(lane: Lane, mono: number): string | undefined {
+export function grantOne(lane: Lane, mono: number, isBarred: (namespace: string) => boolean): string | undefined {
   if (lane.tickets.size === 0 || turnsLeft(lane, mono) <= 0) return undefined;
-  const ticket = nextInRound(lane);
+  const ticket = nextInRound(lane, isBarred);
   if (ticket === undefined) return undefined;
   lane.tickets.delete(ticket.key);
   lane.granted.add(ticket.key);
@@ -229,8 +229,9 @@ export function isForgotten(lane: Lane, mono: number): boolean {
 }
 
 /** The oldest task of the namespace whose turn it is; the namespace goes to the end of the round. */
-function nextInRound({ waiting, tickets }: Lane): Ticket | undefined {
+function nextInRound({ waiting, tickets }: Lane, isBarred: (namespace: string) => boolean): Ticket | undefined {
   for (const [namespace, heap] of waiting) {
+    if (isBarred(namespace)) continue;
     waiting.delete(namespace);
     const ticket = oldest(heap, tickets);
     if (heap.size > 0) waiting.set(namespace, heap);

@@ -1,7 +1,9 @@
 /** Several watched namespaces: each is judged by itself, and what one of them refuses stops nobody else. */
 import { afterEach, describe, expect, test } from 'vitest';
+import { CONFIG_MAP } from '../../../../src/api/names.ts';
 import type { Stage } from '../../../support/task-controller.ts';
 import { aTask } from '../../../support/builders.ts';
+import { refusal } from '../../../support/model-api.ts';
 import { startStage } from '../../../support/task-controller.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
 
@@ -10,6 +12,8 @@ afterEach(() => stage.controller.stop({ drainMs: 0 }));
 
 const fresh = (name = 'login') => aTask().named(name).uid(`uid-${name}`).created(Date.now());
 const namespaces = ['default', 'shut'];
+const ACCEPTED = { kind: 'accepted', captchaID: '1001' } as const;
+const BUSY = { kind: 'refused', class: 'busy', code: 'ERROR_ZERO_BALANCE' } as const;
 
 describe('a namespace that may not be listed', () => {
   test('stops itself and no other', async () => {
@@ -44,6 +48,44 @@ describe('a namespace that may not be listed', () => {
     await stage.until('failed', ({ status }) => status?.phase === 'Failed');
     expect(stage.reason()).toBe('DeadlineExceeded');
   });
+});
+
+test('a namespace whose statuses may not be written leaves the others room in the journal', async () => {
+  stage = await startStage({ namespaces });
+  stage.api.faults = [
+    (request) =>
+      request.verb === 'replaceStatus' && request.namespace === 'shut' ? refusal(403, 'Forbidden') : undefined,
+  ];
+  for (let count = 0; count < 300; count += 1) {
+    const name = `${'n'.repeat(200)}-${count}`;
+    stage.apply(fresh(name).named(name, 'shut'));
+  }
+  const entries = () => stage.api.read(CONFIG_MAP.plural, 'captcha-operator-journal')?.data?.['entries'] ?? '';
+  await waitUntil('its share of the journal to be taken', () => entries().length > 32_000);
+  stage.apply(fresh());
+  await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
+  expect(entries().length).toBeLessThan(33_000);
+  // It is not that its tasks have all had their turn.
+  expect(stage.submissions.length).toBeLessThan(200);
+});
+
+test('a namespace whose watch fell silent keeps no turn that others wait for', async () => {
+  let aheadMs = 0;
+  const clock = { now: Date.now, random: () => 0.5, monotonicMs: () => performance.now() + aheadMs };
+  stage = await startStage({ namespaces, clock });
+  let taken = 0;
+  stage.answer = ({ pingback }) => (pingback?.includes('/silent') && (taken += 1) > 1 ? BUSY : ACCEPTED);
+  for (let count = 0; count < 40; count += 1) {
+    stage.apply(fresh(`silent-${count}`).named(`silent-${count}`, 'shut'));
+  }
+  stage.client.silent.add('shut');
+  await stage.until('the key to be busy', () => taken > 1, 'silent-0');
+  expect(stage.phases()).toContain('Submitted');
+  aheadMs = 20_000;
+  for (let count = 0; count < 10; count += 1) {
+    stage.apply(fresh(`other-${count}`));
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted', `other-${count}`);
+  }
 });
 
 test('a namespace that is listed page by page is acted on when all of it is known, not before', async () => {

@@ -10,8 +10,8 @@ import {
   createJournal,
   enter,
   entryOf,
-  hasRoom,
   letGo,
+  roomFor,
   withdraw,
 } from '../../../../src/core/journal/journal.ts';
 import { type JournalWrite, settleEntry, takeOver, writeJournal } from '../../../../src/core/journal/protocols.ts';
@@ -298,11 +298,25 @@ describe('a journal that another hand changed', () => {
   });
 });
 
+/** Enters what a namespace may have there, and returns how many. */
+function fill(namespace: string): number {
+  let count = 0;
+  for (; ; count += 1) {
+    const entry = anEntry({ uid: `${namespace}-${count}`, namespace });
+    if (roomFor(ours, { namespace, entryBytes: bytesOf(entry) }) !== 'free') break;
+    enter(ours, entry);
+    if (count % 100 === 0) write();
+  }
+  expect(roomFor(ours, { namespace, entryBytes: 100 })).toBe('taken');
+  return count;
+}
+
 describe('room', () => {
   test('is for 64 KiB of entries, those that wait for the next write included', () => {
     let bytes = 0;
-    for (let count = 0; hasRoom(ours, bytesOf(anEntry({ uid: `task-${count}` }))); count += 1) {
-      const entry = anEntry({ uid: `task-${count}` });
+    for (let count = 0; ; count += 1) {
+      const entry = anEntry({ uid: `task-${count}`, namespace: `team-${count}` });
+      if (roomFor(ours, { namespace: entry.namespace, entryBytes: bytesOf(entry) }) !== 'free') break;
       enter(ours, entry);
       bytes += bytesOf(entry);
       if (count === 300) write();
@@ -310,6 +324,13 @@ describe('room', () => {
     expect(bytes).toBeGreaterThan(MAX_JOURNAL_BYTES - 200);
     write();
     expect(stored()['entries']?.length).toBe(bytes);
+  });
+
+  test('is never more for one namespace than it leaves to the others', () => {
+    const [first, second, third] = ['team-a', 'team-b', 'team-c'].map(fill);
+    expect(first! / second!).toBeCloseTo(2, 1);
+    expect(second! / third!).toBeCloseTo(2, 1);
+    expect(third).toBeGreaterThan(50);
   });
 
   test('new entries that were not sent can be taken back', () => {

@@ -20,6 +20,7 @@ const joinMany = (all: admit.Admission, count: number, apiKey = 'k', mono = 0) =
 /** One answer of `threadsinfo`. */
 const look = (all: admit.Admission, threads: number, working?: number, mono = 0) =>
   admit.lookAtThreads(all, 'k')({ threads, ...(working === undefined ? {} : { working }) }, moment(mono));
+const isBarred = (namespace: string) => namespace === 'a';
 /** Grants, begins and ends one call after the other. */
 const callOnce = (all: admit.Admission, outcome: SubmitOutcome, mono: number) => {
   const [key] = admit.pump(all, mono);
@@ -50,6 +51,16 @@ describe('turns', () => {
     expect(next.filter((key) => key.startsWith('third'))).toEqual(['third/old', 'third/young']);
     expect(next.filter((key) => key.startsWith('burst'))).toEqual(['burst/51', 'burst/52', 'burst/53', 'burst/54']);
     expect(next.slice(0, 4).filter((key) => key.startsWith('third'))).toHaveLength(2);
+  });
+  test('pass over a namespace that is barred, whose tasks keep their places', () => {
+    const all = admission();
+    for (const namespace of ['a', 'b']) {
+      for (const n of [0, 1]) admit.join(all, { key: `${namespace}/${n}`, namespace, age: n }, 'k', 0);
+    }
+    callOnce(all, ACCEPTED, 0);
+    expect(admit.pump(all, 0, isBarred)).toEqual(['b/0', 'b/1']);
+    expect(admit.pump(all, 0, isBarred)).toEqual([]);
+    expect(admit.pump(all, 0)).toEqual(['a/1']);
   });
   test('a namespace that rejoins is not served before those that waited', () => {
     const all = admission({ maxConcurrentSubmissions: 1 });

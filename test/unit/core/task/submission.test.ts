@@ -35,6 +35,13 @@ describe('a submission', () => {
     const known = aTask().spec({ proxy: { type: 'HTTP', address: 'h:1' } });
     expect(kind(decideAt(known, 0, { lane: { ticket: 'granted', pollPauseMs: 0 } }))).toBe('enterIntent');
   });
+  test('gives its turn up while the journal takes no entry of its namespace, and keeps it while it takes none', () => {
+    const lane = { ticket: 'granted', pollPauseMs: 0 } as const;
+    expect(kind(decideAt(aTask(), 0, { lane, journal: 'barred' }))).toBe('leaveLane');
+    expect(decideAt(aTask(), 0, { lane, journal: 'waits' })).toMatchObject({ wakeInMs: 250 });
+    const tried = aTask().intended().notAccepted('Pending');
+    expect(kind(decideAt(tried, 0, { lane, journal: 'barred' }))).toBe('writeIntent');
+  });
   test('is called once for an own intent while it is fresh', () => {
     const lane = { ticket: 'granted', pollPauseMs: 0 } as const;
     const memory = { intent: own() };
