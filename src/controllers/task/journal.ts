@@ -218,7 +218,7 @@ async function take(state: State, stillLeads: () => boolean): Promise<boolean> {
   const { client, journal: place, log, leadership } = context.options;
   await state.pumping;
   for (let told = false; stillLeads(); told = true) {
-    const end = await runProtocol(client, takeOver(journal, place));
+    const end = await runProtocol(client, takeOver(journal, place, ownCalls(context)));
     if (end.kind === 'held') {
       tell(state, end);
       state.exits.taken();
@@ -231,6 +231,13 @@ async function take(state: State, stillLeads: () => boolean): Promise<boolean> {
     await pause(RETRY_MS, undefined);
   }
   return false;
+}
+
+/** Entries of calls of an earlier lead, which status does not show yet as far as is known here. */
+function ownCalls({ memories }: TaskContext): Entry[] {
+  return [...memories.values()].flatMap(({ intent }) => {
+    return intent?.entry === undefined || !intent.written || intent.call === 'notSent' ? [] : [intent.entry];
+  });
 }
 
 async function waitForOlder({ context }: State, stillLeads: () => boolean): Promise<void> {

@@ -176,7 +176,7 @@ export function foundAgain(journal: Journal, batch: Batch, found: Found): Settle
   const missing = [...journal.entries.values()].filter(
     ({ uid, by }) => shown.get(uid)?.by !== by && !journal.dropped.has(by),
   );
-  journal.torn ||= missing.length > 0;
+  journal.torn ||= missing.length > 0 || found.holder === undefined;
   const isThere = ({ uid, by }: Entry): boolean => !journal.torn && shown.get(uid)?.by === by;
   const settled = {
     rights: batch.added.filter(isThere),

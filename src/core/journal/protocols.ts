@@ -37,15 +37,21 @@ const CONTENDED: Unavailable = { kind: 'unavailable', status: 409, reason: 'Conf
 /** `created`: there was none. */
 export type TakeOver = ({ kind: 'held'; created: boolean } & Settled) | Unavailable;
 
-/** Makes this process the holder, whoever was it before, with every entry kept. */
-export function* takeOver(journal: Journal, place: Place): Protocol<TakeOver> {
+/**
+ * Makes this process the holder, whoever was it before, with every entry kept.
+ * @param own entries whose calls this process made in an earlier lead: a person may have removed them meanwhile
+ */
+export function* takeOver(journal: Journal, place: Place, own: readonly Entry[] = []): Protocol<TakeOver> {
   journal.held = false;
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const read = yield { verb: 'get', resource: CONFIG_MAP, ...place, read: 'quorum' };
     if (!read.ok && !isAbsence(read)) return unavailable(read);
     const before = read.ok ? (read.object as JournalObject) : undefined;
-    const entries = entriesIn(before);
-    const reply = yield before === undefined ? creation(journal, place, entries) : replacement(journal, place, before);
+    const kept = new Map([...entriesIn(before), ...own].map((entry) => [entry.uid, entry]));
+    const entries = [...kept.values()];
+    const reply = yield before === undefined
+      ? creation(journal, place, entries)
+      : replacement(journal, place, before, entries);
     if (reply.ok) {
       const { metadata } = reply.object as JournalObject;
       const found = { holder: journal.holder, resourceVersion: metadata.resourceVersion, entries };
@@ -92,7 +98,8 @@ function judge(journal: Journal, batch: Batch, object: JournalObject): JournalWr
   const { resourceVersion } = object.metadata;
   const holder = object.data?.['holder'];
   const found: Found = { holder, resourceVersion, entries: entriesIn(object) };
-  if (holder !== journal.holder) return { kind: 'lost', holder, ...lost(journal, batch, found) };
+  // Who takes it over writes its name: without any it was changed by a person, and is still ours.
+  if ((holder ?? journal.holder) !== journal.holder) return { kind: 'lost', holder, ...lost(journal, batch, found) };
   return { kind: 'written', ...foundAgain(journal, batch, found) };
 }
 
@@ -108,8 +115,8 @@ function creation(journal: Journal, { namespace, name }: Place, entries: Iterabl
 function replacement(
   journal: Journal,
   { namespace, name }: Place,
-  { metadata: { resourceVersion }, data }: JournalObject,
-  entries: Iterable<Entry> = parseEntries(data?.['entries'] ?? ''),
+  { metadata: { resourceVersion } }: JournalObject,
+  entries: Iterable<Entry>,
 ) {
   const object = objectOf(journal, { namespace, name, resourceVersion, labels: LABELS }, entries);
   return { verb: 'replace', resource: CONFIG_MAP, namespace, name, object } as const;

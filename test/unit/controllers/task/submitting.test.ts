@@ -201,6 +201,27 @@ describe('leadership', () => {
     expect(stage.task()?.status?.attempts).toBe(1);
     expect(stage.submissions).toHaveLength(1);
   });
+  test.each([
+    ['emptied', { holder: 'operator-a', entries: '' }],
+    ['set back to an old copy', { holder: 'operator-z', entries: '' }],
+    ['without a holder', { entries: '' }],
+  ])('taken up again over a journal that was %s meanwhile, an open call is not made again', async (_, data) => {
+    stage = await startStage();
+    const reply = Promise.withResolvers<void>();
+    stage.answer = async () => {
+      await reply.promise;
+      return { kind: 'unknown', cause: 'timeout' };
+    };
+    stage.apply(fresh());
+    await waitUntil('the call', () => stage.submissions.length === 1, { everyMs: 1 });
+    stage.api.seed(CONFIG_MAP.plural, { ...stage.api.read(CONFIG_MAP.plural, 'captcha-operator-journal'), data });
+    stage.lead(false);
+    stage.lead(true);
+    reply.resolve();
+    await stage.until('said to be unknown', () => stage.reason() === 'SubmissionUnknown');
+    expect(stage.submissions).toHaveLength(1);
+    expect(stage.task()?.status).toMatchObject({ attempts: 1, submission: { intentBy: 'operator-a/1' } });
+  });
   test('lost between a later intent and its call, the intent is given back in status', async () => {
     stage = await startStage();
     stage.client.fate = (request) => {

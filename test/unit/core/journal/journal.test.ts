@@ -273,6 +273,10 @@ describe('a journal that another hand changed', () => {
 
   test.each([
     ['emptied', () => byHand({ entries: '' })],
+    [
+      'emptied, its holder too',
+      () => api.seed(CONFIG_MAP.plural, { ...api.read(CONFIG_MAP.plural, PLACE.name), data: {} }),
+    ],
     ['set back to an old copy', () => byHand({ entries: formatEntries([{ ...A1, by: 'operator-z/7' }]) })],
   ])('is written again from memory before there are new rights: %s', (_, change) => {
     change();
