@@ -25,6 +25,8 @@ export interface FleetOptions {
     kubeconfig: string;
     /** Gateway keys by namespace. */
     keys: Readonly<Record<string, string>>;
+    /** In PEM: they listen by TLS, too. */
+    tls?: { cert: string; key: string };
     env?: Record<string, string>;
   };
   onLine?: (process: string, line: LogLine) => void;
@@ -53,6 +55,8 @@ export interface Sidecar extends Member {
 
 export interface Gateway extends Member {
   readonly gatewayPort: number;
+  /** 0 without TLS. */
+  readonly gatewayTlsPort: number;
 }
 
 export interface Fleet {
@@ -62,6 +66,8 @@ export interface Fleet {
   readonly front: Front;
   /** What clients of the gateways have as their base URL; a Service in front of all of them. */
   readonly gatewayURL: string;
+  /** The same by TLS. */
+  readonly gatewayTlsURL: string;
   readonly callbackURL: string;
   readonly callbackKeysFile: string;
   /** Every log line of every process so far. */
@@ -90,10 +96,11 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const operators: Member[] = [];
   const gateways: Gateway[] = [];
   const gatewayFront = await startFront();
+  const gatewayTlsFront = await startFront();
   const stop = async (): Promise<void> => {
     await Promise.all([...operators, ...gateways].map((member) => member.stop()));
     await Promise.all(sidecars.map((member) => member.stop()));
-    await Promise.all([front.close(), gatewayFront.close()]);
+    await Promise.all([front, gatewayFront, gatewayTlsFront].map((one) => one.close()));
     await rm(directory, { recursive: true, force: true });
   };
   try {
@@ -104,6 +111,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       gateways.push(await startGateway(setting, index));
     }
     gatewayFront.setBackends(gateways.map((gateway) => gateway.gatewayPort));
+    gatewayTlsFront.setBackends(gateways.map((gateway) => gateway.gatewayTlsPort));
   } catch (error) {
     await stop();
     throw error;
@@ -114,6 +122,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     gateways,
     front,
     gatewayURL: `http://127.0.0.1:${gatewayFront.port}`,
+    gatewayTlsURL: `https://127.0.0.1:${gatewayTlsFront.port}`,
     callbackURL: callbackURL(front),
     callbackKeysFile: keysFile,
     logText: () => setting.log.join('\n'),
@@ -138,13 +147,21 @@ async function startSidecar(setting: Setting, index: number): Promise<Sidecar> {
 }
 
 async function startGateway(setting: Setting, index: number): Promise<Gateway> {
-  const { kubeconfig = '', keys = {}, env } = setting.options.gateways ?? {};
+  const { kubeconfig = '', keys = {}, tls, env } = setting.options.gateways ?? {};
   const keysFile = join(setting.directory, 'gateway-keys');
   const lines = Object.entries(keys).map(([namespace, key]) => `${namespace}:${sha256(key)}\n`);
   await writeFile(keysFile, lines.join(''), { mode: 0o600 });
-  const own = { KUBECONFIG: kubeconfig, GATEWAY_KEYS_FILE: keysFile, ...env };
+  const pair = tls === undefined ? {} : await writePair(setting.directory, tls);
+  const own = { KUBECONFIG: kubeconfig, GATEWAY_KEYS_FILE: keysFile, ...pair, ...env };
   const member = await startMember(setting, `gateway-${index}`, 'gateway', own);
-  return { ...member, gatewayPort: member.ports['gateway'] ?? 0 };
+  return { ...member, gatewayPort: member.ports['gateway'] ?? 0, gatewayTlsPort: member.ports['gateway-tls'] ?? 0 };
+}
+
+async function writePair(directory: string, { cert, key }: { cert: string; key: string }) {
+  const files = { GATEWAY_TLS_CERT_FILE: join(directory, 'tls.crt'), GATEWAY_TLS_KEY_FILE: join(directory, 'tls.key') };
+  await writeFile(files.GATEWAY_TLS_CERT_FILE, cert);
+  await writeFile(files.GATEWAY_TLS_KEY_FILE, key, { mode: 0o600 });
+  return files;
 }
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -172,9 +189,15 @@ const LISTENERS: Record<string, readonly string[]> = {
 const BIND_VARIABLE: Record<string, string> = {
   callback: 'CALLBACK_BIND_ADDRESS',
   gateway: 'GATEWAY_BIND_ADDRESS',
+  'gateway-tls': 'GATEWAY_TLS_BIND_ADDRESS',
   health: 'HEALTH_BIND_ADDRESS',
   metrics: 'METRICS_BIND_ADDRESS',
 };
+
+function listenersOf(entry: Entry, env: Record<string, string>): readonly string[] {
+  const secure = env['GATEWAY_TLS_CERT_FILE'] === undefined ? [] : ['gateway-tls'];
+  return [...(LISTENERS[entry] ?? []), ...secure];
+}
 
 async function startMember(
   setting: Setting,
@@ -182,7 +205,7 @@ async function startMember(
   entry: Entry,
   env: Record<string, string>,
 ): Promise<Member & { ports: Record<string, number> }> {
-  const listeners = LISTENERS[entry] ?? [];
+  const listeners = listenersOf(entry, env);
   const ports: Record<string, number> = {};
   let current: Child | undefined;
   const start = async (more: Record<string, string> = {}): Promise<void> => {

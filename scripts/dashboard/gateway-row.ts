@@ -35,5 +35,14 @@ export const GATEWAY_ROW: readonly [title: string, panels: readonly Panel[]] = [
       ],
       'In a rotation, wait until every replica has the new number.',
     ),
+    series(
+      'Certificate expires in',
+      's',
+      [
+        ['{{instance}}', `min by (instance) (${P}gateway_certificate_expiry_timestamp_seconds) - time()`],
+        ['{{instance}} cannot load', `max by (instance) (${P}gateway_certificate_reload_failed) > 0`],
+      ],
+      'Where the gateway speaks TLS. Replicas differ for a minute after a renewal.',
+    ),
   ],
 ];

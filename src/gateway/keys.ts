@@ -79,7 +79,8 @@ export async function loadGatewayKeys(options: GatewayKeysOptions): Promise<Gate
   let keys: readonly GatewayKey[] = [];
   const file = await followFile({
     ...options,
-    load(text) {
+    paths: [options.path],
+    load(text = '') {
       const parsed = parseGatewayKeys(text);
       if (!parsed.ok) return parsed;
       keys = parsed.keys.filter(({ namespace }) => namespaces?.includes(namespace) !== false);

@@ -32,6 +32,8 @@ export const LIMITS = {
   /** How long a task that nobody asked for is looked for, and how long after its create it may still turn up. */
   withdrawMs: 600_000,
   lateCreateMs: 70_000,
+  /** How long requests under way have to end when the process stops. */
+  stopGraceMs: 10_000,
 } as const;
 
 export type Limits = { readonly [Name in keyof typeof LIMITS]: number };

@@ -6,6 +6,7 @@ import type { RequestListener } from 'node:http';
 import Koa from 'koa';
 import type { KubeClient } from '../kube/client.ts';
 import type { Reflector, ReflectorHooks } from '../kube/reflector.ts';
+import type { Certificate } from '../ops/certificate.ts';
 import { startListener } from '../ops/http-listener.ts';
 import type { BindAddress } from '../ops/config.ts';
 import type { GatewayHooks } from './hooks.ts';
@@ -26,6 +27,8 @@ import { startTasks, type GatewayTasks } from './tasks.ts';
 
 export interface GatewayOptions {
   address: BindAddress;
+  /** For clients that insist on https; the same is served there. */
+  tls?: { address: BindAddress; certificate: Certificate } | undefined;
   keys: GatewayKeys;
   client: KubeClient;
   /** Whose tasks are watched; undefined: all. */
@@ -41,7 +44,8 @@ export interface GatewayOptions {
 export interface Gateway {
   /** The port that was bound. */
   port: number;
-  /** Keys are loaded, the tasks are known or cannot be for now, and it is not stopping. */
+  tlsPort: number | undefined;
+  /** Keys and, where there is one, the certificate are loaded, the tasks are known or cannot be for now, and it is not stopping. */
   ready(): boolean;
   /** Unfinished tasks, in all namespaces. */
   open(): number;
@@ -52,11 +56,10 @@ export interface Gateway {
 
 /** For how long after its start a gateway waits for the first list before it is ready without it. */
 const SYNC_MS = 10_000;
-const STOP_GRACE_MS = 10_000;
 
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const limits: Limits = { ...LIMITS, ...options.limits };
-  const { client, hooks, keys, maxOpenTasks, ttlSeconds } = options;
+  const { client, hooks, keys, maxOpenTasks, tls, ttlSeconds } = options;
   const tasks = startTasks({ ...options, limits });
   const rooms = createRooms({ max: maxOpenTasks, openIn: tasks.openIn, waitAtMostMs: limits.submitHoldMs });
   tasks.onRoom(rooms.recheck);
@@ -68,11 +71,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     if (stopping.signal.aborted) res.shouldKeepAlive = false;
     void handle(req, res);
   };
-  const listener = await startListener(handleUntilStopped, {
-    address: options.address,
-    limits: { ...limits, holdMs: limits.pollHoldMs },
-    onConnectionDropped: () => undefined,
-  });
+  const { listeners, port, tlsPort } = await openListeners(handleUntilStopped, options, limits);
   let knowsTasks = false;
   const settle = (): void => {
     knowsTasks = true;
@@ -80,17 +79,27 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const timer = setTimeout(settle, SYNC_MS).unref();
   void tasks.synced.then(settle);
   return {
-    port: listener.port,
-    ready: () => keys.ready() && knowsTasks && !stopping.signal.aborted,
+    port,
+    tlsPort,
+    ready: () => keys.ready() && tls?.certificate.ready() !== false && knowsTasks && !stopping.signal.aborted,
     open: tasks.open,
     watches: tasks.watches,
     async stop() {
       stopping.abort();
       clearTimeout(timer);
-      await Promise.all([listener.stop(STOP_GRACE_MS), submissions.stop(STOP_GRACE_MS)]);
+      await Promise.all([...listeners, submissions].map((part) => part.stop(limits.stopGraceMs)));
       await tasks.stop();
     },
   };
+}
+
+/** Both serve the same; each has the bounds of a listener for itself. */
+async function openListeners(handler: RequestListener, { address, tls }: GatewayOptions, limits: Limits) {
+  const shared = { limits: { ...limits, holdMs: limits.pollHoldMs }, onConnectionDropped: () => undefined };
+  const plain = await startListener(handler, { ...shared, address });
+  if (tls === undefined) return { listeners: [plain], port: plain.port, tlsPort: undefined };
+  const secure = await startListener(handler, { ...shared, ...tls });
+  return { listeners: [plain, secure], port: plain.port, tlsPort: secure.port };
 }
 
 interface AppParts extends Pick<GatewayOptions, 'keys' | 'hooks' | 'maxOpenTasks'> {

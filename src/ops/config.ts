@@ -76,7 +76,7 @@ export function parseCallbackConfig(env: Environment): ParsedConfig<CallbackConf
 /** The gateway's configuration. */
 export function parseGatewayConfig(env: Environment): ParsedConfig<GatewayConfig> {
   const { settings, faults } = readSettings('gateway', env);
-  faults.push(...bindFaults(settings));
+  faults.push(...bindFaults(settings), ...pairFaults(env));
   if (settings.gatewayKeysFile === undefined && !isSet(env, 'gatewayKeysFile')) {
     faults.push(expectation('gatewayKeysFile', 'not set', VARIABLES.gatewayKeysFile.kind.expected));
   }
@@ -133,7 +133,7 @@ function shownText(field: Field, text: string): string {
 
 /** Two listeners on one port: the second would fail with an error that names neither variable. */
 function bindFaults(settings: Partial<Settings<ProcessName>>): string[] {
-  const all = ['callbackBind', 'gatewayBind', 'metricsBind', 'healthBind'] as const;
+  const all = ['callbackBind', 'gatewayBind', 'gatewayTlsBind', 'metricsBind', 'healthBind'] as const;
   const fields = all.filter((field) => field in settings);
   const ports = new Map<number, Field>();
   return fields.flatMap((field) => {
@@ -143,6 +143,14 @@ function bindFaults(settings: Partial<Settings<ProcessName>>): string[] {
     if (port === 0 || other === undefined) return [];
     return [expectation(field, `found port ${port}`, `another port than that of ${VARIABLES[other].name}`)];
   });
+}
+
+function pairFaults(env: Environment): string[] {
+  const pair = ['gatewayTlsCertFile', 'gatewayTlsKeyFile'] as const;
+  const [given, ...others] = pair.filter((field) => isSet(env, field));
+  if (given === undefined || others.length > 0) return [];
+  const wanted = `an absolute path, because ${VARIABLES[given].name} is set`;
+  return pair.filter((field) => field !== given).map((field) => expectation(field, 'not set', wanted));
 }
 
 function providerKeyFaults(env: Environment): string[] {

@@ -4,8 +4,8 @@
  * can heap up requests behind one that is still being answered: Node hands out pipelined requests as fast as it parses
  * them, so a connection with more than two at once is closed.
  */
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import type { BindAddress } from './config/kinds.ts';
 
 export interface ConnectionBounds {
@@ -28,31 +28,37 @@ export function isPipelined(request: IncomingMessage): boolean {
   return pipelined.has(request);
 }
 
+export interface Served {
+  /** Also those of which the HTTP server does not know yet, because TLS has not been agreed on. */
+  closeAll(): void;
+}
+
 /** Serves requests by `handler`, within the bounds. `server` has no other listener for requests. */
-export function serveWithin(server: Server, handler: RequestListener, { max, onDropped }: ConnectionBounds): void {
+export function serveWithin(server: Server, handler: RequestListener, { max, onDropped }: ConnectionBounds): Served {
   const connections = createConnections();
-  const drop = (socket: Socket): void => {
-    connections.remove(socket);
-    socket.destroy();
+  const drop = (connection: Connection): void => {
+    connections.remove(connection);
+    connection.socket.destroy();
     onDropped?.();
   };
   server.on('connection', (socket: Socket) => {
-    const victim = connections.count() < max ? undefined : (connections.longestIdle() ?? socket);
+    const victim = connections.count() < max ? undefined : connections.longestIdle();
     if (victim !== undefined) drop(victim);
-    if (victim === socket) return;
-    connections.add(socket);
-    socket.once('close', () => connections.remove(socket));
+    const connection = connections.add(socket);
+    socket.once('close', () => connections.remove(connection));
+    if (connections.count() > max) drop(connection);
   });
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const { socket } = request;
+    const connection = connections.of(request.socket);
     // What was parsed of a connection that is already closed.
-    if (!connections.has(socket)) return;
-    const underWay = connections.begin(socket);
-    if (underWay > MAX_UNDER_WAY) return drop(socket);
-    if (underWay > 1) pipelined.add(request);
-    response.once('close', () => connections.end(socket));
+    if (connection === undefined) return;
+    connections.begin(connection);
+    if (connection.underWay > MAX_UNDER_WAY) return drop(connection);
+    if (connection.underWay > 1) pipelined.add(request);
+    response.once('close', () => connections.end(connection));
     handler(request, response);
   });
+  return { closeAll: connections.closeAll };
 }
 
 /** Resolves with the port once the server listens. @param backlog connections that may wait to be accepted */
@@ -66,34 +72,49 @@ export function listenOn(server: Server, { host, port }: BindAddress, backlog: n
   });
 }
 
+interface Connection {
+  /** As it was accepted. Over TLS that of a request is another one. */
+  socket: Socket;
+  /** Its other end, which both have. */
+  peer: string;
+  /** Requests. */
+  underWay: number;
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
 /** The open connections, with how many requests of each are under way. */
 function createConnections() {
-  const underWay = new Map<Socket, number>();
+  const open = new Map<string, Connection>();
   /** Those with none, in the order in which they fell idle. */
-  const idle = new Set<Socket>();
+  const idle = new Set<Connection>();
+  const isOpen = (connection: Connection): boolean => open.get(connection.peer) === connection;
   return {
-    add(socket: Socket): void {
-      underWay.set(socket, 0);
-      idle.add(socket);
+    add(socket: Socket): Connection {
+      const connection = { socket, peer: peerOf(socket), underWay: 0 };
+      open.set(connection.peer, connection);
+      idle.add(connection);
+      return connection;
     },
-    remove(socket: Socket): void {
-      underWay.delete(socket);
-      idle.delete(socket);
+    remove(connection: Connection): void {
+      if (isOpen(connection)) open.delete(connection.peer);
+      idle.delete(connection);
     },
-    has: (socket: Socket): boolean => underWay.has(socket),
-    count: (): number => underWay.size,
-    longestIdle: (): Socket | undefined => idle.values().next().value,
-    begin(socket: Socket): number {
-      const count = (underWay.get(socket) ?? 0) + 1;
-      underWay.set(socket, count);
-      idle.delete(socket);
-      return count;
+    of: (socket: Socket): Connection | undefined => open.get(peerOf(socket)),
+    closeAll(): void {
+      for (const { socket } of open.values()) socket.destroy();
     },
-    end(socket: Socket): void {
-      const count = underWay.get(socket);
-      if (count === undefined) return;
-      underWay.set(socket, count - 1);
-      if (count === 1) idle.add(socket);
+    count: (): number => open.size,
+    longestIdle: (): Connection | undefined => idle.values().next().value,
+    begin(connection: Connection): void {
+      connection.underWay++;
+      idle.delete(connection);
+    },
+    end(connection: Connection): void {
+      connection.underWay--;
+      if (connection.underWay === 0 && isOpen(connection)) idle.add(connection);
     },
   };
 }

@@ -94,7 +94,8 @@ export async function loadCallbackKeys(options: CallbackKeysOptions): Promise<Ca
   const ring = createCallbackKeyRing();
   const file = await followFile({
     ...options,
-    load(text) {
+    paths: [options.path],
+    load(text = '') {
       const parsed = parseCallbackKeys(text);
       if (!parsed.ok) return parsed;
       ring.replace(parsed.keys);

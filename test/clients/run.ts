@@ -60,6 +60,8 @@ export function runClient(client: ClientName, python = ''): Promise<Outcome[]> {
 /** Where a client is sent, and what it needs of this machine. */
 export interface Target {
   url: string;
+  /** For those that insist on https; its certificate is the loopback one. Default: a front before `url`. */
+  tlsURL?: string;
   key: string;
   python: string;
   /** A directory for files that it uploads. */
@@ -88,9 +90,9 @@ export function idOf(client: ClientName, result: Record<string, unknown>): strin
   return client === '@2captcha/captcha-solver' ? String(result['id']) : idIn(result['captchaId']);
 }
 
-async function callOfficial({ url, key, python, calls = OFFICIAL, ...how }: Target) {
+async function callOfficial({ url, key, python, calls = OFFICIAL, pace = PACE, again = 0 }: Target) {
   const construct = { api_key: key, base_url: url };
-  const plan = { module: 'captchaai', class: 'CaptchaAI', construct, calls, ...how };
+  const plan = { module: 'captchaai', class: 'CaptchaAI', construct, calls, pace, again };
   return { calls, answers: await drive(python, plan) };
 }
 
@@ -98,25 +100,26 @@ export function officialSettings({ url }: Simulator): Record<string, unknown> {
   return { api_key: KEY, base_url: url };
 }
 
-/** These clients know no address but `https://host`: a TLS front on loopback, whose certificate they are told to trust. */
-async function callFamily(client: ClientName, { url, key, python, place, calls: chosen, ...how }: Target) {
+/** These clients know no address but `https://host`; they are told to trust the certificate on loopback. */
+async function callFamily(client: ClientName, { url, tlsURL, key, python, place, calls: chosen, ...how }: Target) {
   const certificate = join(place, 'loopback.pem');
   const imagePath = join(place, 'captcha.gif');
   await writeFile(certificate, LOOPBACK_CERTIFICATE);
   await writeFile(imagePath, IMAGE_BYTES);
   await writeFile(join(place, 'captcha.mp3'), IMAGE_BYTES);
-  const front = await startTlsFront(url);
+  const front = tlsURL === undefined ? await startTlsFront(url) : undefined;
   try {
     const two = client === '2captcha-python';
     const calls = chosen ?? (two ? TWOCAPTCHA : SOLVECAPTCHA)(imagePath);
-    const construct = { apiKey: key, server: front.host, extendedResponse: true };
+    const server = front?.host ?? new URL(tlsURL ?? '').host;
+    const construct = { apiKey: key, server, extendedResponse: true };
     const named = two
       ? { module: 'twocaptcha', class: 'TwoCaptcha' }
       : { module: 'solvecaptcha', class: 'Solvecaptcha' };
     const answers = await drive(python, { ...named, construct, calls, ...how }, { REQUESTS_CA_BUNDLE: certificate });
     return { calls, answers };
   } finally {
-    await front.stop();
+    await front?.stop();
   }
 }
 

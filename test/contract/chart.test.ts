@@ -106,6 +106,14 @@ describe('the gateway', () => {
     expect(comparable(await renderChart(helm, { gateway: { enabled: true } }))).toEqual(comparable(overlay));
   });
 
+  test('speaks https as its second component adds it', async () => {
+    const text = await outputOf(kubectl(['kustomize', 'deploy/examples/client-gateway-tls']));
+    const overlay = parseManifests(text.replaceAll(/(captcha-operator-settings)-[a-z0-9]{10}\b/g, '$1'));
+    const ours = overlay.filter(({ apiVersion }) => !String(apiVersion).startsWith('cert-manager.io/'));
+    const chart = await renderChart(helm, { gateway: { enabled: true, tls: { enabled: true } } });
+    expect(comparable(chart)).toEqual(comparable(ours));
+  });
+
   test('has rights in one namespace, and watches it alone, where the operator does', async () => {
     const objects = await renderChart(helm, { singleNamespace: true, gateway: { enabled: true } }, 'team-a');
     const own = objects.filter(({ metadata }) => metadata.name === 'captcha-gateway');

@@ -207,6 +207,16 @@ describe('the gateway', () => {
     expect(container?.ports.map(({ containerPort }) => containerPort)).toEqual(ports);
   });
 
+  test('listens by TLS where the default of its configuration says, with the certificate of the example', () => {
+    const patches = read('deploy/components/gateway-tls/kustomization.yaml');
+    expect(patches).toContain(`containerPort: ${env.ok ? env.config.gatewayTlsBind.port : 0}`);
+    const [certificate] = parseAllDocuments(read('deploy/examples/client-gateway-tls/certificate.yaml'))
+      .map((document) => document.toJS() as { metadata: { name: string }; spec: { secretName: string } })
+      .filter(({ metadata }) => metadata.name === 'captcha-gateway')
+      .slice(-1);
+    expect(patches).toContain(`secretName: ${certificate?.spec.secretName}`);
+  });
+
   test('has longer to end than its worst drain', () => {
     const preStopMs = 5_000;
     expect(of.spec.template.spec.terminationGracePeriodSeconds * 1_000).toBeGreaterThan(preStopMs + 15_000);

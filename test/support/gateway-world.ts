@@ -15,6 +15,7 @@ import type { Call } from '../clients/calls.ts';
 import { pythonWithClients, type Python } from '../clients/python.ts';
 import { callClient, idOf, type Answer, type ClientName } from '../clients/run.ts';
 import { access, admin, createNamespace, pathOf } from './cluster.ts';
+import { LOOPBACK_CERTIFICATE, LOOPBACK_KEY } from './loopback-certificate.ts';
 import { startWorld, type World, type WorldOptions } from './processes.ts';
 
 export const GATEWAY_KEY = 'c0ffee00c0ffee00c0ffee00c0ffee00';
@@ -62,12 +63,13 @@ export async function startGatewayWorld(options: {
       count: options.gateways ?? 2,
       kubeconfig: access.gatewayKubeconfig,
       keys: { [namespace]: GATEWAY_KEY },
+      tls: { cert: LOOPBACK_CERTIFICATE, key: LOOPBACK_KEY },
     },
     ...options.world,
   });
   const tasks = async (): Promise<CaptchaTask[]> =>
     objectOf<{ items: CaptchaTask[] }>(await admin.get(pathOf('captchatasks', namespace))).items;
-  const { gatewayURL: url } = world.fleet;
+  const { gatewayURL: url, gatewayTlsURL: tlsURL } = world.fleet;
   return {
     ...world,
     url,
@@ -76,7 +78,7 @@ export async function startGatewayWorld(options: {
       const place = await mkdtemp(join(tmpdir(), 'captcha-gateway-'));
       try {
         const path = 'path' in python ? python.path : '';
-        const target = { url, key: GATEWAY_KEY, python: path, place, pace: 0.1, ...how };
+        const target = { url, tlsURL, key: GATEWAY_KEY, python: path, place, pace: 0.1, ...how };
         const { calls, answers } = await callClient(client, target);
         return await booked({ client, calls, answers }, await tasks(), world);
       } finally {

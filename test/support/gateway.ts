@@ -9,6 +9,7 @@ import { CAPTCHA_TASK } from '../../src/api/names.ts';
 import type { GatewayKeys } from '../../src/gateway/keys.ts';
 import type { Limits } from '../../src/gateway/limits.ts';
 import { startGateway, type Gateway } from '../../src/gateway/server.ts';
+import type { Certificate } from '../../src/ops/certificate.ts';
 import type { Endpoint, Result } from '../../src/gateway/state.ts';
 import type { ApiRequest } from '../../src/kube/types.ts';
 import { createModelApi, type ModelApi } from './model-api.ts';
@@ -41,6 +42,7 @@ export interface GatewaySettings {
   maxOpenTasks?: number;
   limits?: Partial<Limits>;
   keys?: Partial<GatewayKeys>;
+  certificate?: Certificate;
 }
 
 const NAMESPACES: Readonly<Record<string, string>> = { [KEY_A]: 'team-a', [KEY_B]: 'team-b' };
@@ -52,6 +54,8 @@ const KEYS: GatewayKeys = {
   reload: () => Promise.resolve(),
   stop: () => undefined,
 };
+
+const LOOPBACK = { host: '127.0.0.1', port: 0 };
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
@@ -68,7 +72,8 @@ export async function startTestGateway(settings: GatewaySettings = {}): Promise<
     return execute(request, options);
   };
   const gateway = await startGateway({
-    address: { host: '127.0.0.1', port: 0 },
+    address: LOOPBACK,
+    tls: settings.certificate && { address: LOOPBACK, certificate: settings.certificate },
     keys: { ...KEYS, ...settings.keys },
     client,
     namespaces: undefined,

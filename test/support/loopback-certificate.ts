@@ -1,7 +1,7 @@
 /**
- * A self-signed certificate for 127.0.0.1 and localhost, for tests that need a TLS server on loopback. The key is
- * public by being here; nothing outside the tests trusts the certificate. Valid for a hundred years, so that no test
- * depends on the date.
+ * Self-signed certificates for 127.0.0.1 and localhost, for tests that need a TLS server on loopback. Their keys are
+ * public by being here; nothing outside the tests trusts them. Valid for a hundred years, so that no test depends on the
+ * date.
  */
 export const LOOPBACK_CERTIFICATE = `-----BEGIN CERTIFICATE-----
 MIIBozCCAUmgAwIBAgIUa7u3/V1pbmEv6zha822IBjMZaPEwCgYIKoZIzj0EAwIw
@@ -20,5 +20,27 @@ export const LOOPBACK_KEY = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg4CQOKsBkq5AJiKPt
 e930paLAl+ln8wz5+HhBW7m4S+ihRANCAARP4g+dRYI9UbWpKCLaAvM+vXGR3Npc
 Vv1P1FXGJlKlM2BudNW+AMpkXDen/o4jneIjQWOLxHL/5kIoEC2sYeUa
+-----END PRIVATE KEY-----
+`;
+
+/** The pair that follows it. */
+export const RENEWED_CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBtTCCAVugAwIBAgIUQu95Jq3T8rIwmPASSty8dFDjELMwCgYIKoZIzj0EAwIw
+ITEfMB0GA1UEAwwWbG9vcGJhY2sgdGVzdCwgcmVuZXdlZDAgFw0yNjExMjcwMTM0
+NTJaGA8yMTI2MTEwMzAxMzQ1MlowITEfMB0GA1UEAwwWbG9vcGJhY2sgdGVzdCwg
+cmVuZXdlZDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNbiTS20zjdFTjM0Mcsg
+GtwxMlymIjJ7Z9oPIDXVKf9Qjdpc9wgnYIVlpZh6AzoWB6AdsUhqNJB6dk1ZAmo1
+XT+jbzBtMB0GA1UdDgQWBBT/n2T2XbkeWYwI/T9UeCvKLEOIsDAfBgNVHSMEGDAW
+gBT/n2T2XbkeWYwI/T9UeCvKLEOIsDAPBgNVHRMBAf8EBTADAQH/MBoGA1UdEQQT
+MBGHBH8AAAGCCWxvY2FsaG9zdDAKBggqhkjOPQQDAgNIADBFAiAXnhHpIGn3RJiX
+6ziMqN3KIPTow1rvYXoO7ExWYOn4owIhAJNd6x17GhuRvog0A07Rvn3MsrMM1a8d
+nTkBsfLNinnV
+-----END CERTIFICATE-----
+`;
+
+export const RENEWED_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgGaqsyq+9FjbwzFjh
+7ntOxuSp9O/Rsyr9jZ6xJMkZL+ShRANCAATW4k0ttM43RU4zNDHLIBrcMTJcpiIy
+e2faDyA11Sn/UI3aXPcIJ2CFZaWYegM6FgegHbFIajSQenZNWQJqNV0/
 -----END PRIVATE KEY-----
 `;

@@ -6,6 +6,7 @@ import { CAPTCHA_TASK } from '../../api/names.ts';
 import { reportTo } from '../../gateway/hooks.ts';
 import { loadGatewayKeys, type GatewayKeys } from '../../gateway/keys.ts';
 import { startGateway, type Gateway } from '../../gateway/server.ts';
+import { loadCertificate, type Certificate } from '../../ops/certificate.ts';
 import { parseGatewayConfig, type GatewayConfig } from '../../ops/config.ts';
 import { registerWatchGauges, refusedWatches, reportWatches, type Watches } from '../../ops/watches.ts';
 import {
@@ -30,16 +31,18 @@ const STOP_MS = 15_000;
 async function startAll(running: Process): Promise<void> {
   const { config, log, lifecycle, metrics } = running;
   const keys = await openKeys(running);
+  const certificate = await openCertificate(running);
   const client = await openKubeClient(running, reportRequests(metrics));
   // The health listener opens first and closes last, so that probes see the whole life of the other one.
   const opened: { gateway?: Gateway } = {};
   const watches: Watches = () =>
     (opened.gateway?.watches() ?? []).map((watch) => ({ ...watch, resource: CAPTCHA_TASK.plural }));
   const complaints = (): string[] =>
-    opened.gateway?.ready() ? [] : ['no keys are loaded, or just starting, or stopping'];
+    opened.gateway?.ready() ? [] : ['no keys or no certificate loaded, or just starting, or stopping'];
   await openProbes(running, { live: () => [], ready: complaints, remarks: () => refusedWatches(watches) });
   const gateway = await startGateway({
     address: config.gatewayBind,
+    tls: certificate && { address: config.gatewayTlsBind, certificate },
     keys,
     client,
     namespaces: config.watchNamespaces,
@@ -53,6 +56,7 @@ async function startAll(running: Process): Promise<void> {
   metrics.gauge('captcha_operator_gateway_open_tasks', (set) => set({}, gateway.open()));
   registerWatchGauges(metrics, watches, [CAPTCHA_TASK.plural]);
   announceListener(log, 'gateway', gateway.port);
+  if (gateway.tlsPort !== undefined) announceListener(log, 'gateway-tls', gateway.tlsPort);
 }
 
 async function openKeys({ config, log, lifecycle, metrics }: Process): Promise<GatewayKeys> {
@@ -66,4 +70,23 @@ async function openKeys({ config, log, lifecycle, metrics }: Process): Promise<G
   metrics.gauge('captcha_operator_gateway_keys', (set) => set({}, keys.count()));
   metrics.gauge('captcha_operator_gateway_keys_reload_failed', (set) => set({}, keys.fault() === undefined ? 0 : 1));
   return keys;
+}
+
+async function openCertificate({ config, log, lifecycle, metrics }: Process): Promise<Certificate | undefined> {
+  const { gatewayTlsCertFile: certFile, gatewayTlsKeyFile: keyFile } = config;
+  if (certFile === undefined || keyFile === undefined) return undefined;
+  const certificate = await loadCertificate({
+    certFile,
+    keyFile,
+    onLoaded: ({ expiresMs }) => log.info('certificate loaded', { expires: new Date(expiresMs).toISOString() }),
+    onFault: (fault) => log.error('certificate not loaded; the previous one, if any, stays in use', { fault }),
+  });
+  lifecycle.onStop('certificate', 1_000, () => certificate.stop());
+  metrics.gauge('captcha_operator_gateway_certificate_expiry_timestamp_seconds', (set) => {
+    set({}, (certificate.expiresMs() ?? 0) / 1_000);
+  });
+  metrics.gauge('captcha_operator_gateway_certificate_reload_failed', (set) => {
+    set({}, certificate.fault() === undefined ? 0 : 1);
+  });
+  return certificate;
 }

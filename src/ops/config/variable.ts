@@ -9,6 +9,10 @@ export type ProcessName = (typeof PROCESSES)[number];
 /** `both`: the operator and its sidecar; `all`: the gateway, too. */
 export type Readers = ProcessName | 'both' | 'all';
 
+/** In seconds. */
+export const DAY = 86_400;
+export const YEAR = 365 * DAY;
+
 export interface Variable<T> {
   name: string;
   readBy: Readers;

@@ -25,13 +25,12 @@ import {
   wholeNumber,
   type Kind,
 } from './kinds.ts';
-import { isReader, type ProcessName, type ReaderOf, type Variable } from './variable.ts';
+import { GATEWAY_VARIABLES } from './gateway-variables.ts';
+import { DAY, isReader, YEAR, type ProcessName, type ReaderOf, type Variable } from './variable.ts';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-const DAY = 86_400;
-const YEAR = 365 * DAY;
 /** With the longest token behind it the pingback URL stays below the limit. */
 const MAX_CALLBACK_BASE_LENGTH = MAX_CALLBACK_URL_LENGTH - 1 - CALLBACK_PATH.length - MAX_TOKEN_LENGTH;
 
@@ -254,35 +253,7 @@ export const VARIABLES = {
     default: String(DEFAULT_LETTER_POLICY.ttlMs / 1_000),
     meaning: 'When finished dead letters are deleted.',
   },
-  gatewayKeysFile: {
-    name: 'GATEWAY_KEYS_FILE',
-    readBy: 'gateway',
-    kind: filePath,
-    unset: 'required',
-    meaning:
-      'Lines `namespace:sha256-of-key`: who has a key of 32 characters whose hash is here uses tasks of that namespace. A namespace may have several. Reloaded when it changes.',
-  },
-  gatewayBind: {
-    name: 'GATEWAY_BIND_ADDRESS',
-    readBy: 'gateway',
-    kind: bindAddress,
-    default: ':8080',
-    meaning: 'Where `/in.php` and `/res.php` are served.',
-  },
-  gatewayTtlMs: {
-    name: 'GATEWAY_TTL_SECONDS',
-    readBy: 'gateway',
-    kind: seconds(0, 10 * YEAR),
-    default: '600',
-    meaning: 'How long after its end a task of the gateway, and with it its answer, is kept.',
-  },
-  gatewayMaxOpenTasks: {
-    name: 'GATEWAY_MAX_OPEN_TASKS',
-    readBy: 'gateway',
-    kind: wholeNumber(1, 100_000),
-    default: '1000',
-    meaning: 'Unfinished tasks of the gateway in one namespace; clients see it as the threads of their account.',
-  },
+  ...GATEWAY_VARIABLES,
   logLevel: {
     name: 'LOG_LEVEL',
     readBy: 'all',

@@ -48,4 +48,18 @@ export const GATEWAY = {
     in: 'gateway',
     beyondContract: 'A failed reload has to alert: a revoked key still works, and a new one does not.',
   },
+  captcha_operator_gateway_certificate_expiry_timestamp_seconds: {
+    ...gauge,
+    help: 'When the certificate in use expires; 0 while none could be loaded. Only where GATEWAY_TLS_CERT_FILE is set.',
+    labels: none,
+    in: 'gateway',
+    beyondContract: 'Clients refuse an expired certificate, and the gateway sees nothing of it.',
+  },
+  captcha_operator_gateway_certificate_reload_failed: {
+    ...gauge,
+    help: '1 while the last load of the certificate failed; the previous one, if any, stays in use.',
+    labels: none,
+    in: 'gateway',
+    beyondContract: 'A failed reload has to alert before the old certificate expires.',
+  },
 } as const satisfies Record<string, MetricRow>;

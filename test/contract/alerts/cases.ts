@@ -379,6 +379,23 @@ const CASES: Record<string, Case[]> = {
     fires('a replica cannot load the keys', '5m', { 'gateway_keys_reload_failed{instance="a"}': '0 1x20' }),
     silent('the fault is mended at once', '5m', { 'gateway_keys_reload_failed{instance="a"}': '0x3 1 0x20' }),
   ],
+  CaptchaGatewayCertificate: [
+    fires('a new pair cannot be loaded', '15m', {
+      'gateway_certificate_reload_failed{instance="a"}': '0 1x20',
+      'gateway_certificate_expiry_timestamp_seconds{instance="a"}': '999999x20',
+    }),
+    fires('the certificate was not renewed in time', '15m', {
+      'gateway_certificate_expiry_timestamp_seconds{instance="a"}': '80000x20',
+    }),
+    silent('it is good for two days', '15m', {
+      'gateway_certificate_reload_failed{instance="a"}': '0x20',
+      'gateway_certificate_expiry_timestamp_seconds{instance="a"}': '172800x20',
+    }),
+    silent('none was loaded at the start, and then one was', '15m', {
+      'gateway_certificate_reload_failed{instance="a"}': '1 0x20',
+      'gateway_certificate_expiry_timestamp_seconds{instance="a"}': '0 999999x20',
+    }),
+  ],
 };
 
 export const ALERT_CASES: readonly AlertCase[] = Object.entries(CASES).flatMap(([alert, cases]) =>

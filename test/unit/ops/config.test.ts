@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 
-import { describeConfig, parseCallbackConfig, parseOperatorConfig } from '../../../src/ops/config.ts';
+import {
+  describeConfig,
+  parseCallbackConfig,
+  parseGatewayConfig,
+  parseOperatorConfig,
+} from '../../../src/ops/config.ts';
 
 const KEY = 'k'.repeat(32);
 const POD = { POD_NAMESPACE: 'captcha-system', POD_NAME: 'operator-0' };
@@ -228,6 +233,40 @@ describe('the configuration of the sidecar', () => {
 });
 
 const warnings = (parsed: { ok: true; warnings: string[] } | { ok: false }) => (parsed.ok ? parsed.warnings : []);
+
+describe('the configuration of the gateway', () => {
+  const env = { GATEWAY_KEYS_FILE: '/run/keys' };
+
+  test('has its own ports, and no certificate', () => {
+    expect(parseGatewayConfig(env)).toMatchObject({
+      ok: true,
+      config: {
+        gatewayBind: { port: 8080 },
+        gatewayTlsBind: { port: 8443 },
+        metricsBind: { port: 9092 },
+        healthBind: { port: 8083 },
+      },
+    });
+    expect(JSON.stringify(parseGatewayConfig(env))).not.toContain('TlsCertFile');
+  });
+
+  test.each([
+    ['GATEWAY_TLS_CERT_FILE', 'GATEWAY_TLS_KEY_FILE'],
+    ['GATEWAY_TLS_KEY_FILE', 'GATEWAY_TLS_CERT_FILE'],
+  ])('has both files of a pair or none: not %s alone', (given, missing) => {
+    expect(parseGatewayConfig({ ...env, [given]: '/run/tls' })).toEqual({
+      ok: false,
+      faults: [`${missing}: not set, expected an absolute path, because ${given} is set`],
+    });
+  });
+
+  test('refuses TLS on the port of another listener', () => {
+    expect(parseGatewayConfig({ ...env, GATEWAY_TLS_BIND_ADDRESS: ':8080' })).toEqual({
+      ok: false,
+      faults: ['GATEWAY_TLS_BIND_ADDRESS: found port 8080, expected another port than that of GATEWAY_BIND_ADDRESS'],
+    });
+  });
+});
 
 describe('a forward proxy', () => {
   const PROXY = 'http://user:CANARY@proxy.example:3128';

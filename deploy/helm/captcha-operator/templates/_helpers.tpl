@@ -80,5 +80,31 @@ podAntiAffinity:
 {{- end }}
 {{- $_ := set (first $pod.volumes).secret "secretName" $values.keysSecret }}
 {{- end }}
+{{- if $values.tls.enabled }}
+{{- include "captcha-operator.gatewayTls" (dict "object" $object "secret" $values.tls.secret) }}
+{{- end }}
 {{ toYaml $object }}
+{{- end }}
+
+{{/* Changes an object of the gateway as deploy/components/gateway-tls does; it says nothing. */}}
+{{- define "captcha-operator.gatewayTls" -}}
+{{- $object := .object }}
+{{- if eq $object.kind "Deployment" }}
+{{- $pod := $object.spec.template.spec }}
+{{- $container := first $pod.containers }}
+{{- $place := "/etc/captcha-operator/gateway-tls" }}
+{{- $cert := dict "name" "GATEWAY_TLS_CERT_FILE" "value" (printf "%s/tls.crt" $place) }}
+{{- $key := dict "name" "GATEWAY_TLS_KEY_FILE" "value" (printf "%s/tls.key" $place) }}
+{{- $_ := set $container "env" (concat $container.env (list $cert $key)) }}
+{{- $_ := set $container "ports" (append $container.ports (dict "name" "gateway-tls" "containerPort" 8443)) }}
+{{- $_ := set $container "volumeMounts" (append $container.volumeMounts (dict "name" "tls" "mountPath" $place "readOnly" true)) }}
+{{- $secret := dict "secretName" .secret "optional" true "defaultMode" 0440 }}
+{{- $_ := set $pod "volumes" (append $pod.volumes (dict "name" "tls" "secret" $secret)) }}
+{{- else if eq $object.kind "Service" }}
+{{- $port := dict "name" "https" "port" 443 "targetPort" "gateway-tls" "appProtocol" "https" }}
+{{- $_ := set $object.spec "ports" (append $object.spec.ports $port) }}
+{{- else if eq $object.kind "NetworkPolicy" }}
+{{- $rule := first $object.spec.ingress }}
+{{- $_ := set $rule "ports" (append $rule.ports (dict "port" "gateway-tls" "protocol" "TCP")) }}
+{{- end }}
 {{- end }}
