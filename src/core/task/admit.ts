@@ -47,7 +47,13 @@ export interface Admission {
   address: Breaker | undefined;
   /** Whose turn is the probe of `address`. */
   probe: string | undefined;
-  readonly rejections: number[];
+  readonly rejections: Rejection[];
+}
+
+interface Rejection {
+  mono: number;
+  /** Whose task was submitted with the key; of polls it is not known. */
+  namespace: string | undefined;
 }
 
 export function createAdmission(policy: Admission['policy']): Admission {
@@ -100,14 +106,32 @@ export function ticketOf(all: Admission, key: string, apiKey: string | undefined
  * whose they are. Tasks of a namespace that is barred could not use theirs.
  */
 export function pump(all: Admission, mono: number, isBarred: (namespace: string) => boolean = () => false): string[] {
+  const trials = trialsOf(all, mono);
+  // Whoever brings many wrong keys must not use up what the others may try.
+  const isSuspect = (namespace: string): boolean => trials.namespaces.has(namespace);
+  return [isSuspect, () => false].flatMap((isLast) => {
+    return grantAll(all, mono, trials, (lane, namespace) => {
+      return isBarred(namespace) || (!lane.accepted && (trials.left <= 0 || isLast(namespace)));
+    });
+  });
+}
+
+function grantAll(
+  all: Admission,
+  mono: number,
+  trials: Trials,
+  isBarred: (lane: Lane, namespace: string) => boolean,
+): string[] {
   const granted: string[] = [];
   for (let served = true; served;) {
     served = false;
     for (const [apiKey, lane] of Array.from(all.lanes)) {
-      const key = all.starting.size < MAX_STARTING ? grantOne(lane, mono, isBarred) : undefined;
+      const mayStart = all.starting.size < MAX_STARTING;
+      const key = mayStart ? grantOne(lane, mono, (namespace) => isBarred(lane, namespace)) : undefined;
       if (key === undefined) continue;
       served = true;
       granted.push(key);
+      if (!lane.accepted) trial(trials, lane.granted.get(key));
       all.starting.add(key);
       // A lane that was served goes to the end of the line.
       all.lanes.delete(apiKey);
@@ -118,6 +142,28 @@ export function pump(all: Admission, mono: number, isBarred: (namespace: string)
     }
   }
   return granted;
+}
+
+/** What keys that were never accepted may yet try: each of them under way may be one more that is rejected. */
+interface Trials {
+  left: number;
+  /** Those that try one now, or had one rejected of late. */
+  readonly namespaces: Set<string | undefined>;
+}
+
+function trialsOf(all: Admission, mono: number): Trials {
+  const limit = all.policy.rejectedKeysLimit > 0 ? all.policy.rejectedKeysLimit : Infinity;
+  const trials: Trials = { left: limit, namespaces: new Set() };
+  for (const { namespace } of recentRejections(all, mono)) trial(trials, namespace);
+  for (const { accepted, granted } of all.lanes.values()) {
+    if (!accepted) for (const namespace of granted.values()) trial(trials, namespace);
+  }
+  return trials;
+}
+
+function trial(trials: Trials, namespace: string | undefined): void {
+  trials.left -= 1;
+  trials.namespaces.add(namespace);
 }
 
 /** The intent of this turn is written and its call begins. */
@@ -131,7 +177,7 @@ export function called(all: Admission, key: string, outcome: SubmitOutcome, mome
   all.places.delete(key);
   all.starting.delete(key);
   all.calling.delete(key);
-  noteAddress(all, outcome, moment);
+  noteAddress(all, outcome, moment, lane?.granted.get(key));
   if (lane === undefined) return;
   const fault = faultOf(outcome);
   const ofKey = fault !== undefined && fault.reason !== 'addressBlocked' ? { fault } : {};
@@ -249,15 +295,15 @@ function distrusted(all: Admission, mono: number): boolean {
   return rejectedKeysLimit > 0 && recentRejections(all, mono).length >= rejectedKeysLimit;
 }
 
-function recentRejections({ rejections }: Admission, mono: number): number[] {
-  while ((rejections[0] ?? Infinity) <= mono - REJECTIONS_WINDOW_MS) rejections.shift();
+function recentRejections({ rejections }: Admission, mono: number): Rejection[] {
+  while ((rejections[0]?.mono ?? Infinity) <= mono - REJECTIONS_WINDOW_MS) rejections.shift();
   return rejections;
 }
 
 /** A ban shuts everything; after its time any answer that is no ban lifts it. */
-function noteAddress(all: Admission, outcome: SubmitOutcome | PollOutcome, moment: Moment): void {
+function noteAddress(all: Admission, outcome: SubmitOutcome | PollOutcome, moment: Moment, namespace?: string): void {
   const fault = faultOf(outcome);
-  if (fault?.reason === 'keyRejected') recentRejections(all, moment.mono).push(moment.mono);
+  if (fault?.reason === 'keyRejected') recentRejections(all, moment.mono).push({ mono: moment.mono, namespace });
   if (fault?.reason === 'addressBlocked') {
     all.address = trip(all.address, fault, moment.mono, moment.random);
   } else if (all.address !== undefined && all.address.untilMono <= moment.mono) {

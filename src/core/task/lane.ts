@@ -52,7 +52,8 @@ export interface Lane {
   readonly waiting: Map<string, Heap<Ticket>>;
   /** The valid ticket of a task; an item of a heap that is not here was given up. */
   readonly tickets: Map<string, Ticket>;
-  readonly granted: Set<string>;
+  /** With their namespaces. */
+  readonly granted: Map<string, string>;
   /** Until when each open task counts as one of the provider's threads. */
   readonly permits: Map<string, number>;
   serial: number;
@@ -73,7 +74,7 @@ export function createLane(number: number, around: Surroundings): Lane {
     around,
     waiting: new Map(),
     tickets: new Map(),
-    granted: new Set(),
+    granted: new Map(),
     permits: new Map(),
     serial: 0,
     pool: createPool(),
@@ -118,7 +119,7 @@ export function grantOne(lane: Lane, mono: number, isBarred: (namespace: string)
   const ticket = nextInRound(lane, isBarred);
   if (ticket === undefined) return undefined;
   lane.tickets.delete(ticket.key);
-  lane.granted.add(ticket.key);
+  lane.granted.set(ticket.key, ticket.namespace);
   lane.lastTurnMono = mono;
   if (lane.breaker !== undefined) lane.breaker = { ...lane.breaker, probing: true };
   return ticket.key;

@@ -84,6 +84,12 @@ export const objectName: Kind<string> = {
   read: (text) => (DNS_NAME.test(text) ? text : undefined),
 };
 
+/** The journal is called after the Lease, with `-journal`. */
+export const leaseName: Kind<string> = {
+  expected: 'the name of an object (lower-case letters, digits, "-" and ".", at most 245)',
+  read: (text) => (text.length <= 245 ? objectName.read(text) : undefined),
+};
+
 /** Blanks around the commas are allowed: lists are often folded in YAML. */
 export const namespaceList: Kind<readonly string[]> = {
   expected: 'names of namespaces, separated by commas',

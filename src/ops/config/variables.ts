@@ -14,6 +14,7 @@ import {
   filePath,
   flag,
   hostList,
+  leaseName,
   namespaceList,
   namespaceName,
   objectName,
@@ -164,7 +165,7 @@ export const VARIABLES = {
   leaseName: {
     name: 'LEASE_NAME',
     readBy: 'operator',
-    kind: objectName,
+    kind: leaseName,
     default: 'captcha-operator',
     meaning:
       'The Lease. Two installations in one namespace need two names, a Role for each, and no watched namespace in common.',
@@ -216,7 +217,8 @@ export const VARIABLES = {
     readBy: 'operator',
     kind: wholeNumber(0, 1_000),
     default: String(DEFAULT_POLICY.rejectedKeysLimit),
-    meaning: 'After so many rejections within 5 min, keys never accepted wait. `0`: no limit.',
+    meaning:
+      'After so many rejections within 5 min, keys never accepted wait; and so many of them are tried at once. `0`: no limit.',
   },
   defaultTtlMs: {
     name: 'DEFAULT_TTL_SECONDS_AFTER_FINISHED',

@@ -314,4 +314,7 @@ test('the Lease has a name of its own where one is given', () => {
   expect(leaseName({})).toBe('captcha-operator');
   expect(leaseName({ LEASE_NAME: 'captcha-operator-blue' })).toBe('captcha-operator-blue');
   expect(leaseName({ LEASE_NAME: 'Not A Name' })).toEqual([expect.stringMatching(/^LEASE_NAME: found/)]);
+  // The journal's name is longer by eight.
+  expect(leaseName({ LEASE_NAME: 'l'.repeat(245) })).toHaveLength(245);
+  expect(leaseName({ LEASE_NAME: 'l'.repeat(246) })).toEqual([expect.stringMatching(/^LEASE_NAME: found/)]);
 });

@@ -173,7 +173,7 @@ const nameOf = (key: string) => key.slice(key.indexOf('/') + 1);
 
 /** A turn is used now: its intent is being written, or its call is under way. */
 function expectTurnsInUse({ all, writing }: World): void {
-  const granted = [...all.lanes.values()].flatMap((lane) => [...lane.granted]);
+  const granted = [...all.lanes.values()].flatMap((lane) => [...lane.granted.keys()]);
   const written = new Set(Array.from(writing, (request) => request.name));
   const idle = granted.filter((key) => !all.calling.has(key) && !written.has(nameOf(key)));
   expect(idle).toEqual([]);
@@ -194,7 +194,8 @@ function expectNoGhosts({ all, stage }: World): void {
     return task !== undefined && !isFinished(task);
   };
   const lanes = [...all.lanes.values()];
-  for (const lane of lanes) expect([...lane.granted, ...lane.permits.keys()].filter((key) => !open(key))).toEqual([]);
+  for (const lane of lanes)
+    expect([...lane.granted.keys(), ...lane.permits.keys()].filter((key) => !open(key))).toEqual([]);
   const keys = [...all.places.keys(), ...all.permits.keys(), ...all.starting, ...all.calling];
   expect(keys.filter((key) => !open(key))).toEqual([]);
 }

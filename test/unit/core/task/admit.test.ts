@@ -221,6 +221,35 @@ describe('rejected keys and addresses', () => {
     expect(admit.blockage(all, 'new', 0)).toMatchObject({ reason: 'KeyRejected' });
     expect(admit.pump(all, 300_000)).toContain('new0');
   });
+  test('no more keys never accepted are tried at once than may be rejected: one more, and the address is banned', () => {
+    const all = admission();
+    for (let n = 0; n < 20; n += 1) admit.join(all, { key: `k${n}`, namespace: `team-${n}`, age: n }, `key-${n}`, 0);
+    const tried = admit.pump(all, 0);
+    for (const key of tried) admit.started(all, key);
+    expect([...tried, ...admit.pump(all, 0)]).toHaveLength(4);
+    admit.called(all, tried[0]!, WRONG_KEY, moment(0));
+    expect(admit.pump(all, 0)).toEqual([]);
+    admit.called(all, tried[1]!, ACCEPTED, moment(0));
+    expect(admit.pump(all, 0)).toHaveLength(1);
+    const unlimited = admission({ rejectedKeysLimit: 0 });
+    joinMany(unlimited, 1, 'a');
+    for (let n = 0; n < 5; n += 1) admit.polled(unlimited, 'b', WRONG_KEY, moment(0));
+    expect(admit.pump(unlimited, 0)).toHaveLength(1);
+  });
+  test('of keys never accepted those of a namespace whose keys are tried or were rejected go last', () => {
+    const all = admission();
+    for (let n = 0; n < 9; n += 1) admit.join(all, { key: `evil/${n}`, namespace: 'evil', age: n }, `evil-${n}`, 0);
+    admit.join(all, { key: 'good/0', namespace: 'good', age: 99 }, 'good', 0);
+    const tried = admit.pump(all, 0);
+    expect(tried).toHaveLength(4);
+    expect(tried.slice(0, 2)).toEqual(['evil/0', 'good/0']);
+    for (const key of tried) {
+      admit.started(all, key);
+      admit.called(all, key, key === 'good/0' ? ACCEPTED : WRONG_KEY, moment(0));
+    }
+    admit.join(all, { key: 'late/0', namespace: 'late', age: 100 }, 'late', 0);
+    expect(admit.pump(all, 0)).toEqual(['late/0']);
+  });
   test('rejections are forgotten after five minutes, also where they limit nothing', () => {
     const all = admission({ rejectedKeysLimit: 0 });
     const refused = { kind: 'refused', class: 'keyRejected', code: 'ERROR_KEY_DOES_NOT_EXIST' } as const;
