@@ -98,9 +98,10 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const gatewayFront = await startFront();
   const gatewayTlsFront = await startFront();
   const stop = async (): Promise<void> => {
+    // What stops waits for connections that are kept; with the fronts those are gone.
+    await Promise.all([front, gatewayFront, gatewayTlsFront].map((one) => one.close()));
     await Promise.all([...operators, ...gateways].map((member) => member.stop()));
     await Promise.all(sidecars.map((member) => member.stop()));
-    await Promise.all([front, gatewayFront, gatewayTlsFront].map((one) => one.close()));
     await rm(directory, { recursive: true, force: true });
   };
   try {

@@ -3,7 +3,6 @@
  * the street of middlewares that each request walks (`createApp`). It starts and answers while the Kubernetes API is
  * down, and without keys (then it is not ready and refuses all). Wiring only: it decides nothing about a callback.
  */
-import type { RequestListener } from 'node:http';
 import Koa from 'koa';
 import type { KubeClient } from '../kube/client.ts';
 import { stageOfCreated } from '../core/deadletter/announce.ts';
@@ -17,7 +16,7 @@ import type { Intake, RunCallbackProtocol } from './intake.ts';
 import { LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
 import type { BindAddress } from '../ops/config.ts';
-import { startListener } from '../ops/http-listener.ts';
+import { longestLeaveMs, startListener } from '../ops/http-listener.ts';
 import type { Listener } from '../ops/http-listener.ts';
 import { authenticate, claimsOf } from './middleware/authenticate.ts';
 import type { TokenVerifier } from './middleware/authenticate.ts';
@@ -63,12 +62,15 @@ export interface CallbackServer {
   ready(): boolean;
   /** For the gauges; times in epoch milliseconds. */
   spoolStats(): SpoolStats;
-  /** Not ready at once; stops listening, lets requests under way end, drains for a bounded time, closes the spool. */
+  /** Not ready at once; ends connections as its listener does, drains for a bounded time, closes the spool. */
   stop(): Promise<void>;
 }
 
-/** Requests under way get this long to end once the listener stopped. */
+/** Requests under way get this long to end once no connection is taken any more. */
 const STOP_GRACE_MS = 2_000;
+
+/** The longest that `stop` takes, but for a disk that hangs. */
+export const STOP_MS = longestLeaveMs(LIMITS) + STOP_GRACE_MS + LIMITS.drainOnStopMs + 5_000;
 
 export async function startCallbackServer(options: CallbackServerOptions): Promise<CallbackServer> {
   const limits: Limits = { ...LIMITS, ...options.limits };
@@ -90,12 +92,7 @@ export async function startCallbackServer(options: CallbackServerOptions): Promi
   await spool.open();
   const handle = createApp({ keys, namespaces, rootFiles, intake, pollRequests, hooks, limits }).callback();
   let stopping = false;
-  const handleUntilStopped: RequestListener = (req, res) => {
-    // A kept-alive connection would otherwise bring new requests to a listener that has stopped.
-    if (stopping) res.shouldKeepAlive = false;
-    void handle(req, res);
-  };
-  const listener = await startListener(handleUntilStopped, {
+  const listener = await startListener((req, res) => void handle(req, res), {
     address: options.address,
     limits,
     onConnectionDropped: () => hooks.onConnectionDropped(),
@@ -171,7 +168,8 @@ interface Parts {
 
 /** In this order: what takes work in stops before what works it off. */
 async function stopAll({ listener, intake, pollRequests, drainer, spool }: Parts, limits: Limits): Promise<void> {
-  await listener.stop(STOP_GRACE_MS);
+  await listener.leave();
+  await listener.close(STOP_GRACE_MS);
   await intake.stop();
   await pollRequests.idle();
   await drainer.stop(limits.drainOnStopMs);

@@ -7,7 +7,7 @@ import Koa from 'koa';
 import type { KubeClient } from '../kube/client.ts';
 import type { Reflector, ReflectorHooks } from '../kube/reflector.ts';
 import type { Certificate } from '../ops/certificate.ts';
-import { startListener } from '../ops/http-listener.ts';
+import { longestLeaveMs, startListener } from '../ops/http-listener.ts';
 import type { BindAddress } from '../ops/config.ts';
 import type { GatewayHooks } from './hooks.ts';
 import type { GatewayKeys } from './keys.ts';
@@ -56,6 +56,8 @@ export interface Gateway {
 
 /** For how long after its start a gateway waits for the first list before it is ready without it. */
 const SYNC_MS = 10_000;
+/** The longest that `stop` takes. */
+export const STOP_MS = longestLeaveMs(LIMITS) + LIMITS.stopGraceMs + 1_000;
 
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const limits: Limits = { ...LIMITS, ...options.limits };
@@ -66,12 +68,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const submissions = createSubmissions({ client, tasks, rooms, hooks, ttlSeconds, limits });
   const stopping = new AbortController();
   const handle = createApp({ ...options, limits, tasks, submissions, stopping: stopping.signal }).callback();
-  const handleUntilStopped: RequestListener = (req, res) => {
-    // A kept-alive connection would otherwise bring new requests to a listener that has stopped.
-    if (stopping.signal.aborted) res.shouldKeepAlive = false;
-    void handle(req, res);
-  };
-  const { listeners, port, tlsPort } = await openListeners(handleUntilStopped, options, limits);
+  const { listeners, port, tlsPort } = await openListeners((req, res) => void handle(req, res), options, limits);
   let knowsTasks = false;
   const settle = (): void => {
     knowsTasks = true;
@@ -87,7 +84,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     async stop() {
       stopping.abort();
       clearTimeout(timer);
-      await Promise.all([...listeners, submissions].map((part) => part.stop(limits.stopGraceMs)));
+      // Submissions are taken as long as somebody may send one.
+      await Promise.all(listeners.map((listener) => listener.leave()));
+      const closing = listeners.map((listener) => listener.close(limits.stopGraceMs));
+      await Promise.all([...closing, submissions.stop(limits.stopGraceMs)]);
       await tasks.stop();
     },
   };

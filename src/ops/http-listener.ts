@@ -3,9 +3,13 @@
  * stays strict (it refuses a message with both Content-Length and Transfer-Encoding, and bare line feeds), and what it
  * refuses is answered with a bare status and a closed connection. With a certificate it speaks TLS and nothing else; it
  * never falls back to clear text, also not while there is no pair that can be used.
+ *
+ * How it stops: a client that keeps its connection learns that it ends from nothing but an answer, and what it sends into
+ * one that is just being closed meets a reset. So for a while every answer is the last of its connection, and a silent
+ * connection has the time that it was promised; then nobody is left whom closing could surprise.
  */
 import { createServer } from 'node:http';
-import type { RequestListener, Server, ServerOptions } from 'node:http';
+import type { RequestListener, Server, ServerOptions, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { MIN_TLS_VERSION, type Certificate } from './certificate.ts';
@@ -14,8 +18,13 @@ import { listenOn, serveWithin } from './connections.ts';
 
 export interface Listener {
   port: number;
-  /** Takes no new connection, lets requests under way end, closes the rest. Resolves when all are closed. */
-  stop(graceMs: number): Promise<void>;
+  /**
+   * Every answer from now on ends its connection; new ones are taken. Resolves when nobody is connected any more, at the
+   * latest when an idle connection has had its time.
+   */
+  leave(): Promise<void>;
+  /** Takes no connection, lets requests under way end within the grace, closes the rest. Resolves when all are closed. */
+  close(graceMs: number): Promise<void>;
 }
 
 export interface ListenerLimits {
@@ -34,6 +43,13 @@ export interface ListenerLimits {
 
 const CHECK_INTERVAL_MS = 500;
 const BACKLOG = 1_024;
+/** Node closes an idle connection this much later than it has told the client. */
+const KEEP_ALIVE_BUFFER_MS = 1_000;
+
+/** The longest that `leave` takes, for whoever sets a deadline over it. */
+export function longestLeaveMs({ keepAliveMs }: Pick<ListenerLimits, 'keepAliveMs'>): number {
+  return keepAliveMs + KEEP_ALIVE_BUFFER_MS + CHECK_INTERVAL_MS;
+}
 
 export interface ListenerOptions {
   address: BindAddress;
@@ -52,16 +68,23 @@ export async function startListener(handler: RequestListener, options: ListenerO
     requestTimeout: limits.slowClientMs,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
     keepAliveTimeout: limits.keepAliveMs,
+    keepAliveTimeoutBuffer: KEEP_ALIVE_BUFFER_MS,
     insecureHTTPParser: false,
     requireHostHeader: true,
     noDelay: true,
   });
-  const { closeAll } = serveWithin(server, handler, { max: limits.connections, onDropped: onConnectionDropped });
+  const farewell = createFarewell(server);
+  const bounds = { max: limits.connections, onDropped: onConnectionDropped };
+  const { closeAll } = serveWithin(server, farewell.before(handler), bounds);
   // Also cuts a client that connects and says nothing, or does not read its answer.
   server.timeout = limits.slowClientMs + limits.keepAliveMs + (limits.holdMs ?? 0);
   server.on('clientError', answerClientError);
   const port = await listenOn(server, address, BACKLOG);
-  return { port, stop: (graceMs) => stop(server, graceMs, closeAll) };
+  return {
+    port,
+    leave: () => farewell.say(longestLeaveMs(limits)),
+    close: (graceMs) => close(server, graceMs, closeAll),
+  };
 }
 
 /** A new pair is shown to whoever connects from then on; what is connected goes on with the one it has seen. */
@@ -75,7 +98,46 @@ function createServerFor(certificate: Certificate | undefined, options: ServerOp
   return server as Server;
 }
 
-async function stop(server: Server, graceMs: number, closeAll: () => void): Promise<void> {
+interface Farewell {
+  before(handler: RequestListener): RequestListener;
+  /** Resolves when nobody is connected any more, at the latest after this time. */
+  say(withinMs: number): Promise<void>;
+}
+
+function createFarewell(server: Server): Farewell {
+  const unanswered = new Set<ServerResponse>();
+  const empty = Promise.withResolvers<void>();
+  let connected = 0;
+  let leaving = false;
+  const resolveIfEmpty = (): void => {
+    if (leaving && connected === 0) empty.resolve();
+  };
+  server.on('connection', (socket) => {
+    connected += 1;
+    socket.once('close', () => {
+      connected -= 1;
+      resolveIfEmpty();
+    });
+  });
+  return {
+    before: (handler) => (request, response) => {
+      if (leaving) response.shouldKeepAlive = false;
+      unanswered.add(response);
+      response.once('close', () => unanswered.delete(response));
+      handler(request, response);
+    },
+    async say(withinMs) {
+      leaving = true;
+      for (const response of unanswered) response.shouldKeepAlive = false;
+      resolveIfEmpty();
+      const timer = setTimeout(empty.resolve, withinMs);
+      await empty.promise;
+      clearTimeout(timer);
+    },
+  };
+}
+
+async function close(server: Server, graceMs: number, closeAll: () => void): Promise<void> {
   const closed = new Promise<void>((resolve) => {
     server.close(() => resolve());
   });

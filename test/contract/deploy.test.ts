@@ -7,7 +7,8 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { LIMITS } from '../../src/callback/limits.ts';
+import { STOP_MS as CALLBACK_STOP_MS } from '../../src/callback/server.ts';
+import { STOP_MS as GATEWAY_STOP_MS } from '../../src/gateway/server.ts';
 import { parseGatewayConfig } from '../../src/ops/config.ts';
 import { DRAIN_MS } from '../../src/core/task/policy.ts';
 import { copies } from '../../scripts/generate-deploy.ts';
@@ -147,7 +148,7 @@ describe('the pods', () => {
   test('have longer to end than the worst drain of either container', () => {
     // What each closes before and after its drain is bounded as well (bin/): 40 s and 20 s.
     const operatorMs = DRAIN_MS + 40_000;
-    const callbackMs = 5_000 + LIMITS.drainOnStopMs + 20_000;
+    const callbackMs = 5_000 + CALLBACK_STOP_MS + 10_000;
     expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(Math.max(operatorMs, callbackMs) / 1_000);
   });
 
@@ -219,7 +220,7 @@ describe('the gateway', () => {
 
   test('has longer to end than its worst drain', () => {
     const preStopMs = 5_000;
-    expect(of.spec.template.spec.terminationGracePeriodSeconds * 1_000).toBeGreaterThan(preStopMs + 15_000);
+    expect(of.spec.template.spec.terminationGracePeriodSeconds * 1_000).toBeGreaterThan(preStopMs + GATEWAY_STOP_MS);
   });
 
   test('has the version of the operator, and a memory limit', () => {

@@ -37,8 +37,10 @@ async function start(execute: (request: ApiRequest) => ApiReply = (request) => a
     limits: { drainOnStopMs: 50 },
   });
 }
-const send = async (path: string, init?: RequestInit): Promise<string> => {
-  const reply = await fetch(`http://127.0.0.1:${server.port}${path}`, init);
+const send = async (path: string, init: { method?: string; body?: string; headers?: object } = {}): Promise<string> => {
+  // A connection that is kept would be waited for when the sidecar stops.
+  const headers = { connection: 'close', ...init.headers };
+  const reply = await fetch(`http://127.0.0.1:${server.port}${path}`, { ...init, headers });
   return `${JSON.stringify([...reply.headers])} ${await reply.text()}`;
 };
 

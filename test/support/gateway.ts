@@ -45,6 +45,8 @@ export interface GatewaySettings {
   certificate?: Certificate;
 }
 
+/** A connection that is kept would be waited for when the gateway stops. */
+const ONCE = { connection: 'close' };
 const NAMESPACES: Readonly<Record<string, string>> = { [KEY_A]: 'team-a', [KEY_B]: 'team-b' };
 const KEYS: GatewayKeys = {
   ready: () => true,
@@ -90,7 +92,7 @@ export async function startTestGateway(settings: GatewaySettings = {}): Promise<
   });
   const url = `http://127.0.0.1:${gateway.port}`;
   const get = async (path: string, fields: Record<string, string>, key = KEY_A): Promise<string> => {
-    const response = await fetch(`${url}${path}?${new URLSearchParams({ key, ...fields })}`);
+    const response = await fetch(`${url}${path}?${new URLSearchParams({ key, ...fields })}`, { headers: ONCE });
     return response.text();
   };
   return {
@@ -105,7 +107,11 @@ export async function startTestGateway(settings: GatewaySettings = {}): Promise<
     in: (fields, key) => get('/in.php', fields, key),
     res: (fields, key) => get('/res.php', fields, key),
     async post(path, contentType, body) {
-      const response = await fetch(url + path, { method: 'POST', headers: { 'content-type': contentType }, body });
+      const response = await fetch(url + path, {
+        method: 'POST',
+        headers: { ...ONCE, 'content-type': contentType },
+        body,
+      });
       return { status: response.status, body: await response.text() };
     },
     tasks: () => api.all<CaptchaTask>(CAPTCHA_TASK.plural),

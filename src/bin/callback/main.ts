@@ -5,7 +5,7 @@
 import { LIMITS } from '../../callback/limits.ts';
 import { reportTo } from '../../callback/report.ts';
 import { loadRootFiles, type RootFiles } from '../../callback/root-files.ts';
-import { startCallbackServer, type CallbackServer } from '../../callback/server.ts';
+import { STOP_MS, startCallbackServer, type CallbackServer } from '../../callback/server.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { parseCallbackConfig, type CallbackConfig } from '../../ops/config.ts';
 import type { CallbackKeys } from '../../ops/keys.ts';
@@ -42,7 +42,7 @@ async function startCallback(sidecar: Sidecar): Promise<void> {
   const rootFiles = await openRootFiles(sidecar);
   const server = await openServer(sidecar, { keys, client, rootFiles });
   opened.server = server;
-  lifecycle.onStop('callbacks', LIMITS.drainOnStopMs + 10_000, () => server.stop());
+  lifecycle.onStop('callbacks', STOP_MS, () => server.stop());
   announceListener(log, 'callback', server.port);
 }
 

@@ -5,7 +5,7 @@
 import { CAPTCHA_TASK } from '../../api/names.ts';
 import { reportTo } from '../../gateway/hooks.ts';
 import { loadGatewayKeys, type GatewayKeys } from '../../gateway/keys.ts';
-import { startGateway, type Gateway } from '../../gateway/server.ts';
+import { STOP_MS, startGateway, type Gateway } from '../../gateway/server.ts';
 import { loadCertificate, type Certificate } from '../../ops/certificate.ts';
 import { parseGatewayConfig, type GatewayConfig } from '../../ops/config.ts';
 import { registerWatchGauges, refusedWatches, reportWatches, type Watches } from '../../ops/watches.ts';
@@ -24,8 +24,6 @@ export async function runGateway(handOver: () => void): Promise<void> {
 }
 
 type Process = Running<GatewayConfig>;
-
-const STOP_MS = 15_000;
 
 /** Opens everything in the order in which the releases, run backwards, are right. */
 async function startAll(running: Process): Promise<void> {
