@@ -57,8 +57,12 @@ export async function runConfigured<Config extends AnyConfig>(
 
 type OnRequest = NonNullable<NonNullable<KubeClientOptions['hooks']>['onRequest']>;
 
-export async function openKubeClient(running: Running<AnyConfig>, onRequest: OnRequest): Promise<KubeClient> {
-  const { config, log, lifecycle } = running;
+export async function openKubeClient(
+  running: Running<AnyConfig>,
+  onRequest: OnRequest,
+  inFlight: KubeClientOptions['inFlight'] = {},
+): Promise<KubeClient> {
+  const { config, log, lifecycle, metrics } = running;
   const access = await loadAccess({
     kubeconfigPath: config.kubeconfigPath,
     serviceHost: process.env['KUBERNETES_SERVICE_HOST'],
@@ -72,7 +76,11 @@ export async function openKubeClient(running: Running<AnyConfig>, onRequest: OnR
     access,
     userAgent: `captcha-operator/${VERSION} ${running.process}`,
     hooks: { onRequest },
+    inFlight,
   });
+  metrics.gauge('captcha_operator_api_request_limit', (set) => set({}, client.load().limit));
+  metrics.gauge('captcha_operator_api_requests_in_flight', (set) => set({}, client.load().inFlight));
+  metrics.gauge('captcha_operator_api_requests_waiting', (set) => set({}, client.load().waiting));
   lifecycle.onStop('Kubernetes client', 2_000, () => client.close());
   return client;
 }

@@ -5,6 +5,7 @@
  */
 import type { Access } from './access.ts';
 import { createGate } from '../waiting/gate.ts';
+import { type LimitOptions, createLimit } from '../waiting/limit.ts';
 import { failureOf, noAnswer, replyOf } from './reply.ts';
 import type { Sought } from './reply.ts';
 import { createListLane } from './list-lane.ts';
@@ -42,10 +43,18 @@ export interface KubeClient {
   watch(resource: Resource, options: WatchOptions): Promise<WatchEnd>;
   /** Whether a watch that begins with a list is worth a try here; pages always are. */
   streamsLists(): boolean;
-  /** Requests that hold a place and requests that wait for one. */
-  load(): { inFlight: number; waiting: number };
+  /** Requests that hold a place, requests that wait for one, and how many places there are by what was learned. */
+  load(): Load;
+  /** Whether requests queue: here, or at the server, be it for others. What can wait should. */
+  queueing(): boolean;
   /** Ends every connection; calls under way are answered `Closed`. */
   close(): Promise<void>;
+}
+
+export interface Load {
+  inFlight: number;
+  waiting: number;
+  limit: number;
 }
 
 /** One HTTP exchange, for metrics. `code` is the HTTP status, or `<error>` where none came. */
@@ -60,12 +69,17 @@ export interface KubeClientOptions {
   access: Access;
   userAgent: string;
   hooks?: { onRequest?(report: RequestReport): void };
-  /** Requests in flight at once, watches aside. 8 to 16 keep a small API server busy without making watches lag. */
-  maxInFlight?: number;
+  /** Requests in flight at once, watches aside: what the limit learns from writes begins and ends here. */
+  inFlight?: Partial<LimitOptions>;
   /** How long after an outage a 403 is not believed; 10 s. */
   settlingMs?: number;
 }
 
+/**
+ * A limit that stays at its floor still keeps the two cores of a small control plane busy; its ceiling is more than one
+ * process can feed to any, at 50 ms a write.
+ */
+const IN_FLIGHT: LimitOptions = { initial: 8, floor: 4, ceiling: 64, tolerance: 2 };
 const LIST_TIMEOUT_MS = 30_000;
 /**
  * A kube-apiserver that has just started refuses everybody, until its own copy of the RBAC rules is filled: 0.3 s of
@@ -76,9 +90,11 @@ const SETTLING_MS = 10_000;
 const EXTRA_CONNECTIONS = 6;
 
 export function createKubeClient(options: KubeClientOptions): KubeClient {
-  const { access, userAgent, maxInFlight = 16 } = options;
-  const transport = createTransport({ access, userAgent, connections: maxInFlight + EXTRA_CONNECTIONS });
-  const gate = createGate(maxInFlight);
+  const { access, userAgent } = options;
+  const inFlight = { ...IN_FLIGHT, ...options.inFlight };
+  const transport = createTransport({ access, userAgent, connections: inFlight.ceiling + EXTRA_CONNECTIONS });
+  const limit = createLimit(inFlight);
+  const gate = createGate(limit.now);
   const lane = createListLane();
   const report: Report = (verb, method, outcome) => {
     const durationMs = performance.now() - outcome.sinceMs;
@@ -89,7 +105,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
       durationMs,
     });
   };
-  const send = createSender({ access, transport, gate, report });
+  const send = createSender({ access, transport, gate, limit, report });
   const doubt = createDoubt(options.settlingMs ?? SETTLING_MS);
 
   return {
@@ -114,7 +130,8 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
       if (end.kind === 'failed') doubt.about(end.failure);
       return end;
     },
-    load: () => ({ inFlight: gate.inside(), waiting: gate.waiting() }),
+    load: () => ({ inFlight: gate.inside(), waiting: gate.waiting(), limit: limit.now() }),
+    queueing: () => gate.inside() >= limit.now() || limit.isPressed(performance.now()),
     close: () => transport.close(),
   };
 }

@@ -29,7 +29,8 @@ export interface QueueHooks {
 export interface WorkQueueOptions {
   /** For logs, metrics and errors. */
   name: string;
-  concurrency: number;
+  /** Passes at once; where it is a function, as many as it says now. */
+  concurrency: number | (() => number);
   /** Looks at one key. `retryAtMs`: as `addAt`. The signal aborts when the queue stops waiting for it. */
   process(key: string, signal: AbortSignal): Promise<void | { retryAtMs?: number | undefined }>;
   /**
@@ -151,6 +152,7 @@ interface Intake {
 
 function createIntake(state: State): Intake {
   const { now, concurrency, hooks, backoff = exponentialBackoff(DEFAULT_BACKOFF) } = state.options;
+  const workers = typeof concurrency === 'number' ? () => concurrency : concurrency;
   const intake: Intake = {
     due: createDueTimes({ now, onDue: (key) => intake.add(key) }),
     add(key, how) {
@@ -173,7 +175,7 @@ function createIntake(state: State): Intake {
     },
     pump() {
       state.pumping = false;
-      while (state.running && state.processing.size < concurrency) {
+      while (state.running && state.processing.size < workers()) {
         const key = takeFirst(state);
         if (key === undefined) return;
         intake.due.remove(key);

@@ -5,6 +5,7 @@
  */
 import type { Access, CurrentCredentials } from './access.ts';
 import type { Gate } from '../waiting/gate.ts';
+import type { Limit } from '../waiting/limit.ts';
 import { enterWithin, pause, within } from './pause.ts';
 import type { Transport, WireAnswer, WireRequest } from './transport.ts';
 import type { ApiRequest } from './types.ts';
@@ -26,6 +27,8 @@ export interface SenderParts {
   access: Access;
   transport: Transport;
   gate: Gate;
+  /** Learns from every answer how many the gate lets in. */
+  limit: Limit;
   report: Report;
 }
 
@@ -76,10 +79,28 @@ async function sendOnce(parts: SenderParts, sending: Sending): Promise<Sent> {
   const sinceMs = performance.now();
   // The transport asks in the same instant.
   const used = parts.access.current();
+  const inFlight = parts.gate.inside();
   const answer = await parts.transport.exchange(request, { timeoutMs: Math.max(1, untilMs - sinceMs), signal });
-  if (!urgent) parts.gate.leave();
+  if (!urgent) {
+    learn(parts.limit, { request, answer, sinceMs, inFlight });
+    parts.gate.leave();
+  }
   parts.report(verb, request.method, { code: answer.kind === 'answer' ? answer.status : 0, sinceMs });
   return { answer, used };
+}
+
+/** Shorter than this the time was over because it was spent before, in line. */
+const LATE_MS = 1_000;
+
+/** Of writes: reads, most of them from the server's cache, take a fraction of their time. */
+function learn(limit: Limit, sent: { request: WireRequest; answer: WireAnswer; sinceMs: number; inFlight: number }) {
+  const { request, answer, sinceMs, inFlight } = sent;
+  const mono = performance.now();
+  const tookMs = mono - sinceMs;
+  const isLate = answer.kind === 'failed' ? answer.reason === 'Timeout' && tookMs >= LATE_MS : answer.status === 504;
+  if (isLate || (answer.kind === 'answer' && answer.status === 429)) return limit.overloaded(mono);
+  const counts = answer.kind === 'answer' && answer.status < 500 && request.method !== 'GET';
+  return limit.answered({ mono, tookMs, inFlight, counts });
 }
 
 /** Whether there are other credentials than those that were refused; within what is left of the call's time. */

@@ -1,6 +1,7 @@
 /**
  * A gate (counting semaphore): at most `width` are inside, the others wait in line. A place that is left passes on
- * directly, so nobody who comes now overtakes the line. It has no timer: a caller with a deadline has to give up by itself.
+ * directly, so nobody who comes now overtakes the line. Its width may change: who is inside stays, and those who
+ * wait learn of a wider one when somebody leaves. It has no timer: a caller with a deadline has to give up by itself.
  */
 import { createLine } from './line.ts';
 
@@ -18,14 +19,25 @@ export interface Gate {
   waiting(): number;
 }
 
-export function createGate(width: number, maxWaiting = Infinity): Gate {
+export function createGate(width: number | (() => number), maxWaiting = Infinity): Gate {
+  const widthNow = typeof width === 'number' ? () => width : width;
   /** Those who gave up stay until it would be their turn, and are passed over. */
   const line = createLine<{ admitted: (() => void) | undefined }>();
   let inside = 0;
   let waiting = 0;
+  const takeFirst = (): (() => void) | undefined => {
+    for (let waiter = line.take(); waiter !== undefined; waiter = line.take()) {
+      const { admitted } = waiter;
+      if (admitted === undefined) continue;
+      waiter.admitted = undefined;
+      waiting--;
+      return admitted;
+    }
+    return undefined;
+  };
   return {
     enter() {
-      if (inside >= width) return false;
+      if (inside >= widthNow()) return false;
       inside++;
       return true;
     },
@@ -42,15 +54,13 @@ export function createGate(width: number, maxWaiting = Infinity): Gate {
     },
     leave() {
       if (inside === 0) throw new Error('gate: somebody left who was not inside');
-      for (let waiter = line.take(); waiter !== undefined; waiter = line.take()) {
-        const { admitted } = waiter;
-        if (admitted === undefined) continue;
-        waiter.admitted = undefined;
-        waiting--;
-        return admitted();
-      }
       inside--;
-      return undefined;
+      while (inside < widthNow()) {
+        const admitted = takeFirst();
+        if (admitted === undefined) return;
+        inside++;
+        admitted();
+      }
     },
     inside: () => inside,
     waiting: () => waiting,

@@ -40,7 +40,11 @@ async function measure({ controlPlane: plane, admin }: Installation): Promise<vo
   const tasks = await createTasks(admin, NAMESPACE, count);
   const pool = new Pool(serverURL, { connections: IN_FLIGHT, allowH2: false, connect: { ca: await readFile(caFile) } });
   const access = await loadAccess({ kubeconfigPath: await plane.kubeconfigFor(OPERATOR) });
-  const client = createKubeClient({ access, userAgent: 'kube-raw', maxInFlight: IN_FLIGHT });
+  const client = createKubeClient({
+    access,
+    userAgent: 'kube-raw',
+    inFlight: { initial: IN_FLIGHT, floor: IN_FLIGHT, ceiling: IN_FLIGHT },
+  });
   const bare = bareWriter(pool, plane.tokenOf(OPERATOR));
   const ours: Write = async (task, status) => {
     const result = await runProtocol(client, putStatus(CAPTCHA_TASK, { metadata: task.metadata, status: {} }, status));

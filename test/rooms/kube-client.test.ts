@@ -8,6 +8,7 @@ import { createKubeClient } from '../../src/kube/client.ts';
 import type { KubeClient, KubeClientOptions, RequestReport } from '../../src/kube/client.ts';
 import type { Credentials } from '../../src/kube/credentials.ts';
 import type { ApiRequest } from '../../src/kube/types.ts';
+import type { LimitOptions } from '../../src/waiting/limit.ts';
 import { answer, freePort, startScriptedApi, TEST_CERTIFICATE } from '../support/scripted-api.ts';
 import type { ScriptedApi, ScriptedHandler } from '../support/scripted-api.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -28,6 +29,10 @@ async function start(handler: ScriptedHandler): Promise<ScriptedApi> {
   return api;
 }
 
+function places(count: number): Partial<LimitOptions> {
+  return { initial: count, floor: count, ceiling: count };
+}
+
 async function connect(api: ScriptedApi, extra: Partial<KubeClientOptions> = {}): Promise<KubeClient> {
   const client = createKubeClient({ access: await api.access(), userAgent: 'test', ...extra });
   releases.push(() => client.close());
@@ -36,7 +41,7 @@ async function connect(api: ScriptedApi, extra: Partial<KubeClientOptions> = {})
 
 test('reuses one pool of connections for hundreds of calls', async () => {
   const api = await start((_request, response) => answer(response, 200, OBJECT));
-  const client = await connect(api, { maxInFlight: 4 });
+  const client = await connect(api, { inFlight: places(4) });
   for (let round = 0; round < 50; round++) await Promise.all([1, 2, 3, 4, 5, 6].map(() => client.execute(GET)));
   expect(api.requests).toHaveLength(300);
   // A place passes on an instant before its connection is free, hence the factor.
@@ -46,17 +51,17 @@ test('reuses one pool of connections for hundreds of calls', async () => {
 test('keeps at most its limit in flight, except what is urgent', async () => {
   const held: (() => void)[] = [];
   const api = await start((_request, response) => held.push(() => answer(response, 200, OBJECT)));
-  const client = await connect(api, { maxInFlight: 2 });
+  const client = await connect(api, { inFlight: places(2) });
   const calls = [1, 2, 3, 4].map(() => client.execute(GET));
   await waitUntil('the first two calls', () => held.length === 2);
-  expect(client.load()).toEqual({ inFlight: 2, waiting: 2 });
+  expect(client.load()).toEqual({ inFlight: 2, waiting: 2, limit: 2 });
   const urgent = client.execute(GET, { urgent: true });
   await waitUntil('the urgent call', () => held.length === 3);
   held.pop()?.();
   expect(await urgent).toMatchObject({ ok: true });
   for (let done = 0; done < 4; done++) (await waitUntil('a call', () => held.shift()))();
   expect(await Promise.all(calls)).toHaveLength(4);
-  expect(client.load()).toEqual({ inFlight: 0, waiting: 0 });
+  expect(client.load()).toEqual({ inFlight: 0, waiting: 0, limit: 2 });
 });
 
 test('sends who it is, and where the object is', async () => {
@@ -182,7 +187,7 @@ test('gives up at the deadline, and says that a write may have been acted on', a
 });
 
 test('says that a call was not sent which waited for its place until the deadline', async () => {
-  const client = await connectToDeaf({ maxInFlight: 1 });
+  const client = await connectToDeaf({ inFlight: places(1) });
   const first = client.execute(PUT, { timeoutMs: 400 });
   expect(await client.execute(PUT, { timeoutMs: 100 })).toMatchObject({ reason: 'Timeout', sent: false });
   expect(await first).toMatchObject({ reason: 'Timeout', sent: true });
@@ -289,7 +294,7 @@ test('asks its source once for all the calls that a rotated token failed, and re
     reads += 1;
     return { authorization: `Bearer ${token}` };
   });
-  const client = await connect(api, { access });
+  const client = await connect(api, { access, inFlight: places(16) });
   [token, accepted, reads] = ['new', 'new', 0];
   const calls = Array.from({ length: 16 }, () => client.execute(PUT));
   await Promise.race(calls);

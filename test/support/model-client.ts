@@ -127,7 +127,8 @@ export function createModelClient(api: ModelApi): ModelClient {
       });
     },
     streamsLists: () => false,
-    load: () => ({ inFlight: 0, waiting: 0 }),
+    load: () => ({ inFlight: 0, waiting: 0, limit: 16 }),
+    queueing: () => false,
     close: () => Promise.resolve(),
   };
   return client;

@@ -24,6 +24,9 @@ export async function runCallback(handOver: () => void): Promise<void> {
   await runConfigured('callback', parseCallbackConfig(process.env), handOver, startCallback);
 }
 
+/** Callbacks go first: where both wait for the API server, it is the operator that makes room. */
+const AT_THE_API = { floor: 8, tolerance: 4 };
+
 type Sidecar = Running<CallbackConfig>;
 
 /** Opens everything in the order in which the releases, run backwards, are right. */
@@ -33,7 +36,7 @@ async function startCallback(sidecar: Sidecar): Promise<void> {
     path: config.callbackKeysFile,
     mayBeAbsent: config.callbackURL === undefined,
   });
-  const client = await openKubeClient(sidecar, reportRequests(metrics, 'callback'));
+  const client = await openKubeClient(sidecar, reportRequests(metrics, 'callback'), AT_THE_API);
   // The health listener opens first and closes last, so that probes see the whole life of the other one.
   const opened: { server?: CallbackServer } = {};
   const complaints = (): string[] =>

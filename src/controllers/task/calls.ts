@@ -88,7 +88,10 @@ async function submissionAnswered(
   const { metrics, log } = context.options;
   context.lanes.called(key, outcome);
   // Its callback was faster than the reply, or it was deleted meanwhile: nobody would return its permit.
-  if (!isKnown(context, task)) context.lanes.returnPermit(key);
+  if (!isKnown(context, task)) {
+    context.lanes.returnPermit(key);
+    context.lanes.recorded(key);
+  }
   metrics.inc('captcha_operator_submissions_total', { outcome: outcome.kind });
   metrics.observe('captcha_operator_submission_duration_seconds', {}, (mono - sentMono) / 1_000);
   if (outcome.kind !== 'accepted') log.info('A submission was not accepted', { ...about(task), ...describe(outcome) });

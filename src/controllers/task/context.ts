@@ -73,8 +73,8 @@ export interface JournalRoom {
 
 export type Unpack = (packed: PackedTask) => CaptchaTask;
 
-/** Twice as many as there are workers. */
-const KEPT = 32;
+/** Twice as many as there are ever workers. */
+const KEPT = 128;
 
 /**
  * A pass looks at the same copy several times, so the last few are kept unpacked; the cache itself stays packed. What

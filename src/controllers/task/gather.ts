@@ -83,7 +83,7 @@ export function gather(context: TaskContext, key: string, seen: Seen): GatheredF
     },
     callbacks: callbacks.view(task),
     intentName: `${options.identity}/${context.intents + 1}`,
-    mayWriteWaiting: context.waitingWrites < MAX_WAITING_WRITES,
+    mayWriteWaiting: context.waitingWrites < options.client.load().limit * WAITING_SHARE,
   };
 }
 
@@ -112,14 +112,15 @@ export function standBy(context: TaskContext, key: string, packed: PackedTask): 
   look(context, key, context.unpack(packed), context.moment().mono);
 }
 
-/** So many workers at most say why tasks wait; the others are for those that move. */
-const MAX_WAITING_WRITES = 4;
+/** This share of the workers at most says why tasks wait; the others are for those that move. */
+const WAITING_SHARE = 0.25;
 
 /** Another object has the name now: nothing of the old one holds for it. */
 function leaveToSuccessor(context: TaskContext, key: string): void {
   context.memories.delete(key);
   context.lanes.leave(key);
   context.lanes.returnPermit(key);
+  context.lanes.recorded(key);
 }
 
 /**
@@ -130,6 +131,7 @@ function leaveToSuccessor(context: TaskContext, key: string): void {
 function settlePermit(context: TaskContext, key: string, task: CaptchaTask, memory: TaskMemory): void {
   const { submission, deadLetter } = task.status ?? {};
   const open = submission?.captchaID !== undefined && submission.endTime === undefined;
+  if (open || !mayBeAccepted(memory)) context.lanes.recorded(key);
   if (deadLetter !== undefined || !(open || mayBeAccepted(memory))) context.lanes.returnPermit(key);
   else if (open) holdPermit(context, key, task);
 }

@@ -36,8 +36,6 @@ import { createTimeToLive } from './ttl.ts';
 
 export type { TaskController, TaskControllerOptions } from './ports.ts';
 
-/** As many writes as keep a small API server busy; more would only make its watches lag. */
-const WORKERS = 16;
 const REAL_CLOCK: TaskClock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),
@@ -119,13 +117,14 @@ function createContext(options: TaskControllerOptions): TaskContext {
 }
 
 function createQueue(
-  { metrics, log }: TaskControllerOptions,
+  { client, metrics, log }: TaskControllerOptions,
   clock: TaskClock,
   process: ReturnType<typeof createPass>,
 ): WorkQueue {
   return createWorkQueue({
     name: 'captchatask',
-    concurrency: WORKERS,
+    // Whatever a pass waits for, it is the API server. So tasks wait here, where what is urgent goes first, and not there.
+    concurrency: () => client.load().limit,
     process,
     now: clock.monotonicMs,
     hooks: queueHooks(metrics, 'captchatask', (key, error) => log.error('A pass over a task failed', { key, error })),
@@ -137,7 +136,7 @@ function createRooms(
   { store, queue, moment, mayAct }: Pick<TaskContext, 'store' | 'queue' | 'moment' | 'mayAct'>,
   context: () => Pick<TaskContext, 'journal'>,
 ): Pick<TaskContext, 'keys' | 'lanes' | 'callbacks' | 'ttl'> {
-  const { client, policy, log, admission, defaultTtlSeconds } = { ...options, ...options.policy };
+  const { client, log, defaultTtlSeconds } = { ...options, ...options.policy };
   const mono = (): number => moment().mono;
   const wake: WorkQueue['add'] = (key, how) => queue.add(key, how);
   // All that wait for a result look again; the queue merges, and each decides for itself.
@@ -151,7 +150,8 @@ function createRooms(
   const keys = createKeyRing({ ...options, mono, onChange });
   const onBlocked = (apiKeys: ReadonlySet<string>): void => void keys.reread(apiKeys);
   const isBarred = (namespace: string): boolean => context().journal.view(namespace) === 'barred';
-  const lanes = createLanes({ policy, provider: options.provider, moment, wake, isBarred, onBlocked, admission });
+  const atOnce = (): number => client.load().limit;
+  const lanes = createLanes({ ...options, moment, wake, isBarred, atOnce, onBlocked });
   const ttl = createTimeToLive({
     client,
     namespaces: options.namespaces,
@@ -212,6 +212,7 @@ function changed(context: TaskContext, change: StoreChange<PackedTask>): void {
 /** Finished or deleted: nothing it held is held any more. @param watched as it last was, where the watch tells of it */
 function left(context: TaskContext, key: string, watched: PackedTask | undefined): void {
   context.lanes.returnPermit(key);
+  context.lanes.recorded(key);
   context.lanes.leave(key);
   context.memories.delete(key);
   context.queue.forget(key);

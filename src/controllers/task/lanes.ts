@@ -21,6 +21,8 @@ export interface Lanes {
   /** The call of this turn begins: the next intent may be written, and the turn lasts until `called`. */
   started(key: string): void;
   called(key: string, outcome: SubmitOutcome): void;
+  /** Its id is durable, or its task gone: others may begin. */
+  recorded(key: string): void;
   polled(apiKey: string, outcome: PollOutcome): void;
   /** Books the next poll of this key: how many milliseconds to wait for it. */
   bookPoll(apiKey: string): number;
@@ -47,6 +49,8 @@ export interface LanesOptions {
   wake: (key: string, how?: 'urgent') => void;
   /** Whether tasks of this namespace could not use a turn. */
   isBarred: (namespace: string) => boolean;
+  /** Requests that the API server takes at once. */
+  atOnce: () => number;
   /** Every 10 s: the API keys that waiting tasks cannot use just now. */
   onBlocked: (apiKeys: ReadonlySet<string>) => void;
   admission?: admit.Admission | undefined;
@@ -97,6 +101,9 @@ export function createLanes(options: LanesOptions): Lanes {
       admit.called(all, key, outcome, options.moment());
       requestPump(state);
     },
+    recorded(key) {
+      if (admit.recorded(all, key)) requestPump(state);
+    },
     polled: (apiKey, outcome) => admit.polled(all, apiKey, outcome, options.moment()),
     bookPoll: (apiKey) => bookPoll(state, apiKey, mono()),
     holdPermit: (key, apiKey, forMs) => admit.holdPermit(all, key, apiKey, mono() + forMs),
@@ -110,12 +117,14 @@ export function createLanes(options: LanesOptions): Lanes {
     start() {
       state.ticker ??= setInterval(() => tick(state), TICK_MS).unref();
     },
-    stop() {
-      clearInterval(state.ticker);
-      state.ticker = undefined;
-      admit.leaveAll(all);
-    },
+    stop: () => stop(state),
   };
+}
+
+function stop(state: State): void {
+  clearInterval(state.ticker);
+  state.ticker = undefined;
+  admit.leaveAll(state.all);
 }
 
 function viewOf({ all, options }: State, key: string, apiKey: string | undefined): LaneView {
@@ -138,6 +147,7 @@ function requestPump(state: State): void {
 }
 
 function pump({ all, options }: State): void {
+  all.atOnce = options.atOnce();
   for (const key of admit.pump(all, options.moment().mono, options.isBarred)) options.wake(key, 'urgent');
 }
 

@@ -39,6 +39,8 @@ export async function perform(context: TaskContext, { facts, effect, signal }: O
     context.waitingWrites -= says;
     if (performed === 'failed') {
       lookIfLeft(context, task);
+      // Who cannot be written lets others begin.
+      context.lanes.recorded(keyOfTask(task));
       // Who cannot use its turn and backs off lets the others of its API key go first. A turn that came meanwhile has
       // woken the task, and the next pass uses it.
       if (facts.lane.ticket === 'granted') giveUpTurn(context, task);

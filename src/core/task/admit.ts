@@ -29,10 +29,11 @@ import {
 import { REJECTIONS_WINDOW_MS } from './policy.ts';
 
 /**
- * Intents that are written at once. Each of them brings two more writes, the id and the result, which must not queue
- * behind further intents: so this is a third of what keeps a small API server busy.
+ * Turns begun at once, for each request that the API server takes at once: from the turn to the call, and again from the
+ * reply until its id is durable. So ids go before new intents, however slow the server is; and intents, which share the
+ * writes of the journal, are still enough to keep it busy.
  */
-const MAX_STARTING = 6;
+const BEGUN_PER_PLACE = 2;
 
 export interface Admission {
   readonly policy: Pick<TaskPolicy, 'maxConcurrentSubmissions' | 'rejectedKeysLimit'>;
@@ -40,8 +41,11 @@ export interface Admission {
   /** Where a task waits or has its turn, and where it holds a permit. */
   readonly places: Map<string, Lane>;
   readonly permits: Map<string, Lane>;
-  /** Turns whose intent is being written; see `MAX_STARTING`. */
+  /** Turns whose intent is being written, and tasks whose id is not durable yet; see `BEGUN_PER_PLACE`. */
   readonly starting: Set<string>;
+  readonly recording: Set<string>;
+  /** Requests that the API server takes at once, as was told last. */
+  atOnce: number;
   /** Turns whose call is under way: they end with it, and not before. */
   readonly calling: Set<string>;
   address: Breaker | undefined;
@@ -63,6 +67,8 @@ export function createAdmission(policy: Admission['policy']): Admission {
     places: new Map(),
     permits: new Map(),
     starting: new Set(),
+    recording: new Set(),
+    atOnce: 3,
     calling: new Set(),
     address: undefined,
     probe: undefined,
@@ -116,6 +122,10 @@ export function pump(all: Admission, mono: number, isBarred: (namespace: string)
   });
 }
 
+function mayBegin({ starting, recording, atOnce }: Admission): boolean {
+  return starting.size + recording.size < BEGUN_PER_PLACE * atOnce;
+}
+
 function grantAll(
   all: Admission,
   mono: number,
@@ -126,8 +136,7 @@ function grantAll(
   for (let served = true; served;) {
     served = false;
     for (const [apiKey, lane] of Array.from(all.lanes)) {
-      const mayStart = all.starting.size < MAX_STARTING;
-      const key = mayStart ? grantOne(lane, mono, (namespace) => isBarred(lane, namespace)) : undefined;
+      const key = mayBegin(all) ? grantOne(lane, mono, (namespace) => isBarred(lane, namespace)) : undefined;
       if (key === undefined) continue;
       served = true;
       granted.push(key);
@@ -182,7 +191,14 @@ export function called(all: Admission, key: string, outcome: SubmitOutcome, mome
   const fault = faultOf(outcome);
   const ofKey = fault !== undefined && fault.reason !== 'addressBlocked' ? { fault } : {};
   turnCalled(lane, key, { outcome, ...ofKey }, moment);
-  if (outcome.kind === 'accepted') all.permits.set(key, lane);
+  if (outcome.kind !== 'accepted') return;
+  all.permits.set(key, lane);
+  all.recording.add(key);
+}
+
+/** The id of this task is durable, or will not be written; false where that is nothing new. */
+export function recorded(all: Admission, key: string): boolean {
+  return all.recording.delete(key);
 }
 
 export function polled(all: Admission, apiKey: string, outcome: PollOutcome, moment: Moment): void {

@@ -107,6 +107,24 @@ export const PROCESS = {
     ...watching,
     beyondContract: 'A label never names a namespace; the log and `/readyz` do.',
   },
+  captcha_operator_api_request_limit: {
+    ...gauge,
+    help: 'Requests to the Kubernetes API that may be in flight, learned from how long it takes to answer writes.',
+    labels: none,
+    in: 'all',
+  },
+  captcha_operator_api_requests_in_flight: {
+    ...gauge,
+    help: 'Requests to the Kubernetes API that are in flight, apart from watches, pages of lists and the Lease.',
+    labels: none,
+    in: 'all',
+  },
+  captcha_operator_api_requests_waiting: {
+    ...gauge,
+    help: 'Requests to the Kubernetes API that wait until one of those in flight is answered.',
+    labels: none,
+    in: 'all',
+  },
   captcha_operator_build_info: {
     ...gauge,
     help: 'Always 1; the labels say what runs.',

@@ -4,6 +4,11 @@ import type { SubmitOutcome } from '../../../../src/core/outcome.ts';
 import * as admit from '../../../../src/core/task/admit.ts';
 import { PERMIT_MS } from '../../../../src/core/task/policy.ts';
 
+/** The API server takes three requests at once, and every id is durable when the next turns are granted. */
+const pumped = (all: admit.Admission, mono: number): string[] => {
+  for (const key of all.recording) admit.recorded(all, key);
+  return admit.pump(all, mono);
+};
 const ACCEPTED: SubmitOutcome = { kind: 'accepted', captchaID: '1' };
 const BUSY: SubmitOutcome = { kind: 'refused', class: 'busy', code: 'ERROR_ZERO_BALANCE' };
 const WRONG_KEY: SubmitOutcome = { kind: 'refused', class: 'keyRejected', code: 'ERROR_WRONG_USER_KEY' };
@@ -23,7 +28,7 @@ const look = (all: admit.Admission, threads: number, working?: number, mono = 0)
 const isBarred = (namespace: string) => namespace === 'a';
 /** Grants, begins and ends one call after the other. */
 const callOnce = (all: admit.Admission, outcome: SubmitOutcome, mono: number) => {
-  const [key] = admit.pump(all, mono);
+  const [key] = pumped(all, mono);
   if (key === undefined) return undefined;
   admit.started(all, key);
   admit.called(all, key, outcome, moment(mono));
@@ -35,7 +40,7 @@ describe('turns', () => {
     const all = admission();
     admit.join(all, { key: 'young', namespace: 'default', age: 20 }, 'k', 0);
     admit.join(all, { key: 'old', namespace: 'default', age: 10 }, 'k', 0);
-    expect(admit.pump(all, 0)).toEqual(['old']);
+    expect(pumped(all, 0)).toEqual(['old']);
   });
   test('go to the namespaces in turn: the backlog of one does not delay a task of another', () => {
     const all = admission({ maxConcurrentSubmissions: 1 });
@@ -75,30 +80,46 @@ describe('turns', () => {
   test('a key never accepted gets one call at a time', () => {
     const all = admission();
     joinMany(all, 5);
-    expect(admit.pump(all, 0)).toHaveLength(1);
-    expect(admit.pump(all, 0)).toHaveLength(0);
+    expect(pumped(all, 0)).toHaveLength(1);
+    expect(pumped(all, 0)).toHaveLength(0);
   });
   test('an accepted key gets as many calls as are allowed at once', () => {
     const all = admission({ maxConcurrentSubmissions: 3 });
     joinMany(all, 10);
     callOnce(all, ACCEPTED, 0);
-    expect(admit.pump(all, 0)).toHaveLength(3);
+    expect(pumped(all, 0)).toHaveLength(3);
+  });
+  test('are begun no faster than ids become durable, two for each request that the API server takes at once', () => {
+    const all = admission();
+    joinMany(all, 20);
+    callOnce(all, ACCEPTED, 0);
+    admit.recorded(all, 'k0');
+    const begun = admit.pump(all, 0);
+    expect(begun).toHaveLength(6);
+    // What is called makes room for the next intent; what is accepted takes it until its id is durable.
+    for (const key of begun) admit.started(all, key);
+    for (const key of begun.slice(0, 4)) admit.called(all, key, ACCEPTED, moment(0));
+    for (const key of begun.slice(4)) admit.called(all, key, BUSY, moment(0));
+    all.atOnce = 2;
+    expect(admit.pump(all, 5_000)).toEqual([]);
+    expect(begun.map((key) => admit.recorded(all, key)).filter((isNew) => isNew)).toHaveLength(4);
+    expect(admit.pump(all, 6_000)).toHaveLength(1);
   });
   test('of several keys alternate, so that no backlog starves another key', () => {
     const all = admission();
     joinMany(all, 50, 'a');
     joinMany(all, 50, 'b');
-    for (const key of admit.pump(all, 0)) admit.called(all, key, ACCEPTED, moment(0));
-    const keys = admit.pump(all, 0).map((key) => key[0]);
+    for (const key of pumped(all, 0)) admit.called(all, key, ACCEPTED, moment(0));
+    const keys = pumped(all, 0).map((key) => key[0]);
     expect(keys.filter((key) => key === 'a').length).toBe(3);
     expect(keys.filter((key) => key === 'b').length).toBe(3);
   });
   test('that are given up are given to the next', () => {
     const all = admission();
     joinMany(all, 2);
-    const [first] = admit.pump(all, 0);
+    const [first] = pumped(all, 0);
     admit.leave(all, first ?? '');
-    expect(admit.pump(all, 0)).toEqual(['k1']);
+    expect(pumped(all, 0)).toEqual(['k1']);
   });
 });
 
@@ -106,16 +127,16 @@ describe('a turn whose call is under way', () => {
   test('is not given up: it ends with the call', () => {
     const all = admission();
     joinMany(all, 2);
-    admit.pump(all, 0);
+    pumped(all, 0);
     admit.started(all, 'k0');
     expect(admit.leave(all, 'k0')).toBe(false);
     admit.leaveAll(all);
     expect(admit.ticketOf(all, 'k0', 'k')).toBe('calling');
     joinMany(all, 2);
-    expect(admit.pump(all, 0)).toEqual([]);
+    expect(pumped(all, 0)).toEqual([]);
     admit.called(all, 'k0', ACCEPTED, moment(0));
     expect(admit.ticketOf(all, 'k0', 'k')).toBe('none');
-    expect(admit.pump(all, 0)).toEqual(['k1']);
+    expect(pumped(all, 0)).toEqual(['k1']);
   });
 });
 
@@ -123,14 +144,14 @@ describe('a place in the lane of a key that its task does not use any more', () 
   test('is seen as such, and given up by taking another', () => {
     const all = admission();
     joinMany(all, 2, 'old');
-    admit.pump(all, 0);
+    pumped(all, 0);
     for (const now of ['new', undefined]) {
       expect(admit.ticketOf(all, 'old0', now)).toBe('elsewhere');
       expect(admit.ticketOf(all, 'old1', now)).toBe('elsewhere');
     }
     admit.join(all, { key: 'old0', namespace: 'default', age: 0 }, 'new', 0);
     expect(admit.ticketOf(all, 'old0', 'new')).toBe('queued');
-    expect(admit.pump(all, 0).sort()).toEqual(['old0', 'old1']);
+    expect(pumped(all, 0).sort()).toEqual(['old0', 'old1']);
   });
 });
 
@@ -139,19 +160,19 @@ describe('a busy provider', () => {
     const all = admission();
     joinMany(all, 10);
     callOnce(all, BUSY, 0);
-    expect(admit.pump(all, 4_999)).toEqual([]);
+    expect(pumped(all, 4_999)).toEqual([]);
     expect(callOnce(all, BUSY, 5_000)).toBe('k1');
-    expect(admit.pump(all, 14_999)).toEqual([]);
-    expect(admit.pump(all, 15_000)).toHaveLength(1);
-    expect(admit.pump(all, 15_001)).toEqual([]);
+    expect(pumped(all, 14_999)).toEqual([]);
+    expect(pumped(all, 15_000)).toHaveLength(1);
+    expect(pumped(all, 15_001)).toEqual([]);
   });
   test('32 answers of "busy" at once are one step', () => {
     const all = admission();
     joinMany(all, 50);
     callOnce(all, ACCEPTED, 0);
-    const granted = admit.pump(all, 0);
+    const granted = pumped(all, 0);
     for (const key of granted) admit.called(all, key, BUSY, moment(100));
-    expect(admit.pump(all, 5_100)).toHaveLength(1);
+    expect(pumped(all, 5_100)).toHaveLength(1);
   });
   test('is forgotten at the first acceptance', () => {
     const all = admission();
@@ -159,18 +180,18 @@ describe('a busy provider', () => {
     callOnce(all, BUSY, 0);
     callOnce(all, ACCEPTED, 5_000);
     expect(admit.blockage(all, 'k', 5_000)).toBeUndefined();
-    expect(admit.pump(all, 5_000).length).toBeGreaterThan(1);
+    expect(pumped(all, 5_000).length).toBeGreaterThan(1);
   });
   test('is approached again step by step, not by everybody at once', () => {
     const all = admission();
     joinMany(all, 50);
     callOnce(all, ACCEPTED, 0);
-    for (const key of admit.pump(all, 0)) admit.called(all, key, BUSY, moment(0));
+    for (const key of pumped(all, 0)) admit.called(all, key, BUSY, moment(0));
     callOnce(all, ACCEPTED, 5_000);
-    const second = admit.pump(all, 5_000);
+    const second = pumped(all, 5_000);
     expect(second).toHaveLength(2);
     for (const key of second) admit.called(all, key, ACCEPTED, moment(5_000));
-    expect(admit.pump(all, 5_000).length).toBeGreaterThan(2);
+    expect(pumped(all, 5_000).length).toBeGreaterThan(2);
   });
   test('says so to those who wait', () => {
     const all = admission();
@@ -187,24 +208,24 @@ describe('rejected keys and addresses', () => {
     const all = admission();
     joinMany(all, 2);
     callOnce(all, WRONG_KEY, 0);
-    expect(admit.pump(all, 299_999)).toEqual([]);
+    expect(pumped(all, 299_999)).toEqual([]);
     expect(admit.pollPauseMs(all, 'k', 1_000)).toBe(299_000);
-    expect(admit.pump(all, 300_000)).toHaveLength(1);
+    expect(pumped(all, 300_000)).toHaveLength(1);
   });
   test('a suspended account makes its key rest for five minutes, and no other', () => {
     const all = admission();
     joinMany(all, 3);
     callOnce(all, { kind: 'refused', class: 'accountExhausted', code: 'ERROR_ACCOUNT_SUSPENDED' }, 0);
     joinMany(all, 1, 'other');
-    expect(admit.pump(all, 299_999)).toEqual(['other0']);
-    expect(admit.pump(all, 300_000)).toEqual(['k1']);
-    expect(admit.pump(all, 300_001)).toEqual([]);
+    expect(pumped(all, 299_999)).toEqual(['other0']);
+    expect(pumped(all, 300_000)).toEqual(['k1']);
+    expect(pumped(all, 300_001)).toEqual([]);
   });
   test('a callback address that is refused says nothing about the key', () => {
     const all = admission();
     joinMany(all, 2);
     callOnce(all, { kind: 'refused', class: 'callbackRefused', code: 'ERROR_IP_ADDRES' }, 0);
-    expect(admit.pump(all, 0)).toEqual(['k1']);
+    expect(pumped(all, 0)).toEqual(['k1']);
   });
   test('when too many keys were rejected, keys never accepted wait and accepted ones go on', () => {
     const all = admission({ rejectedKeysLimit: 2 });
@@ -212,14 +233,14 @@ describe('rejected keys and addresses', () => {
     callOnce(all, ACCEPTED, 0);
     for (const apiKey of ['bad', 'worse']) {
       joinMany(all, 1, apiKey);
-      admit.pump(all, 0);
+      pumped(all, 0);
       admit.called(all, `${apiKey}0`, WRONG_KEY, moment(0));
     }
     joinMany(all, 1, 'new');
     expect(admit.ticketOf(all, 'good1', 'good')).toBe('granted');
-    expect(admit.pump(all, 0)).toEqual([]);
+    expect(pumped(all, 0)).toEqual([]);
     expect(admit.blockage(all, 'new', 0)).toMatchObject({ reason: 'KeyRejected' });
-    expect(admit.pump(all, 300_000)).toContain('new0');
+    expect(pumped(all, 300_000)).toContain('new0');
   });
   test('no more keys never accepted are tried at once than may be rejected: one more, and the address is banned', () => {
     const all = admission();
@@ -262,43 +283,43 @@ describe('rejected keys and addresses', () => {
     callOnce(all, BANNED, 0);
     joinMany(all, 2, 'b');
     joinMany(all, 2, 'c');
-    expect(admit.pump(all, 299_999)).toEqual([]);
+    expect(pumped(all, 299_999)).toEqual([]);
     expect(admit.pollPauseMs(all, 'b', 0)).toBe(300_000);
-    const [probe] = admit.pump(all, 300_000);
-    expect(admit.pump(all, 300_000)).toEqual([]);
+    const [probe] = pumped(all, 300_000);
+    expect(pumped(all, 300_000)).toEqual([]);
     admit.called(all, probe ?? '', ACCEPTED, moment(300_000));
-    expect(admit.pump(all, 300_000).length).toBeGreaterThan(0);
+    expect(pumped(all, 300_000).length).toBeGreaterThan(0);
   });
   test('a turn from before a ban that is given up lets no second probe pass', () => {
     const all = admission();
     joinMany(all, 1, 'a');
     joinMany(all, 1, 'b');
-    expect(admit.pump(all, 0)).toEqual(['a0', 'b0']);
+    expect(pumped(all, 0)).toEqual(['a0', 'b0']);
     admit.called(all, 'a0', BANNED, moment(0));
     joinMany(all, 1, 'c');
     joinMany(all, 1, 'd');
-    expect(admit.pump(all, 300_000)).toHaveLength(1);
+    expect(pumped(all, 300_000)).toHaveLength(1);
     admit.leave(all, 'b0');
-    expect(admit.pump(all, 300_000)).toEqual([]);
+    expect(pumped(all, 300_000)).toEqual([]);
   });
   test('a probe that was not used leaves the next one free', () => {
     const all = admission();
     joinMany(all, 1, 'a');
     callOnce(all, BANNED, 0);
     joinMany(all, 2, 'b');
-    const [probe] = admit.pump(all, 300_000);
+    const [probe] = pumped(all, 300_000);
     admit.leave(all, probe ?? '');
-    expect(admit.pump(all, 300_000)).toEqual(['b1']);
+    expect(pumped(all, 300_000)).toEqual(['b1']);
   });
   test('what res.php says about the key stops submissions as well, what it says about load does not', () => {
     const all = admission();
     joinMany(all, 1);
     admit.polled(all, 'k', { kind: 'refused', class: 'busy', code: 'ERROR_TOO_MUCH_REQUESTS' }, moment(0));
     expect(admit.pollPauseMs(all, 'k', 0)).toBe(10_000);
-    expect(admit.pump(all, 0)).toEqual(['k0']);
+    expect(pumped(all, 0)).toEqual(['k0']);
     admit.polled(all, 'k', { kind: 'refused', class: 'keyRejected', code: 'ERROR_KEY_DOES_NOT_EXIST' }, moment(0));
     joinMany(all, 2);
-    expect(admit.pump(all, 0)).toEqual([]);
+    expect(pumped(all, 0)).toEqual([]);
   });
 });
 
@@ -308,20 +329,20 @@ describe('threads of the account', () => {
     joinMany(all, 10);
     callOnce(all, ACCEPTED, 0);
     look(all, 2);
-    expect(admit.pump(all, 0)).toEqual(['k1']);
+    expect(pumped(all, 0)).toEqual(['k1']);
     admit.called(all, 'k1', ACCEPTED, moment(0));
-    expect(admit.pump(all, 0)).toEqual([]);
+    expect(pumped(all, 0)).toEqual([]);
     expect(admit.blockage(all, 'k', 0)).toMatchObject({ reason: 'ProviderBusy' });
     admit.returnPermit(all, 'k0');
-    expect(admit.pump(all, 0)).toEqual(['k2']);
+    expect(pumped(all, 0)).toEqual(['k2']);
   });
   test('come back by themselves after five minutes', () => {
     const all = admission();
     joinMany(all, 3);
     callOnce(all, ACCEPTED, 0);
     look(all, 1);
-    expect(admit.pump(all, PERMIT_MS - 1)).toEqual([]);
-    expect(admit.pump(all, PERMIT_MS)).toEqual(['k1']);
+    expect(pumped(all, PERMIT_MS - 1)).toEqual([]);
+    expect(pumped(all, PERMIT_MS)).toEqual(['k1']);
   });
   test('come back as well where nobody knows how many there are, and the key is forgotten in the end', () => {
     const all = admission();
@@ -337,7 +358,7 @@ describe('threads of the account', () => {
     admit.holdPermit(all, 'earlier', 'k', 100_000);
     look(all, 1);
     joinMany(all, 1);
-    expect(admit.pump(all, 0)).toEqual([]);
+    expect(pumped(all, 0)).toEqual([]);
   });
 });
 
@@ -394,7 +415,7 @@ test('whatever happens, the limits hold and nobody waits for ever', () => {
       };
       for (const one of steps) {
         apply[one.do](one as never);
-        for (const key of admit.pump(all, mono)) turns.add(key);
+        for (const key of pumped(all, mono)) turns.add(key);
         expect(turns.size).toBeLessThanOrEqual(accepted ? 3 : 1);
         for (const key of turns) expect(['granted', 'calling']).toContain(admit.ticketOf(all, key, 'k'));
       }
@@ -408,7 +429,7 @@ test('whatever happens, the limits hold and nobody waits for ever', () => {
         turns.clear();
         mono += 310_000;
         look(all, 4, 0, mono);
-        for (const key of admit.pump(all, mono)) turns.add(key);
+        for (const key of pumped(all, mono)) turns.add(key);
       }
       expect(admit.queuedFor(all, 'k')).toEqual([]);
     }),
@@ -434,7 +455,7 @@ describe('a key that nobody uses any more', () => {
     admit.holdPermit(all, 'held0', 'held', 60 * MINUTE);
     joinMany(all, 1, 'resting', 0);
     const rests: SubmitOutcome = { ...WRONG_KEY, retryAfterMs: 30 * MINUTE };
-    for (const key of admit.pump(all, 0)) {
+    for (const key of pumped(all, 0)) {
       if (key === 'resting0') admit.called(all, key, rests, moment(0));
     }
     expect(admit.forgetUnused(all, 0)).toEqual([]);
