@@ -83,10 +83,20 @@ export const SURROUNDINGS_ROWS: readonly (readonly [title: string, panels: reado
         'Watches aside.',
       ),
       series(
+        'Requests at once',
+        'short',
+        [
+          ['may be in flight, {{process}} {{instance}}', `${P}api_request_limit ${OURS}`],
+          ['in flight, {{process}} {{instance}}', `${P}api_requests_in_flight ${OURS}`],
+          ['waiting, {{process}} {{instance}}', `${P}api_requests_waiting ${OURS}`],
+        ],
+        'How many may be in flight is learned from how long the API server takes to answer writes.',
+      ),
+      series(
         'Status writes',
         'ops',
         [['{{controller}} {{result}}', rate('controller, result', `${P}status_writes_total`)]],
-        'About three for each task.',
+        'About two for each task.',
       ),
       series(
         'Passes by result',
