@@ -1,22 +1,15 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { SubmitOutcome, ThreadCounts } from '../../../../src/core/outcome.ts';
 import type { CaptchaTask } from '../../../../src/api/captchatask.ts';
 import type { Stage } from '../../../support/task-controller.ts';
 import { aTask } from '../../../support/builders.ts';
-import { passTime as pass } from '../../../support/pass-time.ts';
-import { startStage } from '../../../support/task-controller.ts';
+import { passTime as pass, useFakeClock } from '../../../support/fake-clock.ts';
 import { type Metrics, createMetrics } from '../../../../src/ops/metrics.ts';
 
 let stage: Stage;
 let metrics: Metrics;
-beforeEach(() => vi.useFakeTimers({ now: Date.parse('2026-01-01T12:00:00Z') }));
-afterEach(async () => {
-  const stopped = stage.controller.stop({ drainMs: 0 });
-  await pass(5_000);
-  await stopped;
-  metrics.stop();
-  vi.useRealTimers();
-});
+const startStage = useFakeClock();
+afterEach(() => metrics.stop());
 
 const MINUTE = 60_000;
 
@@ -37,7 +30,7 @@ const REFUSALS: Record<'expired' | 'suspended', SubmitOutcome> = {
 async function start(change: Partial<Account>): Promise<Account> {
   const account: Account = { state: 'paid', threads: 5, workingElsewhere: 0, working: [], queued: [], ...change };
   metrics = createMetrics({ process: 'operator', version: '1' });
-  const starting = startStage({
+  stage = await startStage({
     metrics,
     provider: {
       submit(request): Promise<SubmitOutcome> {
@@ -59,8 +52,6 @@ async function start(change: Partial<Account>): Promise<Account> {
         Promise.resolve({ threads: account.threads, working: account.working.length + account.workingElsewhere }),
     },
   });
-  await pass(10);
-  stage = await starting;
   return account;
 }
 /** As the official client has it: the service queues without a word. */

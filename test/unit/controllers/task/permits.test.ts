@@ -1,21 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ApiRequest } from '../../../../src/kube/types.ts';
 import type { SubmitOutcome } from '../../../../src/core/outcome.ts';
 import type { Stage } from '../../../support/task-controller.ts';
 import { solved } from '../../../../src/core/task/transitions.ts';
 import { formatTime } from '../../../../src/core/task/times.ts';
 import { aTask } from '../../../support/builders.ts';
-import { passTime as pass } from '../../../support/pass-time.ts';
-import { startStage } from '../../../support/task-controller.ts';
+import { passTime as pass, useFakeClock } from '../../../support/fake-clock.ts';
 
 let stage: Stage;
-beforeEach(() => vi.useFakeTimers({ now: Date.parse('2026-01-01T12:00:00Z') }));
-afterEach(async () => {
-  const stopped = stage.controller.stop({ drainMs: 0 });
-  await pass(5_000);
-  await stopped;
-  vi.useRealTimers();
-});
+const startStage = useFakeClock();
 
 /** A provider whose account has so many threads; `open` holds what is at work there. */
 interface Account {
@@ -30,7 +23,7 @@ interface Account {
 
 async function start(account: Account): Promise<void> {
   let ids = 1_000;
-  const starting = startStage({
+  stage = await startStage({
     provider: {
       async submit(request): Promise<SubmitOutcome> {
         stage.submissions.push(request);
@@ -47,8 +40,6 @@ async function start(account: Account): Promise<void> {
       },
     },
   });
-  await pass(10);
-  stage = await starting;
 }
 const anAccount = (threads?: number): Account => ({
   threads,
@@ -159,7 +150,7 @@ describe('a task that was recreated under the same name', () => {
 
 test('the threads of a key that the provider never accepted are not asked for: it bans addresses that try wrong keys', async () => {
   const asked: string[] = [];
-  const starting = startStage({
+  stage = await startStage({
     provider: {
       submit: () => Promise.resolve({ kind: 'refused', class: 'keyRejected', code: 'ERROR_KEY_DOES_NOT_EXIST' }),
       poll: () => Promise.resolve({ kind: 'pending' }),
@@ -169,8 +160,6 @@ test('the threads of a key that the provider never accepted are not asked for: i
       },
     },
   });
-  await pass(10);
-  stage = await starting;
   for (const name of ['a', 'b', 'c']) stage.apply(named(name));
   await pass(20 * 60_000);
   expect(asked).toEqual([]);

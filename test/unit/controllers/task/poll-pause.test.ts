@@ -1,21 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { TaskBuilder } from '../../../support/builders.ts';
 import type { Stage } from '../../../support/task-controller.ts';
 import { SECRET } from '../../../../src/api/names.ts';
 import { aSecret, aTask } from '../../../support/builders.ts';
-import { startStage } from '../../../support/task-controller.ts';
+import { passTime as pass, useFakeClock } from '../../../support/fake-clock.ts';
 
 let stage: Stage;
-beforeEach(() => vi.useFakeTimers({ now: Date.parse('2026-01-01T12:00:00Z') }));
-afterEach(async () => {
-  const stopped = stage.controller.stop({ drainMs: 0 });
-  await pass(5_000);
-  await stopped;
-  vi.useRealTimers();
-});
+const startStage = useFakeClock();
 
-/** Time goes on, and everything happens that is due meanwhile. */
-const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 const OLD = 'k'.repeat(32);
 const NEW = 'n'.repeat(32);
 const seedKey = (value: string): void => stage.api.seed(SECRET.plural, aSecret('tenant', { 'api-key': value }));
@@ -32,9 +24,7 @@ function accepted(ageMs: number): TaskBuilder {
 describe('polls that rest because the provider rejects their key', () => {
   // A task of the first age still counts as one of the provider's threads, one of the second does not any more.
   test.each([130_000, 900_000])('go on when its Secret holds another one (accepted %i ms ago)', async (ageMs) => {
-    const starting = startStage();
-    await pass(10);
-    stage = await starting;
+    stage = await startStage();
     let polls = 0;
     seedKey(OLD);
     stage.pollAnswer = () => {
@@ -49,9 +39,7 @@ describe('polls that rest because the provider rejects their key', () => {
     expect(stage.task()?.status?.phase).toBe('Solved');
   });
   test('rest while its Secret holds the same', async () => {
-    const starting = startStage();
-    await pass(10);
-    stage = await starting;
+    stage = await startStage();
     let polls = 0;
     seedKey(OLD);
     stage.pollAnswer = () => {

@@ -1,20 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { TaskBuilder } from '../../../support/builders.ts';
 import type { Stage } from '../../../support/task-controller.ts';
 import { aTask } from '../../../support/builders.ts';
-import { passTime as pass } from '../../../support/pass-time.ts';
-import { startStage } from '../../../support/task-controller.ts';
+import { passTime as pass, useFakeClock } from '../../../support/fake-clock.ts';
 
 /** Enough for the whole backlog to be looked at only after several rounds of the queue. */
 const BACKLOG = 400;
 let stage: Stage;
-beforeEach(() => vi.useFakeTimers({ now: Date.parse('2026-01-01T12:00:00Z') }));
-afterEach(async () => {
-  const stopped = stage.controller.stop({ drainMs: 0 });
-  await pass(5_000);
-  await stopped;
-  vi.useRealTimers();
-});
+const startStage = useFakeClock();
 
 const named = (name: string, namespace = 'default'): TaskBuilder => {
   const builder = aTask().created(Date.now()).named(name).uid(`uid-of-${name}`);
@@ -32,9 +25,7 @@ function addBacklog(): void {
   for (let n = 0; n < BACKLOG; n += 1) stage.apply(named(`backlog-${n}`));
 }
 async function start(): Promise<void> {
-  const starting = startStage();
-  await pass(10);
-  stage = await starting;
+  stage = await startStage();
 }
 
 describe('while a backlog waits to be looked at', () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ApiRequest } from '../../../../src/kube/types.ts';
 import type { TaskBuilder } from '../../../support/builders.ts';
 import type { Stage } from '../../../support/task-controller.ts';
@@ -7,22 +7,13 @@ import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
 import { formatTime } from '../../../../src/core/task/times.ts';
 import { aSecret, aTask } from '../../../support/builders.ts';
 import { refusal } from '../../../support/model-api.ts';
-import { passTime as pass } from '../../../support/pass-time.ts';
-import { startStage } from '../../../support/task-controller.ts';
+import { passTime as pass, useFakeClock } from '../../../support/fake-clock.ts';
 
 let stage: Stage;
-beforeEach(() => vi.useFakeTimers({ now: Date.parse('2026-01-01T12:00:00Z') }));
-afterEach(async () => {
-  const stopped = stage.controller.stop({ drainMs: 0 });
-  await pass(5_000);
-  await stopped;
-  vi.useRealTimers();
-});
+const startStage = useFakeClock();
 
 async function start(change: Parameters<typeof startStage>[0] = {}): Promise<void> {
-  const starting = startStage(change);
-  await pass(10);
-  stage = await starting;
+  stage = await startStage(change);
   let id = 1_000;
   stage.answer = () => ({ kind: 'accepted', captchaID: String((id += 1)) });
 }
