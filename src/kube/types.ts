@@ -1,57 +1,10 @@
 /**
  * The vocabulary of this room: requests, replies, objects, paths, keys and times of a Kubernetes API server, for any
- * resource. The pure core has its own words for the part of this that its protocols use (`core/protocol.ts`): neither
- * room imports the other, and `test/unit/kube/run.test.ts` has the compiler compare the two.
+ * resource.
  */
+import type { Resource } from '../api/requests.ts';
 
-/** A resource as it appears in a path. The core group is the empty string. */
-export interface Resource {
-  group: string;
-  version: string;
-  plural: string;
-}
-
-export interface JsonPatchOp {
-  op: 'test' | 'add' | 'replace' | 'remove';
-  path: string;
-  value?: unknown;
-}
-
-/** Reads may be `cached` (served from the watch cache, perhaps stale) or `quorum` (linearizable). */
-export type ReadKind = 'cached' | 'quorum';
-
-/** One call. `metadataOnly`: nothing but `metadata` comes over the wire, of a Secret no value. */
-export type ApiRequest =
-  | { verb: 'get'; resource: Resource; namespace: string; name: string; read: ReadKind; metadataOnly?: true }
-  /** The few objects that one field selects (a look-up), answered as a list in `object`. */
-  | { verb: 'list'; resource: Resource; namespace: string; fieldSelector: string }
-  | { verb: 'create'; resource: Resource; namespace: string; object: object }
-  | { verb: 'patchStatus'; resource: Resource; namespace: string; name: string; patch: JsonPatchOp[] }
-  | { verb: 'replaceStatus'; resource: Resource; namespace: string; name: string; object: object }
-  | {
-      verb: 'delete';
-      resource: Resource;
-      namespace: string;
-      name: string;
-      preconditions: { uid: string; resourceVersion?: string };
-    }
-  | { verb: 'replace'; resource: Resource; namespace: string; name: string; object: object }
-  | { verb: 'mergePatch'; resource: Resource; namespace: string; name: string; patch: object };
-
-/** `transient`: the same may succeed later. `sent`: the server may have acted on the request. */
-export interface ApiFailure {
-  ok: false;
-  /** HTTP status, 0 where no answer came. */
-  status: number;
-  /** `Status.reason` of the server, or our own word: Timeout, Aborted, Unreachable, Disconnected, Unreadable, Closed. */
-  reason: string;
-  /** Bounded, without values of the request in it. */
-  message: string;
-  transient: boolean;
-  sent: boolean;
-}
-
-export type ApiReply = { ok: true; object: unknown } | ApiFailure;
+export type { ApiFailure, ApiReply, ApiRequest, Resource } from '../api/requests.ts';
 
 export interface ObjectMeta {
   name: string;

@@ -77,10 +77,10 @@ describe('the structure check finds', () => {
       /are siblings; let the room above them \(cli\/, bin\/\)/,
     ],
     [
-      'kube importing more of ours than waiting',
+      'kube importing more of ours than waiting and the words for requests',
       'src/kube/x.ts',
       "import type { A } from '../api/names.ts';",
-      /kube\/ imports only waiting\//,
+      /kube\/ imports only waiting\/ and api\/requests\.ts/,
     ],
     [
       'src importing dev',
