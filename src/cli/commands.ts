@@ -4,7 +4,7 @@
  */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { CAPTCHA_FIELDS } from '../api/generated/fields.ts';
-import { ALL_NAMESPACES, COMMON_FLAGS, solveFlagsOf, typeNamed, WAIT_FLAGS, type Flag } from './flags.ts';
+import { ALL_NAMESPACES, COMMON_FLAGS, durationMs, solveFlagsOf, typeNamed, WAIT_FLAGS, type Flag } from './flags.ts';
 import type { Values } from './task-spec.ts';
 
 export interface Command {
@@ -121,10 +121,17 @@ function faultOf(
   flags: readonly Flag[],
   { values, args }: { values: Values; args: readonly string[] },
 ): string | undefined {
-  const isOdd = ({ name, values: allowed }: Flag): boolean =>
-    values[name] !== undefined && allowed?.includes(String(values[name])) === false;
-  const odd = flags.find(isOdd);
-  return argumentFault(command, args, values) ?? (odd && `--${odd.name} is one of ${odd.values?.join(', ')}`);
+  const faults = flags.map((flag) => flagFault(flag, values[flag.name]));
+  return argumentFault(command, args, values) ?? faults.find((fault) => fault !== undefined);
+}
+
+/** Before anything is asked of the cluster: what is noticed later may have been paid for. */
+function flagFault({ name, takes, values: allowed }: Flag, given: Values[string]): string | undefined {
+  if (given === undefined) return undefined;
+  if (takes === 'duration' && durationMs(String(given)) === undefined) {
+    return `--${name} takes a duration, as 90s, 10m or 1h`;
+  }
+  return allowed?.includes(String(given)) === false ? `--${name} is one of ${allowed.join(', ')}` : undefined;
 }
 
 function argumentFault({ name, argument }: Command, args: readonly string[], values: Values): string | undefined {

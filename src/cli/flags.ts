@@ -54,6 +54,13 @@ export const COMMON_FLAGS: readonly Flag[] = [
 
 export const ALL_NAMESPACES: Flag = { name: 'all-namespaces', short: 'A', about: 'Every namespace.' };
 
+/** `90s`, `10m`, `1h`, `500ms`; a bare number is seconds. Undefined: not a duration. */
+export function durationMs(text: string): number | undefined {
+  const [, amount = '', unit = 's'] = /^(\d+)(ms|s|m|h)?$/.exec(text) ?? [];
+  if (amount === '') return undefined;
+  return Number(amount) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[unit as 'ms' | 's' | 'm' | 'h'];
+}
+
 /** How `solve` and `wait` wait. */
 export const WAIT_FLAGS: readonly Flag[] = [
   {

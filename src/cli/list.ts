@@ -5,10 +5,10 @@ import type { CaptchaTask } from '../api/captchatask.ts';
 import { CAPTCHA_TASK } from '../api/names.ts';
 import type { ListFailure } from '../kube/client.ts';
 import { pause } from '../kube/pause.ts';
-import type { KubeObject } from '../kube/types.ts';
-import type { Resource } from '../kube/types.ts';
+import type { KubeObject, Resource } from '../kube/types.ts';
 import type { Cluster } from '../client/open.ts';
-import { ageOf, durationMs, EXIT, print, printJSON, refusal, say, solvedOf, tableOf } from './session.ts';
+import { durationMs } from './flags.ts';
+import { ageOf, EXIT, print, printJSON, refusal, say, solvedOf, tableOf } from './session.ts';
 import type { ExitCode, Session } from './session.ts';
 
 const PAGE = 500;
@@ -97,7 +97,7 @@ export async function list(session: Session): Promise<ExitCode> {
 export async function top(session: Session): Promise<ExitCode> {
   const intervalMs = durationMs(String(session.values['interval'] ?? DEFAULT_INTERVAL)) ?? 0;
   if (intervalMs === 0) {
-    say(session, '--interval takes a duration, as 2s; see kubectl captcha top --help');
+    say(session, '--interval takes more than no time; see kubectl captcha top --help');
     return EXIT.usage;
   }
   const refreshed = session.stdout.isTTY === true && !session.isJSON;

@@ -43,13 +43,6 @@ export function printJSON(session: Pick<Surroundings, 'stdout'>, value: unknown)
   print(session, JSON.stringify(value, null, 2));
 }
 
-/** `90s`, `10m`, `1h`, `500ms`; a bare number is seconds. Undefined: not a duration. */
-export function durationMs(text: string): number | undefined {
-  const [, amount = '', unit = 's'] = /^(\d+)(ms|s|m|h)?$/.exec(text) ?? [];
-  if (amount === '') return undefined;
-  return Number(amount) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[unit as 'ms' | 's' | 'm' | 'h'];
-}
-
 export function refusal({ status, reason, message }: Pick<Refused, 'status' | 'reason' | 'message'>): string {
   return `${reason}${status === 0 ? '' : ` (${status})`}${message === '' ? '' : `: ${message}`}`;
 }

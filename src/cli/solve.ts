@@ -9,7 +9,8 @@ import { refOf } from '../client/index.ts';
 import { createTask, deleteTask, getTask } from '../client/tasks.ts';
 import type { SolvedValue, Waited } from '../client/types.ts';
 import { waitForSolved } from '../client/wait.ts';
-import { durationMs, EXIT, print, printJSON, refusal, say, solvedOf, type ExitCode, type Session } from './session.ts';
+import { EXIT, print, printJSON, refusal, say, solvedOf, type ExitCode, type Session } from './session.ts';
+import { durationMs } from './flags.ts';
 import { specOf } from './task-spec.ts';
 
 const DEFAULT_TIMEOUT = '11m';
@@ -48,8 +49,8 @@ export async function wait(session: Session): Promise<ExitCode> {
 
 async function toItsEnd(session: Session, task: CaptchaTask): Promise<ExitCode> {
   const { values, cluster, signal } = session;
-  const timeoutMs = durationMs(String(values['timeout'] ?? DEFAULT_TIMEOUT));
-  if (timeoutMs === undefined) return usage(session, '--timeout takes a duration, as 90s, 10m or 1h');
+  // A line with another text was refused when it was read.
+  const timeoutMs = durationMs(String(values['timeout'] ?? DEFAULT_TIMEOUT)) ?? 0;
   let before = '';
   const waited = await waitForSolved(cluster.kube, refOf(task), {
     timeoutMs,
@@ -132,7 +133,7 @@ function refused(session: Session, what: string, answer: Parameters<typeof refus
 }
 
 function usage(session: Session, message: string): ExitCode {
-  say(session, `${message}; see kubectl captcha ${session.args[0] === undefined ? '' : 'solve '}--help`);
+  say(session, `${message}; see kubectl captcha solve ${session.args[0]} --help`);
   return EXIT.usage;
 }
 

@@ -133,6 +133,13 @@ describe('solve', () => {
     expect(await run(SOLVE)).toMatchObject({ code: 1, stderr: expect.stringContaining('choose another --name') });
   });
 
+  test('creates nothing, so pays for nothing, while its timeout cannot be read', async () => {
+    script = [give(201, NEW)];
+    const { code, stderr } = await run(`${SOLVE} --timeout soon`);
+    expect({ code, asked: asked() }).toEqual({ code: 2, asked: [] });
+    expect(stderr).toBe('--timeout takes a duration, as 90s, 10m or 1h; see kubectl captcha solve Turnstile --help\n');
+  });
+
   test('ends with 4 when its time is over, and says how to come back', async () => {
     script = [give(201, NEW), listOf(RUNNING), watchOf()];
     const { code, stderr } = await run(`${SOLVE} --timeout 200ms`);

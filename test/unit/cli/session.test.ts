@@ -1,7 +1,8 @@
 /** What people are shown: ages, durations, tables, and the order of a list. */
 import { describe, expect, test } from 'vitest';
 import { inOrder, listText, rowOf, sumText } from '../../../src/cli/list.ts';
-import { ageOf, durationMs, tableOf } from '../../../src/cli/session.ts';
+import { durationMs } from '../../../src/cli/flags.ts';
+import { ageOf, tableOf } from '../../../src/cli/session.ts';
 import { aTask, T0 } from '../../support/builders.ts';
 
 test.each([
