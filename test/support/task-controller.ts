@@ -23,11 +23,13 @@ export interface Stage {
   /** Every call of in.php, and what it is answered. */
   submissions: SubmitRequest[];
   answer: (request: SubmitRequest) => SubmitOutcome | Promise<SubmitOutcome>;
-  pollAnswer: (captchaID: string) => PollOutcome | Promise<PollOutcome>;
+  pollAnswer: (captchaID: string, apiKey: string) => PollOutcome | Promise<PollOutcome>;
   lead(leading: boolean): void;
   apply(task: TaskBuilder): void;
   remove(name: string): void;
   task(name?: string): CaptchaTask | undefined;
+  /** Changes what the owner may change. */
+  respec(change: Partial<CaptchaTask['spec']>, name?: string): void;
   /** Writes status by another hand. */
   write(status: CaptchaTaskStatus, name?: string): void;
   until(reason: string, matches: (task: CaptchaTask) => boolean, name?: string): Promise<CaptchaTask>;
@@ -82,6 +84,11 @@ export async function startStage(
     },
     remove: (name) => client.change(CAPTCHA_TASK.plural, name, () => api.remove(CAPTCHA_TASK.plural, name)),
     task: read,
+    respec: (change, name = 'login') =>
+      client.change(CAPTCHA_TASK.plural, name, () => {
+        const before = read(name);
+        api.seed(CAPTCHA_TASK.plural, { ...before, spec: { ...before?.spec, ...change } });
+      }),
     write: (status, name = 'login') =>
       client.change(CAPTCHA_TASK.plural, name, () => api.seed(CAPTCHA_TASK.plural, { ...read(name), status })),
     until: (reason, matches, name = 'login') => lookAt(reason, name, matches),
@@ -115,7 +122,7 @@ export async function startStage(
         stage.submissions.push(request);
         return await stage.answer(request);
       },
-      poll: async ({ captchaID }) => await stage.pollAnswer(captchaID),
+      poll: async ({ captchaID, apiKey }) => await stage.pollAnswer(captchaID, apiKey),
       threads: () => Promise.resolve(undefined),
     },
     metrics: { inc: () => {}, observe: () => {}, gauge: () => {} },

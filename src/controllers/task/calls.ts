@@ -7,7 +7,7 @@ import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { PollOutcome, SubmitOutcome } from '../../core/outcome.ts';
 import type { OwnIntent, Sources, SubmitReply } from '../../core/task/memory.ts';
 import type { SubmitRequest } from '../../provider/client.ts';
-import { callEnded, callForgone, callSent } from '../../core/task/memory.ts';
+import { callEnded, callForgone, callSent, payerNoted } from '../../core/task/memory.ts';
 import { type AnsweredPoll, cameLate, pollAnswered, pollBooked, pollSent } from '../../core/task/polling.ts';
 import { SUBMIT_TIMEOUT_MS } from '../../core/task/policy.ts';
 import { needsSources } from '../../core/task/sources.ts';
@@ -30,7 +30,7 @@ export function startSubmission(context: TaskContext, task: CaptchaTask): void {
     return;
   }
   const request = requestOf(task, apiKey, memory.sources, intent.pingbackURL);
-  remember(context, task, callSent);
+  remember(context, task, (memory) => payerNoted(callSent(memory), task.spec));
   context.lanes.started(keyOfTask(task));
   track(context, async () =>
     submissionAnswered(context, { task, intent, apiKey }, await submit(context, task, request)),

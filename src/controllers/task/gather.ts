@@ -8,7 +8,7 @@ import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { LetterView, Moment, PingbackView, TaskFacts } from '../../core/task/facts.ts';
 import type { Entry } from '../../core/journal/entry.ts';
 import { isUnshown, withEntry } from '../../core/journal/overlay.ts';
-import { type TaskMemory, freshMemory, sighted } from '../../core/task/memory.ts';
+import { type TaskMemory, asPaid, freshMemory, payerSeen, sighted } from '../../core/task/memory.ts';
 import type { PackedTask } from '../../core/task/packed.ts';
 import { PERMIT_MS } from '../../core/task/policy.ts';
 import { parseTime } from '../../core/task/times.ts';
@@ -16,8 +16,8 @@ import { type TaskContext, actingSinceMono, cachedTask, keep, memoryOf } from '.
 import { clearDoubt } from './desk.ts';
 
 /**
- * A task as it is in the cache (`stored`), and with its entry of the journal where its status does not show that yet
- * (`task`); and what is remembered of it now that it was seen.
+ * A task as it is in the cache (`stored`); with its entry of the journal where its status does not show that yet, and
+ * with the API key that its submission was paid with (`task`); and what is remembered of it now that it was seen.
  */
 export interface Seen {
   stored: CaptchaTask;
@@ -41,8 +41,9 @@ export function see(context: TaskContext, key: string): Seen | undefined {
   clearDoubt(context, stored);
   const known = entryOf(context, stored);
   const entry = isUnshown(stored, known) ? known : undefined;
-  const task = entry === undefined ? stored : withEntry(stored, entry);
-  const memory = look(context, key, task, moment.mono);
+  const { payer } = memoryOf(context, stored) ?? {};
+  const task = asPaid(entry === undefined ? stored : withEntry(stored, entry), payer);
+  const memory = look(context, key, { task, stored }, moment.mono);
   settlePermit(context, key, task, memory);
   return { stored, entry, task, memory, moment };
 }
@@ -93,11 +94,16 @@ function letterOf({ options: { letters } }: TaskContext, { metadata, status }: C
 }
 
 /** Lets the memory see the task as it stands. */
-function look(context: TaskContext, key: string, task: CaptchaTask, mono: number): TaskMemory {
+function look(
+  context: TaskContext,
+  key: string,
+  { task, stored }: Pick<Seen, 'task' | 'stored'>,
+  mono: number,
+): TaskMemory {
   const { uid } = task.metadata;
   const known = context.memories.get(key);
   if (known !== undefined && known.uid !== uid) leaveToSuccessor(context, key);
-  const memory = sighted(known?.uid === uid ? known : freshMemory(uid), task, mono);
+  const memory = payerSeen(sighted(known?.uid === uid ? known : freshMemory(uid), task, mono), stored);
   keep(context, key, memory);
   return memory;
 }
@@ -109,7 +115,8 @@ function look(context: TaskContext, key: string, task: CaptchaTask, mono: number
 export function standBy(context: TaskContext, key: string, packed: PackedTask): void {
   const counts = packed.phase === 'Submitting' || packed.sinceTime === Infinity;
   if (!counts && !context.memories.has(key)) return;
-  look(context, key, context.unpack(packed), context.moment().mono);
+  const task = context.unpack(packed);
+  look(context, key, { task, stored: task }, context.moment().mono);
 }
 
 /** This share of the workers at most says why tasks wait; the others are for those that move. */

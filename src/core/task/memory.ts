@@ -98,8 +98,15 @@ export interface TaskMemory {
   /** What a quorum read found while status showed this mark (`markKey`). */
   readonly letter?: { mark: string; state: 'absent' | 'present'; readMono: number };
   readonly solutionSecretRead: boolean;
+  /** What its first submission is paid with. */
+  readonly payer?: Payer;
   /** Since when it has waited to be submitted, as far as this process saw. */
   readonly waitingSinceMono?: number;
+}
+
+/** Absent `ref`: the operator's own key. */
+export interface Payer {
+  ref?: CaptchaTask['spec']['apiKeySecretRef'];
 }
 
 export const NO_POLLS: PollMemory = {
@@ -222,6 +229,33 @@ export function intentDropped(memory: TaskMemory): TaskMemory {
 export function callSent(memory: TaskMemory): TaskMemory {
   const { sources: _sources, ...kept } = memory;
   return memory.intent === undefined ? memory : { ...kept, intent: { ...memory.intent, call: 'underWay' } };
+}
+
+/** The call of a first submission begins: until status shows that, its task may be given another API key. */
+export function payerNoted(memory: TaskMemory, { apiKeySecretRef: ref }: CaptchaTask['spec']): TaskMemory {
+  if (memory.intent?.entry === undefined) return memory;
+  return { ...memory, payer: ref === undefined ? {} : { ref } };
+}
+
+/** Once status shows the attempt, the task's key is fixed; where it is the one that paid, there is nothing to remember. */
+export function payerSeen(memory: TaskMemory, { spec, status }: CaptchaTask): TaskMemory {
+  const { payer, ...kept } = memory;
+  if (payer === undefined || memory.intent !== undefined) return memory;
+  const attempts = status?.attempts ?? 0;
+  return attempts > 1 || (attempts === 1 && isPaidBy(spec, payer)) ? kept : memory;
+}
+
+function isPaidBy({ apiKeySecretRef: now }: CaptchaTask['spec'], { ref: then }: Payer): boolean {
+  return now?.name === then?.name && now?.key === then?.key;
+}
+
+/** As if the task still named the key that its open first submission was paid with: the id belongs to that account. */
+export function asPaid(task: CaptchaTask, payer: Payer | undefined): CaptchaTask {
+  const { attempt, captchaID, endTime } = task.status?.submission ?? {};
+  if (payer === undefined || attempt !== 1 || captchaID === undefined || endTime !== undefined) return task;
+  if (isPaidBy(task.spec, payer)) return task;
+  const { apiKeySecretRef: _now, ...spec } = task.spec;
+  return { ...task, spec: payer.ref === undefined ? spec : { ...spec, apiKeySecretRef: payer.ref } };
 }
 
 /** Its turn is over: what was read for it may be large. What is missing stays known, and when that was seen. */

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Stage } from '../../../support/task-controller.ts';
 import { SECRET } from '../../../../src/api/names.ts';
 import { aSecret, aTask } from '../../../support/builders.ts';
+import { pollDue } from '../../../../src/core/task/transitions.ts';
 import { outage } from '../../../support/model-api.ts';
 import { startStage } from '../../../support/task-controller.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
@@ -85,5 +86,42 @@ describe('a key that the provider rejects', () => {
     await stage.until('said', () => phaseOf('waiting') === 'Pending', 'waiting');
     expect(stage.task('waiting')?.status).toMatchObject({ attempts: 0 });
     expect(stage.submissions).toHaveLength(1);
+  });
+});
+
+describe('a task that is given another API key while its first call is under way', () => {
+  const other = { apiKeySecretRef: { name: 'other', key: 'api-key' } };
+  const polls: string[] = [];
+
+  /** The call is answered when the controller has seen the other key. */
+  async function changeDuringCall(): Promise<void> {
+    stage = await startStage();
+    seedKey(OLD);
+    stage.api.seed(SECRET.plural, aSecret('other', { 'api-key': NEW }));
+    polls.length = 0;
+    stage.pollAnswer = (_id, apiKey) => {
+      polls.push(apiKey);
+      return apiKey === OLD ? { kind: 'solved', value: 'token' } : { kind: 'pending' };
+    };
+    const answer = Promise.withResolvers<void>();
+    stage.answer = async () => {
+      await answer.promise;
+      return { kind: 'accepted', captchaID: '1001' };
+    };
+    stage.apply(keyed('moved').spec({ ...keyed('moved').build().spec, delivery: 'Poll' }));
+    await waitUntil('the call', () => stage.submissions.length === 1);
+    stage.respec(other, 'moved');
+    const isSeen = () => stage.controller.task('default', 'moved')?.spec.apiKeySecretRef?.name === 'other';
+    await waitUntil('the other key to be seen', isSeen);
+    answer.resolve();
+  }
+
+  test('is polled with the key that paid for it', async () => {
+    await changeDuringCall();
+    const task = await stage.until('submitted', ({ status }) => status?.phase === 'Submitted', 'moved');
+    stage.write(pollDue(task, Date.now()), 'moved');
+    await stage.until('solved', ({ status }) => status?.phase === 'Solved', 'moved');
+    expect(stage.submissions.map(({ apiKey }) => apiKey)).toEqual([OLD]);
+    expect(new Set(polls)).toEqual(new Set([OLD]));
   });
 });

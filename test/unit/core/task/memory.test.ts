@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import * as memories from '../../../../src/core/task/memory.ts';
 import { aTask } from '../../../support/builders.ts';
+import { anEntry } from '../../../support/entries.ts';
 
 describe('memory', () => {
   const task = aTask().intended().build();
@@ -29,5 +30,30 @@ describe('memory', () => {
       ),
     );
     expect(memories.isBlank(done)).toBe(true);
+  });
+
+  describe('of what a first submission is paid with', () => {
+    const other = { apiKeySecretRef: { name: 'other', key: 'api-key' } };
+    const fresh = memories.freshMemory('u');
+    const calling = memories.intentSent(fresh, { by: 'a/1', attempt: 1, sentMono: 0, entry: anEntry() });
+    const paid = memories.replySettled(memories.payerNoted(memories.callSent(calling), aTask().build().spec));
+    const accepted = aTask().submitted();
+
+    test('is kept until status shows the attempt, and then while the task names another key', () => {
+      expect(memories.isBlank(memories.payerSeen(paid, aTask().build()))).toBe(false);
+      expect(memories.isBlank(memories.payerSeen(paid, accepted.build()))).toBe(true);
+      const kept = memories.payerSeen(paid, accepted.spec(other).build());
+      expect(memories.isBlank(kept)).toBe(false);
+      expect(memories.asPaid(accepted.spec(other).build(), kept.payer).spec.apiKeySecretRef).toBeUndefined();
+    });
+    test('ends with that attempt: the next one goes by the key that the task names', () => {
+      const ended = aTask().spec(other).submitted().attemptEnded();
+      expect(memories.asPaid(ended.build(), paid.payer)).toEqual(ended.build());
+      expect(memories.isBlank(memories.payerSeen(paid, ended.intended().build()))).toBe(true);
+    });
+    test('is not noted of an attempt that status announced: its key cannot change', () => {
+      const announced = memories.intentSent(fresh, { by: 'a/1', attempt: 2, sentMono: 0 });
+      expect(memories.payerNoted(memories.callSent(announced), aTask().build().spec).payer).toBeUndefined();
+    });
   });
 });
