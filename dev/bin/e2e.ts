@@ -2,19 +2,20 @@
  * `npm run e2e`: installs the operator's image into the cluster of the current kubeconfig, with the provider simulator as
  * another pod, and proves there what only a cluster with real pods can show. The cluster must have the image already
  * (docs/installation.md says how) and must not be in use. `-- --local` first starts a cluster of one node on this machine
- * (Linux, root) and builds the image; `-- --keep` leaves that running until Ctrl-C. Ends 0 when every step is done, 1 when
- * one failed, 2 on a wrong call, 3 where `--local` cannot be had here.
+ * (Linux, root) and builds the image; `-- --keep` leaves that running until Ctrl-C; `-- --minutes N` breaks off after that
+ * time. Ends 0 when every step is done, 1 when one failed or the time was over, 2 on a wrong call, 3 where `--local` cannot
+ * be had here. However it ends, nothing of the cluster that it started is left.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureAssets } from '../control-plane/index.ts';
-import { runSteps, tableOf } from '../e2e/run.ts';
+import { runSteps, tableOf, type Row } from '../e2e/run.ts';
 import { ensureHelm } from '../helm/index.ts';
 import { startNode, whyNoNode, type Node } from '../node/index.ts';
 
-const USAGE = 'usage: npm run e2e -- [--image REF] [--from STEP] [--durable] [--local [--warm] [--keep]]';
+const USAGE = 'usage: npm run e2e -- [--image REF] [--from STEP] [--durable] [--minutes N] [--local [--warm] [--keep]]';
 const { env } = process;
 const startedMs = performance.now();
 
@@ -27,14 +28,15 @@ function readArguments(): {
   image?: string;
   from?: string;
   durable?: boolean;
+  minutes?: string;
   local?: boolean;
   warm?: boolean;
   keep?: boolean;
 } {
   const [flag, text] = [{ type: 'boolean' }, { type: 'string' }] as const;
   try {
-    return parseArgs({ options: { image: text, from: text, durable: flag, local: flag, warm: flag, keep: flag } })
-      .values;
+    const own = { image: text, from: text, minutes: text, durable: flag };
+    return parseArgs({ options: { ...own, local: flag, warm: flag, keep: flag } }).values;
   } catch (error) {
     return fail((error as Error).message);
   }
@@ -50,14 +52,27 @@ const { version } = JSON.parse(await readFile(new URL('../../package.json', impo
   version: string;
 };
 const image = args.image ?? `docker.io/library/captcha-operator:${version}`;
-const interrupt = new AbortController();
+const rows: Row[] = [];
+/** For what is to be ended at the end, whatever happens then. */
+const CLEANING_MS = 60_000;
 let node: Node | undefined;
 let scratch = '';
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    interrupt.abort();
-    void clean().then(() => process.exit(130));
-  });
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => void breakOff(`broken off by ${signal}`, 130));
+}
+if (args.minutes !== undefined) {
+  const ms = Number(args.minutes) * 60_000;
+  if (!(ms > 0)) fail(`--minutes ${args.minutes} is no number of minutes`);
+  setTimeout(() => void breakOff(`broken off after ${args.minutes} minutes`, 1), ms).unref();
+}
+
+async function breakOff(why: string, code: number): Promise<void> {
+  log(why);
+  printTable();
+  // What is being started just now goes with this process; `clean` knows what is there.
+  setTimeout(() => process.exit(code), CLEANING_MS);
+  await clean();
+  process.exit(code);
 }
 
 async function clean(): Promise<void> {
@@ -67,9 +82,13 @@ async function clean(): Promise<void> {
   if (scratch !== '') await rm(scratch, { recursive: true, force: true });
 }
 
-/** With `--warm` only where it takes no twenty minutes; undefined where it cannot be had. */
+function printTable(): void {
+  if (rows.length > 0) process.stdout.write(`\n${tableOf(rows).join('\n')}\n`);
+}
+
+/** Undefined where it cannot be had; with `--warm` also where it would take twenty minutes. */
 async function startLocal(): Promise<Node | undefined> {
-  const reason = args.warm ? await whyNoNode(env) : undefined;
+  const reason = await whyNoNode(env, { warm: args.warm ?? false });
   if (reason !== undefined) {
     log(`no cluster on this machine: ${reason}`);
     return undefined;
@@ -89,14 +108,15 @@ async function clusterOf(local: Node | undefined): Promise<{ kubeconfig: string;
 async function main(): Promise<number> {
   const local = args.local ? await startLocal() : undefined;
   if (args.local && local === undefined) return 3;
-  scratch = await mkdtemp(join(tmpdir(), 'captcha-e2e-'));
+  // What lies with the node goes with it.
+  scratch = await mkdtemp(join(local?.logs ?? tmpdir(), 'captcha-e2e-'));
   const { kubeconfig, kubectl } = await clusterOf(local);
   const helm = (): Promise<string> => ensureHelm({ log, env });
-  const rows = await runSteps(
+  await runSteps(
     { kubectl, helm, kubeconfig, image, isOurs: local !== undefined, scratch, log },
-    { from: args.from, durable: args.durable ?? false },
+    { from: args.from, durable: args.durable ?? false, rows },
   );
-  process.stdout.write(`\n${tableOf(rows).join('\n')}\n`);
+  printTable();
   if (args.keep && local !== undefined) await keep(local);
   return rows.some(({ end }) => end === 'FAILED') ? 1 : 0;
 }
@@ -105,7 +125,7 @@ async function keep({ kubeconfig, kubectl, logs }: Node): Promise<void> {
   log(
     `It keeps running until Ctrl-C:\n  export KUBECONFIG=${kubeconfig}\n  alias kubectl=${kubectl}\n  ls ${logs}/*.log`,
   );
-  await new Promise((resolve) => interrupt.signal.addEventListener('abort', resolve, { once: true }));
+  await new Promise(() => {});
 }
 
 try {

@@ -19,6 +19,8 @@ export interface Batch {
   name: string;
   count: number;
   everyMs: number;
+  /** Nothing dies without warning: then no callback may be answered otherwise than 200, or not at all. */
+  graceful?: boolean;
 }
 
 /** Begins `disturb` once a tenth of the tasks is there. Returns what was seen, `disturb`'s words first. */
@@ -36,7 +38,7 @@ export async function underLoad(stage: Stage, batch: Batch, disturb: () => Promi
     }
   };
   const [said] = await Promise.all([begun.then(disturb), create()]);
-  return `${said}; ${await settle(stage, batch.name, batch.count)}`;
+  return `${said}; ${await settle(stage, batch.name, batch.count, batch.graceful)}`;
 }
 
 export async function createTask(
@@ -66,7 +68,7 @@ export async function tasksOf(stage: Stage, batch: string): Promise<CaptchaTask[
 }
 
 /** Waits until all are at their end, then compares them with the books. Throws with every fault. */
-export async function settle(stage: Stage, batch: string, count: number): Promise<string> {
+export async function settle(stage: Stage, batch: string, count: number, graceful = false): Promise<string> {
   const tasks = await until(
     `${count} tasks of ${batch} to be solved`,
     async () => {
@@ -78,10 +80,17 @@ export async function settle(stage: Stage, batch: string, count: number): Promis
     300_000,
   );
   const { submissions } = await stage.control.ledger({ field: 'pageurl', equals: pageOf(batch) });
-  const faults = faultsIn(tasks, submissions);
+  const unanswered = unansweredIn(submissions);
+  const faults = [...faultsIn(tasks, submissions), ...(graceful ? unanswered : [])];
   if (faults.length > 0) throw new Error(`${batch}: ${faults.slice(0, 5).join('; ')} (${faults.length} in all)`);
   const by = (source: string): number => tasks.filter(({ status }) => status?.solution?.source === source).length;
-  return `${count} solved, each paid once, ${by('Callback')} by callback, ${by('Poll')} by poll`;
+  return `${count} solved, each paid once, ${by('Callback')} by callback, ${by('Poll')} by poll; ${unanswered.length} callbacks not answered 200`;
+}
+
+/** The provider's calls that met a reset, a closed door or a refusal: one sentence for each. */
+export function unansweredIn(submissions: readonly Pick<LedgerSubmission, 'pingbacks'>[]): string[] {
+  const failed = submissions.flatMap(({ pingbacks }) => pingbacks.filter(({ status }) => status !== 200));
+  return failed.map(({ id, status, error }) => `the callback for ${id} met ${error ?? `status ${status}`}`);
 }
 
 /** What the provider's books say against the tasks: one sentence for each that was lost, paid for twice, or mixed up. */

@@ -4,8 +4,7 @@
  */
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ROOT } from './settings.ts';
-import { PROVIDER, type Stage } from './stage.ts';
+import { ROOT, PROVIDER, type Stage } from './stage.ts';
 
 const PROGRAM = `
 import { startSimulator } from '/simulator/index.ts';

@@ -14,9 +14,11 @@ import {
   uninstallChart,
   uninstallOverlay,
 } from './steps/install.ts';
+import { askDoctor, solveInPod } from './steps/consumer.ts';
 import { keepThroughDeletion, leaveDurable } from './steps/durable.ts';
 import { everyPath, exampleJob } from './steps/paths.ts';
 import { enforcePolicy } from './steps/policy.ts';
+import { followReadme } from './steps/readme.ts';
 import { checkUpgraded, restorePrevious } from './steps/upgrade.ts';
 import { DEMO_NAMESPACE } from '../demo/seed.ts';
 import { applyManifests } from '../control-plane/index.ts';
@@ -27,11 +29,14 @@ interface Step {
 }
 
 export const STEPS: readonly Step[] = [
+  { name: 'README', run: followReadme },
   { name: 'chart', run: installByChart },
   { name: 'chart removed', run: uninstallChart },
   { name: 'previous release', run: restorePrevious },
   { name: 'overlay', run: installByOverlay },
   { name: 'upgrade', run: checkUpgraded },
+  { name: 'doctor', run: askDoctor },
+  { name: 'program in a pod', run: solveInPod },
   { name: 'pod security', run: enforcePodSecurity },
   { name: 'network policy', run: enforcePolicy },
   { name: 'every path', run: everyPath },
@@ -68,25 +73,22 @@ export interface RunOptions {
   /** A step to begin with, in a cluster where an earlier run has done what is before it. */
   from: string | undefined;
   durable: boolean;
+  /** Each row is added when its step ends, so that whoever breaks off can say how far it came. */
+  rows: Row[];
 }
 
-/**
- * Never throws for a step: its
- * row says that it failed, and why.
- */
-export async function runSteps(options: StageOptions, { from, durable }: RunOptions): Promise<Row[]> {
+/** Never throws for a step: its row says that it failed, and why. */
+export async function runSteps(options: StageOptions, { from, durable, rows }: RunOptions): Promise<void> {
   const { stage, close } = await openStage(options);
   const steps = stepsOf(durable);
   const first = from === undefined ? 0 : steps.findIndex(({ name }) => name === from);
   if (first === -1) throw new Error(`no step ${from}; there are ${steps.map(({ name }) => name).join(', ')}`);
-  const rows: Row[] = [];
   try {
     if (from === undefined) rows.push(await rowOf({ name: 'simulator', run: prepare }, stage));
-    if (rows[0]?.end === 'FAILED') return rows;
+    if (rows[0]?.end === 'FAILED') return;
     for (const step of steps.slice(first)) rows.push(await rowOf(step, stage));
     // Where something failed, somebody will want to look.
     if (!rows.some(({ end }) => end === 'FAILED')) rows.push(await rowOf({ name: 'left as found', run: clean }, stage));
-    return rows;
   } finally {
     await close();
   }

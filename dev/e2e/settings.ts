@@ -1,10 +1,7 @@
 /** The operator's installation as its documents describe it, with the simulator's address. Values and files only. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { PROVIDER, SYSTEM } from './stage.ts';
-
-export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+import { PROVIDER, ROOT, SYSTEM } from './stage.ts';
 
 /** All that an installation sets here; everything else is as shipped. */
 export const SETTINGS: Readonly<Record<string, string>> = {

@@ -3,7 +3,8 @@
  * simulator's remote control, and how one waits. Knows no step.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { writeFile } from 'node:fs/promises';
 import { parseAllDocuments } from 'yaml';
 import { run } from '../command.ts';
@@ -11,6 +12,8 @@ import { createProxiedAdmin, objectOf, type Admin } from '../control-plane/index
 import { spawnGuarded } from '../control-plane/guard.ts';
 import type { Log } from '../control-plane/progress.ts';
 import { createSimulatorControl, type SimulatorControl } from '../simulator/control.ts';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Where the operator is, as its manifests say. */
 export const SYSTEM = 'captcha-system';
@@ -24,6 +27,8 @@ export interface Stage {
   /** With the namespace `captcha-system`. */
   system(...args: string[]): Promise<string>;
   helm(...args: string[]): Promise<string>;
+  /** Runs commands as somebody types them in the work tree: kubectl and this Node are on the PATH. Ends at the first fault. */
+  shell(script: string, input?: string): Promise<string>;
   apply(objects: readonly object[]): Promise<void>;
   admin: Admin;
   control: SimulatorControl;
@@ -54,6 +59,7 @@ export async function openStage(options: StageOptions): Promise<{ stage: Stage; 
   const kubectl = (...args: string[]): Promise<string> => run([options.kubectl, ...args], { env });
   const proxy = spawnGuarded('kubectl', ['env', `KUBECONFIG=${kubeconfig}`, options.kubectl, 'proxy', '--port=0'], {
     output: 'pipe',
+    scratch,
   });
   const url = await proxyURL(proxy);
   const admin = createProxiedAdmin(url);
@@ -64,11 +70,21 @@ export async function openStage(options: StageOptions): Promise<{ stage: Stage; 
     await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
     await kubectl('apply', '-f', file);
   };
+  const programs = [dirname(process.execPath), ...(isAbsolute(options.kubectl) ? [dirname(options.kubectl)] : [])];
+  const shell = async (script: string, input = ''): Promise<string> => {
+    files += 1;
+    const file = join(scratch, `script-${files}`);
+    await writeFile(file, script);
+    await writeFile(`${file}-input`, `${input}\n`, { mode: 0o600 });
+    const start = 'PATH="$0:$PATH" exec bash -e "$1" < "$1-input"';
+    return run(['sh', '-c', start, programs.join(':'), file], { env, cwd: ROOT });
+  };
   const { namespace, name, port } = PROVIDER;
   const control = createSimulatorControl(`${url}/api/v1/namespaces/${namespace}/services/${name}:${port}/proxy`);
   const stage: Stage = {
     kubectl,
     system: (...args) => kubectl('--namespace', SYSTEM, ...args),
+    shell,
     helm: async (...args) => run([await options.helm(), ...args], { env }),
     apply,
     admin,

@@ -2,7 +2,7 @@
  * A real Kubernetes cluster of one node on this machine, without an engine and without a registry: containerd, kubelet,
  * kube-proxy, CoreDNS and a control plane in namespaces of their own, NetworkPolicies enforced. The machine gets no package,
  * no interface, no rule; `stop()` takes the cgroups and the kernel settings back, and when this process dies in whatever
- * way, every process, mount and interface of the node goes with it. Needs Linux, root, Go, npm and a Debian mirror.
+ * way, they, and every process, mount and interface of the node, go with it. Needs Linux, root, Go, npm, a Debian mirror.
  */
 import { closeSync, openSync } from 'node:fs';
 import { copyFile, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -17,7 +17,7 @@ import { cacheDirectory } from '../control-plane/versions.ts';
 import { ensureDebian, hasDebian, type DebianTrees } from './debian.ts';
 import { openDoor, type Door } from './door.ts';
 import { buildOperatorImage, packProgram } from './images.ts';
-import { prepareMachine } from './machine.ts';
+import { NAMESPACES, prepareMachine, whyNotAllowed } from './machine.ts';
 import { dnsManifests } from './manifests.ts';
 import { makePki, writeKubeconfig } from './pki.ts';
 import { ensureNodePrograms, hasNodePrograms } from './programs.ts';
@@ -54,12 +54,15 @@ export interface Node {
   stop(): Promise<string[]>;
 }
 
-/** Whether this machine can have one; otherwise why not, in words. */
-export async function whyNoNode(env: NodeJS.ProcessEnv): Promise<string | undefined> {
+/** Why this machine cannot have one, in words. With `warm` also where its programs would have to be built first. */
+export async function whyNoNode(env: NodeJS.ProcessEnv, { warm }: { warm: boolean }): Promise<string | undefined> {
   if (process.platform !== 'linux') return `it needs Linux, this is ${process.platform}`;
   if (process.getuid?.() !== 0) return 'it needs root';
-  if (!(await hasNodePrograms(env)) || !(await hasDebian(env))) return 'its programs are not built yet (20 min once)';
-  return undefined;
+  const hasAll = (await hasNodePrograms(env)) && (await hasDebian(env));
+  if (warm && !hasAll) return 'its programs are not built yet: without --warm they are, once, in about twenty minutes';
+  const trees = hasAll ? await ensureDebian({ env, log: () => {} }) : undefined;
+  const words = await whyNotAllowed(trees?.node);
+  return words === undefined ? undefined : `this machine does not allow it: ${words}`;
 }
 
 interface Parts {
@@ -85,13 +88,11 @@ export async function startNode({ log, env }: AssetOptions): Promise<Node> {
 
 async function startIn(parts: Parts, kubectl: string): Promise<Node> {
   const { state } = parts;
-  const restore = await prepareMachine();
+  const restore = await prepareMachine(state);
   const stops: (() => unknown)[] = [];
   const stop = async (): Promise<string[]> => {
     for (let end = stops.pop(); end !== undefined; end = stops.pop()) await end();
-    const left = await restore();
-    await rm(state, { recursive: true, force: true, maxRetries: 5 });
-    return left;
+    return restore();
   };
   try {
     const share = await fillShare(parts);
@@ -157,9 +158,7 @@ async function fillShare({ programs, state }: Parts): Promise<string> {
 }
 
 function startInit({ state, trees }: Parts): GuardedProcess {
-  const namespaces = ['--mount', '--net', '--pid', '--fork', '--uts', '--ipc', '--kill-child'];
-  // Its guard also removes the folder when this process dies without doing so.
-  return startLogged('init', ['unshare', ...namespaces, INIT, trees.node, state, ADDRESS], state, state);
+  return startLogged('init', ['unshare', ...NAMESPACES, INIT, trees.node, state, ADDRESS], state);
 }
 
 /** The first process takes everybody in its namespaces with it. */
@@ -168,10 +167,10 @@ async function endAll(processes: readonly GuardedProcess[]): Promise<void> {
   await Promise.all(processes.map(({ ended }) => ended));
 }
 
-function startLogged(name: string, command: readonly string[], state: string, scratch = ''): GuardedProcess {
+function startLogged(name: string, command: readonly string[], state: string): GuardedProcess {
   const output = openSync(join(state, `${name}.log`), 'a', 0o600);
   try {
-    return spawnGuarded(name, command, { output, scratch });
+    return spawnGuarded(name, command, { output });
   } finally {
     closeSync(output);
   }

@@ -5,12 +5,12 @@ import { isReady, leaderOf, podsOf, until, untilPodsReady, type Pod, type Stage 
 
 const LOAD = { count: 100, everyMs: 150 };
 
-function batch(name: string): Batch {
-  return { name, ...LOAD };
+function batch(name: string, graceful: boolean): Batch {
+  return { name, graceful, ...LOAD };
 }
 
 export function deleteLeader(stage: Stage): Promise<string> {
-  return underLoad(stage, batch('leader'), async () => {
+  return underLoad(stage, batch('leader', true), async () => {
     const leader = await currentLeader(stage);
     await stage.system('delete', 'pod', leader.metadata.name, '--wait=false');
     await until('another leader', async () => {
@@ -23,7 +23,7 @@ export function deleteLeader(stage: Stage): Promise<string> {
 }
 
 export function killBoth(stage: Stage): Promise<string> {
-  return underLoad(stage, batch('kill'), async () => {
+  return underLoad(stage, batch('kill', false), async () => {
     const leader = await currentLeader(stage);
     const before = restartsOf(await podsOf(stage));
     await killContainer(stage, leader, 'operator');
@@ -35,7 +35,7 @@ export function killBoth(stage: Stage): Promise<string> {
 }
 
 export function restartRollout(stage: Stage): Promise<string> {
-  return underLoad(stage, batch('rollout'), async () => {
+  return underLoad(stage, batch('rollout', true), async () => {
     await stage.system('rollout', 'restart', 'deployment/captcha-operator');
     await stage.system('rollout', 'status', 'deployment/captcha-operator', '--timeout=240s');
     return 'rolled out';
@@ -47,7 +47,7 @@ export function restartRollout(stage: Stage): Promise<string> {
  * cordoned, so the budget holds the second one back until it is uncordoned again: that is seen first.
  */
 export function drain(stage: Stage): Promise<string> {
-  return underLoad(stage, batch('drain'), async () => {
+  return underLoad(stage, batch('drain', true), async () => {
     const before = await podsOf(stage);
     const nodes = [...new Set(before.map(({ spec }) => spec.nodeName ?? ''))];
     for (const node of nodes) await stage.kubectl('cordon', node);

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { DEMO_API_KEY } from '../../fleet.ts';
 import { createTask, settle } from '../load.ts';
 import { RESTRICTED_CONTAINER } from '../provider.ts';
-import { ROOT, SETTINGS, splitImage, writeOverlay } from '../settings.ts';
-import { SYSTEM, TASKS, podsOf, until, untilPodsReady, type Stage } from '../stage.ts';
+import { SETTINGS, splitImage, writeOverlay } from '../settings.ts';
+import { ROOT, SYSTEM, TASKS, podsOf, until, untilPodsReady, type Stage } from '../stage.ts';
 
 const CHART = join(ROOT, 'deploy/helm/captcha-operator');
 
@@ -22,6 +22,7 @@ async function prepare(stage: Stage): Promise<void> {
     'captcha-operator-provider',
     `--from-literal=api-key=${DEMO_API_KEY}`,
   );
+  await stage.system('annotate', 'secret', 'captcha-operator-provider', 'captcha-operator.io/private=true');
 }
 
 export async function installByOverlay(stage: Stage): Promise<string> {
@@ -112,7 +113,7 @@ const KINDS = [
 ];
 
 /** Objects of the operator in the whole cluster, by name. The rights that a namespace gave it are the namespace's own. */
-async function leftOf({ kubectl }: Stage): Promise<string[]> {
+export async function leftOf({ kubectl }: Stage): Promise<string[]> {
   const template = '{range .items[*]}{.metadata.namespace}/{.kind}/{.metadata.name}{"\\n"}{end}';
   const lists = await Promise.all(KINDS.map((kind) => kubectl('get', kind, '-A', '-o', `jsonpath=${template}`)));
   return lists

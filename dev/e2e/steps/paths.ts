@@ -3,8 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SAMPLES } from '../../demo/seed.ts';
 import { runSamples } from '../../demo/run.ts';
-import { ROOT } from '../settings.ts';
-import { TASKS, documentsOf, read, until, type Pod, type Stage } from '../stage.ts';
+import { ROOT, TASKS, documentsOf, read, until, type Pod, type Stage } from '../stage.ts';
 
 export async function everyPath(stage: Stage): Promise<string> {
   const { admin, control, log } = stage;

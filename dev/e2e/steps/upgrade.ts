@@ -9,8 +9,7 @@ import { join } from 'node:path';
 import type { CaptchaTask } from '../../../src/api/captchatask.ts';
 import { API_VERSION } from '../../../src/api/names.ts';
 import { objectOf } from '../../control-plane/index.ts';
-import { ROOT } from '../settings.ts';
-import { TASKS, read, until, type Stage } from '../stage.ts';
+import { ROOT, TASKS, read, until, type Stage } from '../stage.ts';
 
 const RELEASE = 'v0.1.0';
 const FIXTURE = join(ROOT, 'test/fixtures', RELEASE);

@@ -1,9 +1,10 @@
 /** How the end-to-end run reads the provider's books against its tasks, and which images and tables it understands. */
 import { describe, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../../src/api/captchatask.ts';
-import { faultsIn } from '../../../dev/e2e/load.ts';
+import { faultsIn, unansweredIn } from '../../../dev/e2e/load.ts';
 import { tableOf } from '../../../dev/e2e/run.ts';
 import { splitImage } from '../../../dev/e2e/settings.ts';
+import { asScript, blockOf, phasesIn, promptsOf } from '../../../dev/e2e/steps/readme.ts';
 
 function task(name: string, status: object): CaptchaTask {
   const turnstile = { siteKey: `key-${name}`, pageURL: 'https://load.example/' };
@@ -48,6 +49,41 @@ describe('the books of the end-to-end run', () => {
 
   test('name a task that failed or was lost', () => {
     expect(faultsIn([task('a', { phase: 'Failed' })], [submission('a', '1')])).toContain('a is Failed');
+  });
+
+  test('name each callback that was not answered 200, and what it met', () => {
+    const call = { timeMs: 0, method: 'GET', id: '1', code: 'x' };
+    const pingbacks = [
+      { ...call, status: 200 },
+      { ...call, status: 503 },
+      { ...call, status: 0, error: 'socket hang up' },
+    ];
+    expect(unansweredIn([{ pingbacks: [{ ...call, status: 200 }] }, { pingbacks }])).toEqual([
+      'the callback for 1 met status 503',
+      'the callback for 1 met socket hang up',
+    ]);
+  });
+});
+
+describe('the README as it is followed', () => {
+  const page = 'text\n```console\n$ first\nprinted\n$ second -w\n$ third\n```\n```sh\nmake\n```\n';
+
+  test('is the commands of its blocks, without what they print', () => {
+    expect(promptsOf(blockOf(page, 'console'))).toEqual(['first', 'second -w', 'third']);
+    expect(blockOf(page, 'sh')).toBe('make\n');
+    expect(() => blockOf(page, 'json')).toThrow('no block of json');
+  });
+
+  test('shows phases, which are read from the rows of its tables', () => {
+    const rows =
+      'NAME    TYPE          PHASE\nlogin   RecaptchaV2\nlogin   RecaptchaV2   Submitted            1   0s\n';
+    expect(phasesIn(`${rows}login   RecaptchaV2   Solved   Poll`)).toEqual(['Submitted', 'Solved']);
+  });
+
+  test('has a watch beside the commands after it, which ends with them', () => {
+    expect(asScript(['first', 'second -w', 'third'], '/seen')).toBe(
+      'first\nsecond -w > /seen & watch=$!\nthird\nkill $watch\n',
+    );
   });
 });
 
