@@ -69,6 +69,10 @@ export interface WorkQueue {
   stop(options: { drainMs: number }): Promise<number>;
 }
 
+/** Passes of a namespace that took longer than this hang: in a webhook, say, that does not answer. */
+const HANG_MS = 1_000;
+/** So long the last free worker is then for others. */
+const HELD_BACK_MS = 30_000;
 /** Passes whose signal was aborted get this long to end. */
 const ABORT_GRACE_MS = 1_000;
 const DEFAULT_BACKOFF = { baseMs: 250, maxMs: 60_000, random: Math.random };
@@ -79,6 +83,8 @@ interface State {
   line: Rounds;
   readySince: Map<string, number>;
   processing: Set<string>;
+  /** Namespaces whose passes have hung of late, until when they count as such. */
+  hanging: Map<string, number>;
   /** To be looked at again after their pass; whether that is urgent. */
   again: Map<string, boolean>;
   failures: Map<string, number>;
@@ -130,6 +136,7 @@ function initialState(options: WorkQueueOptions): State {
     line: createRounds(namespaceOf),
     readySince: new Map(),
     processing: new Set(),
+    hanging: new Map(),
     again: new Map(),
     failures: new Map(),
     failedNow: new Set(),
@@ -176,7 +183,7 @@ function createIntake(state: State): Intake {
     pump() {
       state.pumping = false;
       while (state.running && state.processing.size < workers()) {
-        const key = takeFirst(state);
+        const key = takeFirst(state, workers());
         if (key === undefined) return;
         intake.due.remove(key);
         void work(state, key, intake);
@@ -192,7 +199,9 @@ async function work(state: State, key: string, intake: Intake): Promise<void> {
   state.processing.add(key);
   const retryAtMs = await pass(state, key, intake);
   state.processing.delete(key);
-  state.options.hooks?.onFinish?.(performance.now() - startedMs);
+  const endedMs = performance.now();
+  if (endedMs - startedMs > HANG_MS) state.hanging.set(namespaceOf(key), endedMs + HELD_BACK_MS);
+  state.options.hooks?.onFinish?.(endedMs - startedMs);
   if (!state.failedNow.delete(key)) state.failures.delete(key);
   const again = state.again.get(key);
   state.again.delete(key);
@@ -222,8 +231,8 @@ function enqueue(state: State, key: string, { urgent, pump }: { urgent: boolean;
   schedule(state, pump);
 }
 
-function takeFirst(state: State): string | undefined {
-  const key = state.line.take();
+function takeFirst(state: State, workers: number): string | undefined {
+  const key = state.line.take(state.hanging.size === 0 ? undefined : keepsOneFree(state, workers));
   if (key === undefined) return undefined;
   const sinceMs = state.readySince.get(key);
   if (sinceMs === undefined) throw new Error(`queue ${state.options.name}: in line, but not ready: ${key}`);
@@ -231,6 +240,14 @@ function takeFirst(state: State): string | undefined {
   state.readySince.delete(key);
   state.options.hooks?.onStart?.(performance.now() - sinceMs);
   return key;
+}
+
+/** Passes that hang must not have all the workers: whoever else comes would wait for their time-out. */
+function keepsOneFree({ hanging, processing }: State, workers: number): (namespace: string) => boolean {
+  const mono = performance.now();
+  for (const [namespace, untilMono] of hanging) if (untilMono <= mono) hanging.delete(namespace);
+  const under = [...processing].filter((key) => hanging.has(namespaceOf(key))).length;
+  return (namespace) => under >= Math.max(1, workers - 1) && hanging.has(namespace);
 }
 
 function namespaceOf(key: string): string {

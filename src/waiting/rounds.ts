@@ -5,13 +5,15 @@
  */
 import { createLine, type Line } from './line.ts';
 
+type IsHeldBack = (group: string) => boolean;
+
 export interface Rounds {
   readonly size: number;
   has(key: string): boolean;
   /** Nothing where it stands in line already, unless it is urgent now and was not. */
   push(key: string, urgent: boolean): void;
-  /** Undefined where nobody stands in line. */
-  take(): string | undefined;
+  /** Undefined where nobody stands in line. Groups that are held back keep their places, what is urgent of them too. */
+  take(isHeldBack?: IsHeldBack): string | undefined;
 }
 
 export function createRounds(groupOf: (key: string) => string): Rounds {
@@ -26,18 +28,23 @@ export function createRounds(groupOf: (key: string) => string): Rounds {
     groups.set(group, line);
     return line;
   };
-  const takeFrom = (line: Line<string>, urgent: boolean): string | undefined => {
-    for (let key = line.take(); key !== undefined; key = line.take()) {
+  const takeFrom = (line: Line<string>, urgent: boolean, isHeldBack: IsHeldBack): string | undefined => {
+    for (let left = line.size; left > 0; left -= 1) {
+      const key = line.take()!;
       if (standing.get(key) !== urgent) continue;
-      standing.delete(key);
-      return key;
+      if (!isHeldBack(groupOf(key))) {
+        standing.delete(key);
+        return key;
+      }
+      line.push(key);
     }
     return undefined;
   };
-  const takeInRound = (): string | undefined => {
+  const takeInRound = (isHeldBack: IsHeldBack): string | undefined => {
     for (const [group, line] of groups) {
+      if (isHeldBack(group)) continue;
       groups.delete(group);
-      const key = takeFrom(line, false);
+      const key = takeFrom(line, false, isHeldBack);
       if (line.size > 0) groups.set(group, line);
       if (key !== undefined) return key;
     }
@@ -55,6 +62,6 @@ export function createRounds(groupOf: (key: string) => string): Rounds {
       standing.set(key, urgent);
       (urgent ? urgentLine : lineOf(groupOf(key))).push(key);
     },
-    take: () => takeFrom(urgentLine, true) ?? takeInRound(),
+    take: (isHeldBack = () => false) => takeFrom(urgentLine, true, isHeldBack) ?? takeInRound(isHeldBack),
   };
 }

@@ -78,13 +78,13 @@ export function entryOf({ entries, dropped }: Journal, uid: string): Entry | und
  * what two have there leaves a third room.
  */
 export function roomFor(
-  { entries, adding }: Journal,
+  { entries, adding, writing }: Journal,
   of: { namespace: string; entryBytes: number },
 ): 'free' | 'taken' | 'full' {
   let ownBytes = of.entryBytes;
   let freeBytes = MAX_JOURNAL_BYTES;
-  for (const known of [entries, adding]) {
-    for (const entry of known.values()) {
+  for (const known of [entries.values(), adding.values(), writing?.added ?? []]) {
+    for (const entry of known) {
       const bytes = bytesOf(entry);
       freeBytes -= bytes;
       if (entry.namespace === of.namespace) ownBytes += bytes;

@@ -40,6 +40,29 @@ const settle = () => vi.advanceTimersByTimeAsync(3);
 /** Milliseconds since the start of the test, to ten. */
 const elapsed = () => Math.round((Date.now() - 1_000_000) / 10) * 10;
 
+describe('passes that hang', () => {
+  test('leave one worker to the other namespaces, once one of them has ended', async () => {
+    const { process, started, end } = heldPasses();
+    const queue = queueOf(process, { concurrency: 4 });
+    for (let n = 0; n < 20; n += 1) queue.add(`slow/${n}`);
+    await settle();
+    expect(started).toHaveLength(4);
+    await vi.advanceTimersByTimeAsync(2_000);
+    for (const n of [0, 1]) end(`slow/${n}`);
+    await settle();
+    queue.add('slow/urgent', 'urgent');
+    queue.add('other/a');
+    await settle();
+    expect(started).toEqual(['slow/0', 'slow/1', 'slow/2', 'slow/3', 'slow/4', 'other/a']);
+    end('other/a');
+    await settle();
+    expect(started).toHaveLength(6);
+    end('slow/2');
+    await settle();
+    expect(started.at(-1)).toBe('slow/urgent');
+  });
+});
+
 describe('the queue', () => {
   test('merges keys that are added while they are ready', async () => {
     const started: string[] = [];

@@ -8,6 +8,7 @@ const roundsOf = (...keys: string[]): Rounds => {
   for (const key of keys) rounds.push(key, false);
   return rounds;
 };
+const isHeldBack = (group: string) => group === 'a';
 const rest = (rounds: Rounds): string[] => {
   const taken: string[] = [];
   for (let key = rounds.take(); key !== undefined; key = rounds.take()) taken.push(key);
@@ -30,6 +31,14 @@ test('gives what is urgent before all others, in the order of its coming', () =>
   const rounds = roundsOf('a1', 'b1');
   for (const key of ['b2', 'a2']) rounds.push(key, true);
   expect(rest(rounds)).toEqual(['b2', 'a2', 'a1', 'b1']);
+});
+
+test('passes over a group that is held back, which keeps its places', () => {
+  const rounds = roundsOf('a1', 'b1', 'a2');
+  rounds.push('a3', true);
+  rounds.push('b2', true);
+  expect([1, 2, 3].map(() => rounds.take(isHeldBack))).toEqual(['b2', 'b1', undefined]);
+  expect(rest(rounds)).toEqual(['a3', 'a1', 'a2']);
 });
 
 test('moves a key that becomes urgent, and never moves it back', () => {

@@ -330,6 +330,13 @@ describe('room', () => {
     expect(stored()['entries']?.length).toBe(bytes);
   });
 
+  test('is taken by entries of a write that is under way, too', () => {
+    const half = fill('team-a');
+    beginWrite(ours);
+    expect(fill('team-a')).toBe(0);
+    expect(half).toBeGreaterThan(100);
+  });
+
   test('is never more for one namespace than it leaves to the others', () => {
     const [first, second, third] = ['team-a', 'team-b', 'team-c'].map(fill);
     expect(first! / second!).toBeCloseTo(2, 1);
