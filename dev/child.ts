@@ -47,6 +47,12 @@ export interface Child {
  * V8's default of a large nursery only costs memory: 165 instead of 300 MB after a drain, for the same CPU.
  */
 export const IMAGE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=8'] as const;
+/**
+ * What the gateway adds to them, in `args` of its Deployment. A request of it is a few lookups, which no optimizer makes
+ * cheaper than the memory that the optimizers leave behind: 99 instead of 149 MB with a thousand tasks open, for 0.6
+ * instead of 0.45 ms of CPU a poll.
+ */
+export const GATEWAY_FLAGS = ['--max-semi-space-size=1', '--no-maglev', '--no-opt'] as const;
 /** glibc would keep an arena of freed memory for each of Node's threads: 10 MB of both processes under load. */
 export const IMAGE_ENV = { NODE_ENV: 'production', MALLOC_ARENA_MAX: '2' } as const;
 
@@ -71,7 +77,8 @@ export function startChild(options: ChildOptions): Child {
   guardParentExit();
   const kept: LogLine[] = [];
   const watchers = new Set<(line: LogLine | undefined) => void>();
-  const process_ = spawn(process.execPath, [...IMAGE_FLAGS, entryPath(options.entry, options.built)], {
+  const flags = options.entry === 'gateway' ? [...IMAGE_FLAGS, ...GATEWAY_FLAGS] : IMAGE_FLAGS;
+  const process_ = spawn(process.execPath, [...flags, entryPath(options.entry, options.built)], {
     env: { ...IMAGE_ENV, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -4,7 +4,7 @@
  * upload (`file`, or `file_1`, as clients call the first of several); others are refused, as are fields that are too many.
  */
 import type { IncomingMessage } from 'node:http';
-import { Busboy, type BusboyFileStream } from '@fastify/busboy';
+import type { Busboy, BusboyFileStream } from '@fastify/busboy';
 import type { Limits } from './limits.ts';
 
 /** What is wrong with it: a word of the family and the reason. */
@@ -19,12 +19,24 @@ export interface MultipartOptions {
   add(name: string, value: string): boolean;
 }
 
+type Parser = InstanceType<typeof Busboy>;
+
 /** Undefined when all fields were taken. Rejects when the client goes away. */
-export function readMultipart(request: IncomingMessage, options: MultipartOptions): Promise<UploadFault | undefined> {
-  const { limits, add } = options;
+export async function readMultipart(
+  request: IncomingMessage,
+  options: MultipartOptions,
+): Promise<UploadFault | undefined> {
+  const parser = await parserFor(request, options.limits);
+  if (request.destroyed) throw new Error('the client went away');
+  return parser === undefined ? BROKEN : parse(request, parser, options);
+}
+
+function parse(
+  request: IncomingMessage,
+  parser: Parser,
+  { limits, add }: MultipartOptions,
+): Promise<UploadFault | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<UploadFault | undefined>();
-  const parser = parserFor(request, limits);
-  if (parser === undefined) return Promise.resolve(BROKEN);
   let fault: UploadFault | undefined;
   const take = (name: string, value: string, isCut: boolean): void => {
     if (isCut) fault ??= { word: 'ERROR_BAD_PARAMETERS', text: 'a field is too long' };
@@ -59,8 +71,18 @@ export function readMultipart(request: IncomingMessage, options: MultipartOption
     reject(new Error('the client went away'));
     parser.destroy();
   });
+  cutBeyond(request, limits);
   request.pipe(parser);
   return promise;
+}
+
+/** Who sends more than he may without having said how much it is. */
+function cutBeyond(request: IncomingMessage, { bodyBytes }: Pick<Limits, 'bodyBytes'>): void {
+  let size = 0;
+  request.on('data', (chunk: Uint8Array) => {
+    size += chunk.length;
+    if (size > bodyBytes) request.destroy();
+  });
 }
 
 const IMAGE_NAMES: readonly string[] = ['file', 'file_1'];
@@ -71,10 +93,14 @@ export function tooBig({ imageCharacters }: Pick<Limits, 'imageCharacters'>): st
   return `an image may have ${imageCharacters} characters of base64, ${Math.floor((imageCharacters * 3) / 4)} bytes`;
 }
 
-/** Throws in its constructor where the head names no boundary. */
-function parserFor({ headers }: IncomingMessage, limits: MultipartOptions['limits']): Busboy | undefined {
+/** Loaded by the first upload: most gateways never see one. Undefined where the head names no boundary. */
+async function parserFor(
+  { headers }: IncomingMessage,
+  limits: MultipartOptions['limits'],
+): Promise<Parser | undefined> {
+  const library = await import('@fastify/busboy');
   try {
-    return new Busboy({
+    return new library.Busboy({
       headers: { ...headers, 'content-type': headers['content-type'] ?? '' },
       limits: { fieldNameSize: 128, fieldSize: limits.bodyBytes, fields: limits.fields, files: 1, headerPairs: 16 },
     });
@@ -82,8 +108,6 @@ function parserFor({ headers }: IncomingMessage, limits: MultipartOptions['limit
     return undefined;
   }
 }
-
-type Busboy = InstanceType<typeof Busboy>;
 
 /** Three bytes become four characters, so at most two bytes wait for the next piece. Undefined: longer than `most`. */
 function collectBase64(stream: BusboyFileStream, most: number, done: (image: string | undefined) => void): void {

@@ -17,7 +17,7 @@ import { limitInFlight } from './middleware/limit-in-flight.ts';
 import { observe } from './middleware/observe.ts';
 import { readFields } from './middleware/read-fields.ts';
 import { result } from './middleware/result.ts';
-import { refuse, routeTo } from './middleware/route.ts';
+import { route } from './middleware/route.ts';
 import { shield } from './middleware/shield.ts';
 import { submit } from './middleware/submit.ts';
 import { createRooms } from './rooms.ts';
@@ -116,15 +116,11 @@ function createApp(parts: AppParts): Koa<GatewayState> {
   app.silent = true;
   app.use(observe(parts.hooks));
   app.use(shield(parts.hooks));
-  app.use(
-    routeTo([
-      limitInFlight(parts.limits),
-      readFields(parts.limits),
-      authenticate(parts.keys),
-      submit(parts.submissions),
-      result(parts),
-    ]),
-  );
-  app.use(refuse);
+  app.use(route);
+  app.use(limitInFlight(parts.limits));
+  app.use(readFields(parts.limits));
+  app.use(authenticate(parts.keys));
+  app.use(submit(parts.submissions));
+  app.use(result(parts));
   return app;
 }

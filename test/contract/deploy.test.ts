@@ -2,7 +2,7 @@
  * What must agree between deploy/ and the rest, read as YAML without a cluster: copies of the CRDs, ports, versions,
  * and the promises about rights and pods that a careless edit would break. test/cluster/manifests.test.ts applies it all.
  */
-import { IMAGE_ENV, IMAGE_FLAGS } from '../../dev/child.ts';
+import { GATEWAY_FLAGS, IMAGE_ENV, IMAGE_FLAGS } from '../../dev/child.ts';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -216,6 +216,10 @@ describe('the gateway', () => {
       .filter(({ metadata }) => metadata.name === 'captcha-gateway')
       .slice(-1);
     expect(patches).toContain(`secretName: ${certificate?.spec.secretName}`);
+  });
+
+  test('runs Node as figures and tests do', () => {
+    expect(container?.args).toEqual([...GATEWAY_FLAGS, 'dist/bin/gateway.js']);
   });
 
   test('has longer to end than its worst drain', () => {

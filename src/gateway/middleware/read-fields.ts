@@ -71,21 +71,11 @@ async function readBody(request: IncomingMessage, limits: Limits, add: Add): Pro
   const type = request.headers['content-type'] ?? '';
   const tooLarge: UploadFault = { word: 'ERROR_TOO_BIG_CAPTCHA_FILESIZE', text: tooBig(limits) };
   if ((announced(request) ?? 0) > limits.bodyBytes) return tooLarge;
-  if (/^multipart\/form-data\b/i.test(type)) return readMultipart(bounded(request, limits), { limits, add });
+  if (/^multipart\/form-data\b/i.test(type)) return readMultipart(request, { limits, add });
   const body = await collectBody(request, limits.bodyBytes);
   if (body === undefined) return tooLarge;
   const text = Buffer.from(body).toString('utf8');
   return /\bjson\b/i.test(type) ? addJSON(text, add) : addAll(new URLSearchParams(text), add);
-}
-
-/** Cuts who sends more than he may without having said how much it is. */
-function bounded(request: IncomingMessage, { bodyBytes }: Limits): IncomingMessage {
-  let size = 0;
-  request.on('data', (chunk: Uint8Array) => {
-    size += chunk.length;
-    if (size > bodyBytes) request.destroy();
-  });
-  return request;
 }
 
 /** The members of an object: texts as they are, everything else as JSON. */
