@@ -14,6 +14,7 @@ import type { GatewayKeys } from './keys.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { authenticate } from './middleware/authenticate.ts';
 import { limitInFlight } from './middleware/limit-in-flight.ts';
+import { limitNamespace } from './middleware/limit-namespace.ts';
 import { observe } from './middleware/observe.ts';
 import { readFields } from './middleware/read-fields.ts';
 import { result } from './middleware/result.ts';
@@ -120,6 +121,7 @@ function createApp(parts: AppParts): Koa<GatewayState> {
   app.use(limitInFlight(parts.limits));
   app.use(readFields(parts.limits));
   app.use(authenticate(parts.keys));
+  app.use(limitNamespace(parts.limits));
   app.use(submit(parts.submissions));
   app.use(result(parts));
   return app;

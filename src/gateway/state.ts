@@ -18,6 +18,8 @@ export interface GatewayState {
   fields: FormFields;
   /** Whose key it is. Set by `authenticate`: from here on the request is ours. */
   namespace: string;
+  /** Its namespace has more than its share of requests under way. Set by `limitNamespace`. */
+  isCrowded: boolean;
   result: Result;
 }
 

@@ -14,6 +14,7 @@ import { startReflector, type Reflector, type ReflectorHooks } from '../kube/ref
 import { runProtocol } from '../kube/run.ts';
 import { createStore } from '../kube/store.ts';
 import { keyOf, type KubeObject } from '../kube/types.ts';
+import { createPacer, type Pacer } from '../waiting/pace.ts';
 import type { Limits } from './limits.ts';
 
 export interface GatewayTasks {
@@ -90,8 +91,17 @@ function isPending(answer: Answer): boolean {
   return answer.kind === 'word' && answer.word === NOT_READY;
 }
 
-/** Reads one task, once for all who ask for it at the same time. */
+/**
+ * Reads one task, once for all who ask for it at the same time. Ids can be made up: each namespace has its pace, so that
+ * none can spend what the API server grants to all.
+ */
 function createLookUp({ client, limits }: GatewayTasksOptions, put: (task: CaptchaTask) => void) {
+  const paces = new Map<string, Pacer>();
+  const mayLookUp = (namespace: string): boolean => {
+    const pace = paces.get(namespace) ?? createPacer(limits.lookUpsPerSecond);
+    paces.set(namespace, pace);
+    return pace.take(performance.now());
+  };
   const underWay = new Map<string, Promise<Answer>>();
   const read = async (namespace: string, name: string): Promise<Answer> => {
     const found = await runProtocol(client, findTask(namespace, name), { withinMs: limits.lookUpMs });
@@ -105,6 +115,7 @@ function createLookUp({ client, limits }: GatewayTasksOptions, put: (task: Captc
     const key = keyOf({ namespace, name });
     const known = underWay.get(key);
     if (known !== undefined) return known;
+    if (!mayLookUp(namespace)) return Promise.resolve({ kind: 'word', word: NOT_READY });
     const reading = read(namespace, name).finally(() => underWay.delete(key));
     underWay.set(key, reading);
     return reading;

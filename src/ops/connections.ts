@@ -14,6 +14,8 @@ export interface ConnectionBounds {
    * before its first bytes were looked at.
    */
   max: number;
+  /** Of one address at the other end; default: as many as there may be. One more closes the longest idle one of them. */
+  maxOfAddress?: number | undefined;
   /** A connection was closed before its time. */
   onDropped?: (() => void) | undefined;
 }
@@ -34,7 +36,8 @@ export interface Served {
 }
 
 /** Serves requests by `handler`, within the bounds. `server` has no other listener for requests. */
-export function serveWithin(server: Server, handler: RequestListener, { max, onDropped }: ConnectionBounds): Served {
+export function serveWithin(server: Server, handler: RequestListener, bounds: ConnectionBounds): Served {
+  const { max, maxOfAddress = max, onDropped } = bounds;
   const connections = createConnections();
   const drop = (connection: Connection): void => {
     connections.remove(connection);
@@ -42,11 +45,11 @@ export function serveWithin(server: Server, handler: RequestListener, { max, onD
     onDropped?.();
   };
   server.on('connection', (socket: Socket) => {
-    const victim = connections.count() < max ? undefined : connections.longestIdle();
-    if (victim !== undefined) drop(victim);
     const connection = connections.add(socket);
     socket.once('close', () => connections.remove(connection));
-    if (connections.count() > max) drop(connection);
+    const { address } = connection;
+    if (connections.countOf(address) > maxOfAddress) drop(connections.longestIdle(address) ?? connection);
+    else if (connections.count() > max) drop(connections.longestIdle() ?? connection);
   });
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const connection = connections.of(request.socket);
@@ -77,6 +80,7 @@ interface Connection {
   socket: Socket;
   /** Its other end, which both have. */
   peer: string;
+  address: string;
   /** Requests. */
   underWay: number;
 }
@@ -90,24 +94,34 @@ function createConnections() {
   const open = new Map<string, Connection>();
   /** Those with none, in the order in which they fell idle. */
   const idle = new Set<Connection>();
+  const ofAddress = new Map<string, number>();
   const isOpen = (connection: Connection): boolean => open.get(connection.peer) === connection;
   return {
     add(socket: Socket): Connection {
-      const connection = { socket, peer: peerOf(socket), underWay: 0 };
+      const connection = { socket, peer: peerOf(socket), address: socket.remoteAddress ?? '', underWay: 0 };
       open.set(connection.peer, connection);
+      ofAddress.set(connection.address, (ofAddress.get(connection.address) ?? 0) + 1);
       idle.add(connection);
       return connection;
     },
     remove(connection: Connection): void {
-      if (isOpen(connection)) open.delete(connection.peer);
       idle.delete(connection);
+      if (!isOpen(connection)) return;
+      open.delete(connection.peer);
+      const left = (ofAddress.get(connection.address) ?? 1) - 1;
+      if (left === 0) ofAddress.delete(connection.address);
+      else ofAddress.set(connection.address, left);
     },
     of: (socket: Socket): Connection | undefined => open.get(peerOf(socket)),
     closeAll(): void {
       for (const { socket } of open.values()) socket.destroy();
     },
     count: (): number => open.size,
-    longestIdle: (): Connection | undefined => idle.values().next().value,
+    countOf: (address: string): number => ofAddress.get(address) ?? 0,
+    longestIdle(address?: string): Connection | undefined {
+      for (const connection of idle) if (address === undefined || connection.address === address) return connection;
+      return undefined;
+    },
     begin(connection: Connection): void {
       connection.underWay++;
       idle.delete(connection);

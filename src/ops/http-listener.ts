@@ -37,6 +37,8 @@ export interface ListenerLimits {
   keepAliveMs: number;
   /** Connections at once; for one more, the one that has been idle longest is closed. */
   connections: number;
+  /** Of one address; default: all of them. */
+  connectionsOfAddress?: number;
   /** How long an answer may be held back before the client is taken for dead; default: none is held. */
   holdMs?: number;
 }
@@ -74,8 +76,11 @@ export async function startListener(handler: RequestListener, options: ListenerO
     noDelay: true,
   });
   const farewell = createFarewell(server);
-  const bounds = { max: limits.connections, onDropped: onConnectionDropped };
-  const { closeAll } = serveWithin(server, farewell.before(handler), bounds);
+  const { closeAll } = serveWithin(server, farewell.before(handler), {
+    max: limits.connections,
+    maxOfAddress: limits.connectionsOfAddress,
+    onDropped: onConnectionDropped,
+  });
   // Also cuts a client that connects and says nothing, or does not read its answer.
   server.timeout = limits.slowClientMs + limits.keepAliveMs + (limits.holdMs ?? 0);
   server.on('clientError', answerClientError);

@@ -27,6 +27,7 @@ export const ONE_IMPORTER: OneImporter = {
     'callback/middleware/shield',
     'gateway/middleware/authenticate',
     'gateway/middleware/limit-in-flight',
+    'gateway/middleware/limit-namespace',
     'gateway/middleware/observe',
     'gateway/middleware/read-fields',
     'gateway/middleware/result',

@@ -13,7 +13,7 @@ import { answerWord, type GatewayState } from '../state.ts';
 type Add = (name: string, value: string) => boolean;
 
 export function readFields(limits: Limits): Middleware<GatewayState> {
-  let held = 0;
+  const takeRoom = createRoom(limits.bodiesBytes);
   return async (ctx, next) => {
     const fields = new Map<string, string>();
     const add: Add = (name, value) => {
@@ -23,22 +23,40 @@ export function readFields(limits: Limits): Middleware<GatewayState> {
     };
     ctx.state.fields = fields;
     const length = hasBody(ctx.req) ? Math.min(announced(ctx.req) ?? limits.bodyBytes, limits.bodyBytes) : 0;
-    if (held + length > limits.bodiesBytes) {
+    const leaveRoom = takeRoom(ctx.req, length);
+    if (leaveRoom === undefined) {
       ctx.set('Connection', 'close');
       return answerWord(ctx, 'ERROR_NO_SLOT_AVAILABLE', 'error', 'too many large requests at once');
     }
-    held += length;
     let fault: UploadFault | undefined;
     try {
       const inQuery = addQuery(ctx.req, add);
       fault = (hasBody(ctx.req) ? await readBody(ctx.req, limits, add) : undefined) ?? inQuery;
     } finally {
-      held -= length;
+      leaveRoom();
     }
     if (fault === undefined && fields.size > limits.fields) fault = bad(`more than ${limits.fields} fields`);
     if (fault === undefined) return next();
     if (!ctx.req.complete) ctx.set('Connection', 'close');
     return answerWord(ctx, fault.word, 'refused', fault.text);
+  };
+}
+
+/** Room for so many bytes of all who send; one address has half of it, however slowly it sends. */
+function createRoom(size: number) {
+  const held = new Map<string, number>();
+  let all = 0;
+  return ({ socket: { remoteAddress: address = '' } }: IncomingMessage, bytes: number): (() => void) | undefined => {
+    const own = held.get(address) ?? 0;
+    if (bytes > 0 && (all + bytes > size || own + bytes > size / 2)) return undefined;
+    all += bytes;
+    held.set(address, own + bytes);
+    return () => {
+      all -= bytes;
+      const left = (held.get(address) ?? 0) - bytes;
+      if (left > 0) held.set(address, left);
+      else held.delete(address);
+    };
   };
 }
 

@@ -68,7 +68,8 @@ async function tell(ctx: GatewayContext, options: ResultOptions): Promise<void> 
 /** `wait=`: milliseconds; undefined where it is no number. */
 function holdOf(ctx: GatewayContext, { limits }: ResultOptions): number | undefined {
   const wait = ctx.state.fields.get('wait') ?? '0';
-  return /^\d{1,6}$/.test(wait) ? Math.min(Number(wait) * 1_000, limits.pollHoldMs) : undefined;
+  if (!/^\d{1,6}$/.test(wait)) return undefined;
+  return ctx.state.isCrowded ? 0 : Math.min(Number(wait) * 1_000, limits.pollHoldMs);
 }
 
 async function tellMany(ctx: GatewayContext, options: ResultOptions): Promise<void> {
