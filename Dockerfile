@@ -9,11 +9,10 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 COPY processes ./processes
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY scripts/bundle.ts ./scripts/
 COPY src ./src
-RUN npx --no-install tsc -p tsconfig.build.json
-# The client and kubectl captcha are a package of their own; declarations are for compilers.
-RUN rm -rf dist/client dist/cli dist/bin/kubectl-* dist/bin/plugin.* && find dist -name '*.d.ts' -delete
+# One file for each process, with what it loads of the packages in it (docs/decisions/0011).
+RUN node scripts/bundle.ts
 
 FROM --platform=$BUILDPLATFORM node:24.21.0-trixie-slim AS dependencies
 WORKDIR /app
@@ -25,18 +24,20 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 # one (docs/decisions/0002). What reads those says so where it is missing.
 RUN npm uninstall --no-save --workspace processes --omit=dev --ignore-scripts --no-audit --no-fund @kubernetes/client-node
 RUN rm node_modules/captcha-operator-processes
-# What only compilers and debuggers of these packages read is half of their size.
-RUN find node_modules -type f '(' -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.flow' ')' -delete
+# Their code is in the bundles. What stays says what they are and under which licence, to scanners and to people.
+RUN find node_modules ! -type d ! -name package.json ! -iname 'licen[cs]e*' ! -iname 'notice*' -delete && find node_modules -depth -type d -empty -delete
 
 FROM node:24.21.0-trixie-slim
 WORKDIR /app
 ENV NODE_ENV=production
 # Without it glibc keeps an arena of freed memory for each of Node's threads.
 ENV MALLOC_ARENA_MAX=2
+# Said aloud, glibc's own number stays what it is; else the first large piece of memory that is freed raises it.
+ENV MALLOC_TRIM_THRESHOLD_=131072
 COPY LICENSE package.json ./
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 # The same number as in the manifests: nobody in particular. Kubernetes does the health checks.
 USER 65532:65532
-ENTRYPOINT ["node", "--enable-source-maps", "--max-semi-space-size=8"]
+ENTRYPOINT ["node", "--max-semi-space-size=8"]
 CMD ["dist/bin/operator.js"]

@@ -2,5 +2,4 @@
 import { endOnEarlySignals } from './early-signals.ts';
 
 const handOver = endOnEarlySignals();
-const { runCallback } = await import('./callback/main.ts');
-await runCallback(handOver);
+void import('./callback/main.ts').then(({ runCallback }) => runCallback(handOver));

@@ -2,5 +2,4 @@
 import { endOnEarlySignals } from './early-signals.ts';
 
 const handOver = endOnEarlySignals();
-const { runGateway } = await import('./gateway/main.ts');
-await runGateway(handOver);
+void import('./gateway/main.ts').then(({ runGateway }) => runGateway(handOver));

@@ -2,5 +2,4 @@
 import { endOnEarlySignals } from './early-signals.ts';
 
 const handOver = endOnEarlySignals();
-const { runOperator } = await import('./operator/main.ts');
-await runOperator(handOver);
+void import('./operator/main.ts').then(({ runOperator }) => runOperator(handOver));

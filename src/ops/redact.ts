@@ -6,6 +6,8 @@
 
 import { constants } from 'node:os';
 
+import { nameSources } from './stack.ts';
+
 const HIDDEN = '[redacted]';
 const MAX_TEXT = 2_048;
 const MAX_DEPTH = 4;
@@ -97,7 +99,7 @@ function redactError(error: Error, depth: number): Record<string, unknown> {
   return {
     type: error.name,
     message: redactText(error.message),
-    ...(error.stack === undefined ? {} : { stack: redactText(error.stack) }),
+    ...(error.stack === undefined ? {} : { stack: redactText(nameSources(error.stack)) }),
     ...('code' in error && typeof error.code === 'string' ? { code: redactCode(error.code) } : {}),
     ...(error.cause === undefined ? {} : { cause: redactValue(error.cause, depth + 1) }),
   };

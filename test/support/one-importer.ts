@@ -77,6 +77,8 @@ export const ONE_IMPORTER: OneImporter = {
     'cli/doctor/work',
     // The two shapes of a reply, JSON and plain text; tested through `wire`.
     'provider/answer',
+    // Which line of which source a stack means; tested with a bundle of its own.
+    'ops/stack',
     // How a process ends: signals, the order of stopping, exit codes.
     'ops/lifecycle',
   ],
