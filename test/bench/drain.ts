@@ -11,13 +11,15 @@ import type { Child } from '../../dev/child.ts';
 import type { Fleet } from '../../dev/fleet.ts';
 import type { SimulatorControl } from '../../dev/simulator/control.ts';
 import { residentBytes, startUsage, type Usage } from './cpu.ts';
-import { scrape, total } from './scrape.ts';
+import { samplesIn, scrape, total } from './scrape.ts';
 import { createRawWriter } from './raw.ts';
 import { createBenchNamespace, createTasks, tasksPath } from './seed-tasks.ts';
 import { inWorld, printRows, type BenchWorld } from './world.ts';
 
-/** A first submission is announced in the journal. */
-const WRITES_PER_TASK = 2;
+/** `Submitted`, unless the result comes first, and the result. */
+const MOST_WRITES_PER_TASK = 2;
+/** What a write of the journal costs the API server beside one of a status (decision 0010). */
+const JOURNAL_WRITE = 0.5;
 /** Faster than any real solver; slower than a burst of submissions takes to be recorded. */
 const SOLVING_MS = 2_000;
 
@@ -31,12 +33,15 @@ export async function benchDrain(options: DrainOptions): Promise<boolean> {
     const raw = await measureRaw(world, options.rawTasks);
     const drained = await measureDrain(world, options.tasks);
     printFigures(raw, drained, options.tasks);
-    return drained.writes === options.tasks * WRITES_PER_TASK;
+    const { writes } = drained;
+    return writes >= options.tasks && writes <= options.tasks * MOST_WRITES_PER_TASK;
   });
 }
 
 interface Figures {
+  /** Of status. */
   writes: number;
+  journalWrites?: number;
   seconds: number;
   /** CPU milliseconds by process. */
   cpu: Usage;
@@ -65,6 +70,7 @@ async function measureDrain(world: BenchWorld, tasks: number): Promise<Figures> 
   const { controlPlane, admin, simulator, control } = world;
   await createBenchNamespace(admin, 'drain');
   await createTasks(admin, 'drain', tasks);
+  const counted = await serverCounts(admin);
   const beforeMs = performance.now();
   const servers = startUsage(serverPids(controlPlane));
   const fleet = await world.startFleet('drain');
@@ -76,10 +82,9 @@ async function measureDrain(world: BenchWorld, tasks: number): Promise<Figures> 
     const seconds = (performance.now() - firstMs - SOLVING_MS) / 1000;
     const cpu = { ...servers(), ...own() };
     await expectSolved(admin, tasks);
-    const writes =
-      (await statusWrites(fleet.operators[0]?.metricsURL)) + (await statusWrites(fleet.sidecars[0]?.metricsURL));
+    const { writes, journalWrites } = await countsSince(admin, counted);
     const rssMB = residentBytes(fleet.operators[0]?.child().pid ?? 0) / 1e6;
-    return { writes, seconds, cpu, rssMB };
+    return { writes, journalWrites, seconds, cpu, rssMB };
   } finally {
     await fleet.stop();
   }
@@ -123,8 +128,26 @@ async function expectSolved(admin: Admin, tasks: number): Promise<void> {
   if (solved !== tasks) throw new Error(`bench drain: ${solved} of ${tasks} tasks are solved`);
 }
 
-async function statusWrites(metricsURL = ''): Promise<number> {
-  return total(await scrape(metricsURL), 'captcha_operator_status_writes_total');
+interface ServerCounts {
+  writes: number;
+  journalWrites: number;
+}
+
+/** Writes that the API server made, by its own count. */
+async function serverCounts(admin: Admin): Promise<ServerCounts> {
+  const { message } = objectOf<{ message: string }>(await admin.get('/metrics'));
+  const made = (...labels: string[]): number =>
+    total(samplesIn(message), 'apiserver_request_total', 'code="200"', ...labels);
+  const statuses = (verb: string): number => made('resource="captchatasks"', 'subresource="status"', `verb="${verb}"`);
+  return {
+    writes: statuses('PUT') + statuses('PATCH'),
+    journalWrites: made('resource="configmaps"', 'verb="PUT"'),
+  };
+}
+
+async function countsSince(admin: Admin, before: ServerCounts): Promise<ServerCounts> {
+  const after = await serverCounts(admin);
+  return { writes: after.writes - before.writes, journalWrites: after.journalWrites - before.journalWrites };
 }
 
 function printFigures(raw: Figures, drained: Figures, tasks: number): void {
@@ -132,12 +155,16 @@ function printFigures(raw: Figures, drained: Figures, tasks: number): void {
   const server = (figures: Figures): number =>
     ((figures.cpu['etcd'] ?? 0) + (figures.cpu['kube-apiserver'] ?? 0)) / figures.writes;
   const own = ((drained.cpu['operator'] ?? 0) + (drained.cpu['sidecar'] ?? 0)) / tasks;
+  const { journalWrites = 0 } = drained;
+  const weighted = drained.writes + JOURNAL_WRITE * journalWrites;
   const rows: [string, string, string][] = [
     ['raw status writes/s', perSecond(raw).toFixed(0), ''],
     ['operator status writes/s', perSecond(drained).toFixed(0), ''],
     ['tasks/s', (tasks / drained.seconds).toFixed(0), ''],
     ['status writes/s ÷ raw', (perSecond(drained) / perSecond(raw)).toFixed(2), '≥ 0.88'],
-    ['status writes per task', (drained.writes / tasks).toFixed(2), '≤ 3'],
+    ['status writes per task', (drained.writes / tasks).toFixed(2), ''],
+    ['writes of the journal per task', (journalWrites / tasks).toFixed(2), ''],
+    ['both, one of the journal as half a write', (weighted / tasks).toFixed(2), '≤ 1.5'],
     ['server CPU per write, raw (ms)', server(raw).toFixed(2), ''],
     ['raw client CPU per write (ms)', ((raw.cpu['client'] ?? 0) / raw.writes).toFixed(2), ''],
     ['server CPU per write ÷ raw', (server(drained) / server(raw)).toFixed(2), '≤ 1.10'],

@@ -4,7 +4,10 @@ export type Samples = ReadonlyMap<string, number>;
 
 /** All samples by their full name with labels, as they stand in the text. */
 export async function scrape(url: string): Promise<Samples> {
-  const text = await (await fetch(url)).text();
+  return samplesIn(await (await fetch(url)).text());
+}
+
+export function samplesIn(text: string): Samples {
   const samples = new Map<string, number>();
   for (const line of text.split('\n')) {
     if (line === '' || line.startsWith('#')) continue;

@@ -49,6 +49,8 @@ export interface Configuration {
   once?: boolean;
   /** First submissions go by the intent journal; else by status, as all others. `deleted`: by a person, once. */
   journal?: 'kept' | 'deleted';
+  /** Requests may queue at any look: then ids go into the journal first. */
+  crowds?: boolean;
   /** No grace and no deadline is over while anything is still to come: then nothing may become unknown. */
   timely?: boolean;
 }
@@ -127,6 +129,7 @@ export const SMALL: Readonly<Record<string, Configuration>> = {
   },
   'the journal of an operator that is killed': { ...JOURNAL, crashes: true, refusals: true, unknowns: true },
   'the journal, and callbacks': { ...JOURNAL, unsolvable: true, callbacks: { each: 1, spool: true, lag: true } },
+  'the journal, ids in it, of an operator that is killed': { ...JOURNAL, crowds: true, crashes: true, unknowns: true },
   'the journal, which a person deletes under its holder': {
     ...JOURNAL,
     journal: 'deleted',
@@ -178,6 +181,21 @@ export const MEDIUM: Readonly<Record<string, Configuration>> = {
     lossy: 'writes',
     delayed: true,
   },
+  'the journal, ids in it, and callbacks': {
+    ...JOURNAL,
+    crowds: true,
+    unsolvable: true,
+    callbacks: { each: 1, spool: true, lag: true },
+  },
+  'the journal, ids in it: lost replies and a delayed write': {
+    ...JOURNAL,
+    once: true,
+    crowds: true,
+    refusals: true,
+    lossy: 'writes',
+    delayed: true,
+  },
+  'the journal, ids in it: suspended and resumed': { ...JOURNAL, once: true, crowds: true, suspends: true },
   'the journal: suspended and resumed': { ...JOURNAL, once: true, suspends: true, crashes: true },
   'the journal: deleted and created again': { ...JOURNAL, once: true, recreates: true, crashes: true },
 };
@@ -198,6 +216,7 @@ export const LARGE: Readonly<Record<string, Configuration>> = {
     secret: 'foreign',
     callbacks: { each: 1 },
   },
+  'the journal, ids in it: two operators': { ...JOURNALS, crowds: true },
   'the journal: two operators and refusals': { ...JOURNALS, refusals: true },
   'the journal: two operators and a deadline': { ...JOURNALS, looks: ['nothing', 'the deadline'], waited: true },
   'the journal: two operators and callbacks': { ...JOURNAL, operators: 2, takeOvers: 1, callbacks: { each: 1 } },

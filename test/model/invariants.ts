@@ -4,6 +4,7 @@
  */
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import { parseEntries } from '../../src/core/journal/entry.ts';
+import { isShown } from '../../src/core/journal/overlay.ts';
 import { phaseOf } from '../../src/core/deadletter/facts.ts';
 import { isFinished } from '../../src/core/task/transitions.ts';
 import type { Configuration } from './configurations.ts';
@@ -50,6 +51,7 @@ const JUDGES: readonly Judge[] = [
   holdsForLetters,
   keepsTheSecret,
   knowsWhatItCanKnow,
+  keepsIDs,
 ];
 
 function countsPayments({ jobs, task }: Unfinal): string | undefined {
@@ -146,6 +148,16 @@ function keepsTheSecret({ before, after }: Unfinal): string | undefined {
 function knowsWhatItCanKnow({ configuration, task }: Unfinal): string | undefined {
   if (configuration.timely !== true || (task.status?.unknownSubmissions ?? 0) === 0) return undefined;
   return 'a submission is called unknown although its reply was still to come';
+}
+
+/** What a person takes out of the journal is the person's. */
+function keepsIDs({ configuration, before, after, task, old }: Unfinal): string | undefined {
+  if (old === undefined || (configuration.journal === 'deleted' && after.deeds > 0)) return undefined;
+  const { uid } = task.metadata;
+  const entry = entriesOf(before).find((one) => one.uid === uid && one.captchaID !== undefined);
+  if (entry === undefined || isShown(task, entry)) return undefined;
+  const isKept = entriesOf(after).some(({ by, captchaID }) => by === entry.by && captchaID === entry.captchaID);
+  return isKept ? undefined : 'an id that the journal held is nowhere';
 }
 
 function entriesOf({ journal }: State): ReturnType<typeof parseEntries> {

@@ -10,6 +10,8 @@ import { lookAtEntry } from './room.ts';
 import { momentOf } from './time.ts';
 import { wrapped } from './wrap.ts';
 
+const LOST_ID = 'an id that the journal held is nowhere';
+const NOT_KNOWN = 'a submission is called unknown although its reply was still to come';
 const ONE: Configuration = { journal: 'kept', operators: 1, backoffLimit: 0, looks: ['nothing', 'every grace'] };
 const TWO: Configuration = { ...ONE, operators: 2, once: true, looks: ['nothing'], takeOvers: 1 };
 
@@ -118,6 +120,27 @@ export const JOURNAL_MUTANTS: Readonly<Record<string, Mutant>> = {
         const decided = PRODUCT.decide(facts, moment, policy);
         if (decided.effect?.kind !== 'recordReply' || facts.entry === undefined) return decided;
         return { rule: decided.rule, effect: { kind: 'dropEntry', by: facts.entry.by, rest: {} } };
+      },
+    },
+  },
+  'an entry with an id goes when status counts its attempt, be it without the id': {
+    world: { ...TWO, crowds: true, takeOvers: 2 },
+    breaks: LOST_ID,
+    product: {
+      ...PRODUCT,
+      lookAt: (sight) => lookAtEntry(sight, (task, { captchaID: _id, ...entry }) => isShown(task, entry)),
+    },
+  },
+  'an id is forgotten as soon as it is on its way into the journal': {
+    world: { ...ONE, crowds: true, lossy: 'writes', timely: true },
+    breaks: NOT_KNOWN,
+    product: {
+      ...PRODUCT,
+      decide(facts, moment, policy) {
+        const decided = PRODUCT.decide(facts, moment, policy);
+        return facts.record === 'entering' && facts.memory.reply !== undefined
+          ? { rule: decided.rule, effect: { kind: 'settleReply', conflict: false } }
+          : decided;
       },
     },
   },

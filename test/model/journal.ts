@@ -113,5 +113,5 @@ export function withoutLead({ model: { product } }: Here, operator: Operator): O
   const after = atRoom(operator, (journal) => {
     refused = journals.withdraw(journal);
   });
-  return { ...toldOf(product, after, { rights: [], refused }), leads: false, stage: 'idle' };
+  return { ...toldOf(product, after, { ...journals.NOTHING_SETTLED, refused }), leads: false, stage: 'idle' };
 }

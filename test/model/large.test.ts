@@ -13,7 +13,6 @@ const UNREACHED = [
   'a finished task needs nothing',
   'a task being deleted starts nothing',
   'a deadline that passed waits until the operator has watched for a while',
-  'an entry with an id is put into status before its task is polled',
   'a task rests after an answer that may concern it alone',
   'the API key is read when it is needed',
   'a task without an API key waits and says what is missing',

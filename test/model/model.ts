@@ -119,11 +119,14 @@ function lookSteps(here: Here, drafts: Draft[]): void {
 
 /** The cache of letters may or may not show one by now. */
 function viewsOf(here: Here): View[] {
-  const { pingback = true } = here.model.configuration;
+  const { pingback = true, crowds } = here.model.configuration;
   const mark = here.operator.cache?.value.status?.deadLetter?.name;
   const letter = here.state.letters.find(({ value }) => value.metadata.name === mark)?.value;
   const letters = letter === undefined ? (['absent'] as const) : ([phaseOf(letter), 'absent'] as const);
-  return looksOf(here).flatMap((elapsed) => letters.map((view) => ({ elapsed, letter: view, pingback })));
+  const crowded = crowds === true ? [false, true] : [false];
+  return looksOf(here).flatMap((elapsed) =>
+    letters.flatMap((view) => crowded.map((is) => ({ elapsed, letter: view, pingback, crowded: is }))),
+  );
 }
 
 /**

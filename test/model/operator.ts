@@ -29,6 +29,8 @@ export interface View {
   elapsed: Elapsed;
   letter: LetterPhase | 'absent';
   pingback: boolean;
+  /** Requests queue, and nobody has called the task up. */
+  crowded: boolean;
 }
 
 /** What came of a look. */
@@ -78,8 +80,8 @@ export function createLooks(product: Product, advances: Advances): Looks {
   return (operator, view, newest) => {
     const { cache, memory, leads, turn, room, stage } = operator;
     if (cache === undefined) return { operator, rules: [] };
-    const { elapsed, letter, pingback } = view;
-    const flags = `${leads ? 1 : 0}${turn ? 1 : 0}${pingback ? 1 : 0}`;
+    const { elapsed, letter, pingback, crowded } = view;
+    const flags = `${leads ? 1 : 0}${turn ? 1 : 0}${pingback ? 1 : 0}${crowded ? 1 : 0}`;
     const key = `${cache.id},${memory.id},${newest?.id},${room?.id}${stage},${flags},${elapsed},${letter}`;
     const before = known.get(key);
     const alone = { ...operator, calls: [] };
@@ -146,24 +148,28 @@ function remember(turn: Turn, change: (memory: TaskMemory) => TaskMemory): void 
   turn.operator = { ...turn.operator, memory };
 }
 
-function journalFacts(
-  { room, stage, leads }: Operator,
-  entry: Entry | undefined,
-): Pick<TaskFacts, 'entry' | 'entryLeaves' | 'journal' | 'mayAct'> {
-  if (room === undefined) return { journal: 'open', mayAct: leads };
+function journalFacts({
+  operator: { room, stage, leads },
+  entry,
+  view: { crowded },
+}: Turn): Pick<TaskFacts, 'entry' | 'entryLeaves' | 'journal' | 'record' | 'mayAct'> {
+  if (room === undefined) return { journal: 'open', record: 'now', mayAct: leads };
   const { held, leaving } = room.value;
   const entryLeaves = entry !== undefined && leaving.includes(entry.by);
-  return { entry, entryLeaves, journal: held ? 'open' : 'closed', mayAct: leads && stage === 'acting' };
+  const isNaming = entry !== undefined && journals.isNaming(thawed(room.value), entry.by);
+  const record = held && isNaming ? 'entering' : held && crowded ? 'later' : 'now';
+  return { entry, entryLeaves, journal: held ? 'open' : 'closed', record, mayAct: leads && stage === 'acting' };
 }
 
-function factsOf({ task, entry, view, operator }: Turn): TaskFacts {
+function factsOf(look: Turn): TaskFacts {
+  const { task, view, operator } = look;
   const { letter, pingback, elapsed } = view;
   const { turn } = operator;
   const memory = operator.memory.value;
   return {
     task,
     memory,
-    ...journalFacts(operator, entry),
+    ...journalFacts(look),
     watchedMs: watchedMs(elapsed),
     // All was due long ago: no poll is put off because many fell due while nobody acted.
     actingMs: 1e12,
@@ -190,6 +196,9 @@ const CARRIERS: { [Kind in LocalEffect['kind']]: Carrier<Kind> } = {
     const intent = { by: entry.by, attempt: 1, sentMono: momentOf('nothing').mono, pingbackURL, entry };
     remember(turn, (memory) => turn.product.memories.intentSent(memory, intent));
     turn.operator = atRoom(turn.operator, (journal) => journals.enter(journal, entry));
+  },
+  enterID(turn, { by, captchaID }) {
+    turn.operator = atRoom(turn.operator, (journal) => journals.putID(journal, by, captchaID));
   },
   dropEntry(turn, { by, rest }) {
     const rests = [...roomOf(turn.operator).rests, { by, rest: timelessRest(rest) }];

@@ -28,6 +28,8 @@ export interface Room {
   readonly resourceVersion?: string | undefined;
   readonly entries: readonly Entry[];
   readonly adding: readonly Entry[];
+  /** Ids on their way, by the name of their entry. */
+  readonly naming: readonly (readonly [by: string, captchaID: string])[];
   readonly leaving: readonly string[];
   readonly dropped: readonly string[];
   readonly writing?: FrozenBatch | undefined;
@@ -47,7 +49,7 @@ export function freshRoom(holder: string): Room {
 }
 
 export function thawed(room: Room): Journal {
-  const { entries, adding, leaving, dropped, writing, holder, held, resourceVersion, looks, torn } = room;
+  const { entries, adding, naming, leaving, dropped, writing, holder, held, resourceVersion, looks, torn } = room;
   return {
     holder,
     held,
@@ -56,6 +58,7 @@ export function thawed(room: Room): Journal {
     torn,
     entries: byUid(entries),
     adding: byUid(adding),
+    naming: new Map(naming),
     leaving: new Set(leaving),
     dropped: new Set(dropped),
     writing: writing && { ...writing, next: byUid(writing.next) },
@@ -70,7 +73,7 @@ type Beside = Pick<Room, 'inherited' | 'settled' | 'rests'>;
 
 /** What the room says about names that are in the journal no more is forgotten: nobody asks for it. */
 function frozen(journal: Journal, { inherited, settled, rests }: Beside): Room {
-  const { entries, adding, leaving, dropped, writing, holder, held, resourceVersion, looks, torn } = journal;
+  const { entries, adding, naming, leaving, dropped, writing, holder, held, resourceVersion, looks, torn } = journal;
   const names = new Set(Array.from(entries.values(), ({ by }) => by));
   const isThere = (by: string): boolean => names.has(by);
   return {
@@ -81,6 +84,7 @@ function frozen(journal: Journal, { inherited, settled, rests }: Beside): Room {
     torn,
     entries: [...entries.values()],
     adding: [...adding.values()],
+    naming: [...naming].filter(([by]) => isThere(by)),
     leaving: [...leaving].filter(isThere),
     dropped: [...dropped],
     writing: writing && { ...writing, next: [...writing.next.values()] },

@@ -22,6 +22,7 @@ export function factsOf(task: CaptchaTask, change: FactsChange = {}): TaskFacts 
     task,
     memory: { ...freshMemory(task.metadata.uid), ...memory },
     journal: 'open',
+    record: 'now',
     mayAct: true,
     watchedMs: 60_000,
     actingMs: 60_000,

@@ -47,6 +47,7 @@ export const ONE_IMPORTER: OneImporter = {
     'controllers/deadletter/turns',
     'core/deadletter/names',
     'core/deadletter/steps',
+    'core/journal/late',
     'core/task/time-to-live',
     'provider/encode',
     'provider/wire',

@@ -502,7 +502,7 @@ export interface CaptchaTaskStatus {
    */
   completionTime?: string;
   /**
-   * Number of the current submission, counted from 1. It only grows. The first submission may be in the operator's journal for a moment before it is here.
+   * Number of the current submission, counted from 1. It only grows. The first submission may be in the operator's journal for a moment before it is here, for seconds while requests to the API server queue.
    */
   attempts?: number;
   /**

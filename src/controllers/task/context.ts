@@ -6,7 +6,7 @@ import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { Doubt } from '../../core/task/doubts.ts';
 import type { Entry } from '../../core/journal/entry.ts';
 import type { TaskEffect } from '../../core/task/effects.ts';
-import type { JournalView, Moment } from '../../core/task/facts.ts';
+import type { JournalView, Moment, RecordView } from '../../core/task/facts.ts';
 import type { TaskMemory } from '../../core/task/memory.ts';
 import type { WorkQueue } from '../../kube/queue.ts';
 import type { Store } from '../../kube/store.ts';
@@ -57,8 +57,14 @@ export interface JournalRoom {
   entryOf(uid: string): Entry | undefined;
   leaves(entry: Entry): boolean;
   view(namespace: string): JournalView;
+  /** Whether `Submitted` of this entry may be written now. */
+  record(entry: Entry): RecordView;
+  /** It is being written, until what this returns is called. */
+  recording(entry: Entry): () => void;
   /** With the next write. */
   enter(entry: Entry): void;
+  /** Accepted: its id, with the next write. */
+  putID(effect: Extract<TaskEffect, { kind: 'enterID' }>): void;
   /** Not accepted: with the next write, and then its reply is settled. */
   drop(task: CaptchaTask, effect: Extract<TaskEffect, { kind: 'dropEntry' }>): void;
   /** A status of this process was written: it must come back by the watch. */

@@ -103,10 +103,12 @@ function tell(context: TaskContext, before: CaptchaTask, after: CaptchaTask): vo
 }
 
 /** One line when the provider has the task and one when it is finished; everything else at debug level. */
-function logTurn({ options: { log } }: TaskContext, before: CaptchaTask, after: CaptchaTask): void {
+function logTurn({ options: { log }, journal }: TaskContext, before: CaptchaTask, after: CaptchaTask): void {
   const fields = { ...about(after), phase: after.status?.phase, reason: summaryOf(after.status)?.reason };
+  // The journal's writer says it of those whose id was there first.
+  const isNews = journal.entryOf(after.metadata.uid)?.captchaID === undefined;
   if (isFinished(after)) log.info('A task finished', fields);
-  else if (fields.phase === 'Submitted' && before.status?.phase !== 'Submitted')
+  else if (isNews && fields.phase === 'Submitted' && before.status?.phase !== 'Submitted')
     log.info('A task was submitted', fields);
   else log.debug('A task changed', fields);
 }

@@ -39,8 +39,7 @@ export function see(context: TaskContext, key: string): Seen | undefined {
   if (stored === undefined) return undefined;
   const moment = context.moment();
   clearDoubt(context, stored);
-  const known = entryOf(context, stored);
-  const entry = isUnshown(stored, known) ? known : undefined;
+  const entry = entryOf(context, stored);
   const { payer } = memoryOf(context, stored) ?? {};
   const task = asPaid(entry === undefined ? stored : withEntry(stored, entry), payer);
   const memory = look(context, key, { task, stored }, moment.mono);
@@ -48,12 +47,13 @@ export function see(context: TaskContext, key: string): Seen | undefined {
   return { stored, entry, task, memory, moment };
 }
 
-/** Who does not hold the journal knows at least its own entries. */
-function entryOf(context: TaskContext, task: CaptchaTask): Entry | undefined {
+/** Where status does not show it. Who does not hold the journal knows at least its own entries. */
+export function entryOf(context: TaskContext, task: CaptchaTask): Entry | undefined {
   const { journal } = context;
   const { intent } = memoryOf(context, task) ?? {};
   const own = intent?.written === true && !journal.isHeld() ? intent.entry : undefined;
-  return journal.entryOf(task.metadata.uid) ?? own;
+  const entry = journal.entryOf(task.metadata.uid) ?? own;
+  return isUnshown(task, entry) ? entry : undefined;
 }
 
 export function gather(context: TaskContext, key: string, seen: Seen): GatheredFacts {
@@ -66,9 +66,12 @@ export function gather(context: TaskContext, key: string, seen: Seen): GatheredF
     stored,
     entry,
     entryLeaves: entry !== undefined && context.journal.leaves(entry),
-    // Every entry is measured for it; only what announces a submission or has its reply asks.
+    // Every entry is measured for both; only what announces a submission or has its reply asks.
     get journal() {
       return context.journal.view(namespace);
+    },
+    get record() {
+      return entry === undefined ? 'now' : context.journal.record(entry);
     },
     memory,
     moment,

@@ -13,6 +13,7 @@ import type { WorkQueue } from '../../kube/queue.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import type { TaskClock, TaskController, TaskControllerOptions } from './ports.ts';
 import { CAPTCHA_TASK } from '../../api/names.ts';
+import { withEntry } from '../../core/journal/overlay.ts';
 import { decideTask } from '../../core/task/decide.ts';
 import { type PackedTask, packTask } from '../../core/task/packed.ts';
 import { createWorkQueue } from '../../kube/queue.ts';
@@ -25,7 +26,7 @@ import { queueHooks } from '../queue-metrics.ts';
 import { createCallbacks } from './callbacks.ts';
 import { type TaskContext, actingSinceMono, cachedTask, createUnpacking } from './context.ts';
 import { lookIfLeft } from './desk.ts';
-import { type GatheredFacts, gather, see, standBy } from './gather.ts';
+import { type GatheredFacts, entryOf, gather, see, standBy } from './gather.ts';
 import { createJournalRoom } from './journal.ts';
 import { createKeyRing } from './keys.ts';
 import { createLanes } from './lanes.ts';
@@ -211,17 +212,18 @@ function changed(context: TaskContext, change: StoreChange<PackedTask>): void {
 
 /** Finished or deleted: nothing it held is held any more. @param watched as it last was, where the watch tells of it */
 function left(context: TaskContext, key: string, watched: PackedTask | undefined): void {
+  const task = watched && context.unpack(watched);
+  const entry = task && entryOf(context, task);
   context.lanes.returnPermit(key);
   context.lanes.recorded(key);
   context.lanes.leave(key);
   context.memories.delete(key);
   context.queue.forget(key);
-  if (watched === undefined) return;
-  const task = context.unpack(watched);
+  if (task === undefined) return;
   lookIfLeft(context, task);
   if (!context.mayAct()) return;
   context.ttl.left(task);
-  context.callbacks.left(task);
+  context.callbacks.left(entry === undefined ? task : withEntry(task, entry));
 }
 
 /** Begins or ends leading, as leadership and stopping have it. */

@@ -16,6 +16,7 @@ import { pause, within } from '../../kube/pause.ts';
 import { runProtocol } from '../../kube/run.ts';
 import { keyOfTask, remember } from './context.ts';
 import { type Exits, createExits } from './entries.ts';
+import { type Late, createLate } from './late.ts';
 
 /** A version without journal may have led until just now: its Lease, and the fence of its last call. */
 const FIRST_WAIT_MS = 20_000;
@@ -39,6 +40,7 @@ interface State {
   /** Own status writes that the watch has not told of, oldest first, by namespace. */
   readonly unseen: Map<string, { version: number; mono: number }[]>;
   readonly exits: Exits;
+  readonly late: Late;
   pumping: Promise<void> | undefined;
   /** Ends when nobody takes the journal over any more. */
   taking: Promise<unknown>;
@@ -54,31 +56,21 @@ interface State {
 
 /** @param onLost another process holds it now: nothing is decided any more */
 export function createJournalRoom(context: () => TaskContext, holder: string, onLost: () => void): JournalRoom {
-  const journal = journals.createJournal(holder);
-  const state: State = {
-    get context() {
-      return context();
-    },
-    journal,
-    rests: new Map(),
-    unseen: new Map(),
-    exits: createExits(context, journal),
-    pumping: undefined,
-    taking: Promise.resolve(),
-    paidMono: -Infinity,
-    idle: undefined,
-    looks: false,
-    complained: false,
-    closed: false,
-    onLost,
-  };
+  const state = createState(context, holder, onLost);
+  const { journal, late } = state;
   return {
     isHeld: () => journal.held,
     entryOf: (uid) => journals.entryOf(journal, uid),
     leaves: ({ by }) => journal.leaving.has(by),
     view: (namespace) => viewOf(state, namespace),
+    record: (entry) => (journal.held && !state.complained && !state.closed ? late.view(entry) : 'now'),
+    recording: late.recording,
     enter(entry) {
       journals.enter(journal, entry);
+      wake(state);
+    },
+    putID({ by, captchaID }) {
+      journals.putID(journal, by, captchaID);
       wake(state);
     },
     drop(task, { by, rest }) {
@@ -92,8 +84,33 @@ export function createJournalRoom(context: () => TaskContext, holder: string, on
       state.taking = taken;
       return taken;
     },
-    withdraw: () => tell(state, { rights: [], refused: journals.withdraw(journal) }),
+    withdraw() {
+      late.wakeAll();
+      tell(state, { ...journals.NOTHING_SETTLED, refused: journals.withdraw(journal) });
+    },
     close: (withinMs) => close(state, withinMs),
+  };
+}
+
+function createState(context: () => TaskContext, holder: string, onLost: () => void): State {
+  const journal = journals.createJournal(holder);
+  return {
+    get context() {
+      return context();
+    },
+    journal,
+    rests: new Map(),
+    unseen: new Map(),
+    exits: createExits(context, journal),
+    late: createLate(context, journal),
+    pumping: undefined,
+    taking: Promise.resolve(),
+    paidMono: -Infinity,
+    idle: undefined,
+    looks: false,
+    complained: false,
+    closed: false,
+    onLost,
   };
 }
 
@@ -126,9 +143,10 @@ function isUnseen({ unseen, context }: State, namespace: string): boolean {
 function wake(state: State): void {
   state.pumping ??= pump(state).finally(() => {
     state.pumping = undefined;
-    const { held, adding, leaving } = state.journal;
+    const { held, adding, naming, leaving } = state.journal;
+    state.late.gathered(0);
     // What came while the last look found nothing to write.
-    if (held && !state.closed && adding.size + leaving.size > 0) wake(state);
+    if (held && !state.closed && adding.size + naming.size + leaving.size > 0) wake(state);
     else rearm(state);
   });
 }
@@ -152,6 +170,7 @@ async function pump(state: State): Promise<void> {
     state.looks = false;
     if (!batch) return;
     if (!batch.inDoubt) tellSent(state, batch);
+    state.late.gathered(batch.added.length + batch.named.length);
     const end = await runProtocol(context.options.client, writeJournal(journal, batch, context.options.journal));
     if (end.kind === 'unavailable') {
       complain(state, end);
@@ -166,12 +185,12 @@ async function pump(state: State): Promise<void> {
   }
 }
 
-/** Once, until it can be written again. */
+/** Once, until it can be written again: until then ids go into status. */
 function complain(state: State, { status, reason }: Unavailable): void {
-  if (!state.complained) {
-    state.context.options.log.warn('The journal cannot be written; it is tried again', { code: status, reason });
-  }
+  if (state.complained) return;
   state.complained = true;
+  state.context.options.log.warn('The journal cannot be written; it is tried again', { code: status, reason });
+  state.late.wakeAll();
 }
 
 async function keepPace(state: State, bytes: number): Promise<void> {
@@ -192,9 +211,21 @@ function tellSent({ context, rests }: State, { added, left }: journals.Batch): v
   }
 }
 
-function tell({ context }: State, { rights, refused }: journals.Settled): void {
+function tell({ context, late }: State, { rights, refused, recorded, unrecorded }: journals.Settled): void {
   for (const entry of rights) settle(context, entry, true);
   for (const entry of refused) settle(context, entry, false);
+  for (const entry of recorded) {
+    context.options.log.info('A task was submitted', { ...aboutEntry(entry), journal: true });
+  }
+  // Their ids belong into status, and who does not act does not wait for that.
+  for (const { namespace, name } of context.mayAct() ? unrecorded : [...recorded, ...unrecorded]) {
+    context.queue.add(`${namespace}/${name}`, 'urgent');
+  }
+  late.look();
+}
+
+function aboutEntry({ namespace, name, uid }: Entry): object {
+  return { namespace, name, uid, attempt: 1 };
 }
 
 function settle(context: TaskContext, entry: Entry, isRight: boolean): void {
@@ -206,9 +237,10 @@ function taskOf({ namespace, name, uid }: Entry): { metadata: { namespace: strin
   return { metadata: { namespace, name, uid } };
 }
 
-function lose({ context, onLost }: State, holder: string | undefined): void {
+function lose({ context, late, onLost }: State, holder: string | undefined): void {
   context.options.log.error('Another process holds the journal; nothing is started any more', { holder });
   onLost();
+  late.wakeAll();
 }
 
 /* Begin and end */
@@ -221,9 +253,10 @@ async function take(state: State, stillLeads: () => boolean): Promise<boolean> {
     const end = await runProtocol(client, takeOver(journal, place, ownCalls(context)));
     if (end.kind === 'held') {
       tell(state, end);
-      state.exits.taken();
+      const wasTaken = leadership.wasTaken();
+      state.exits.taken({ alone: end.created && !wasTaken });
       log.info('Holding the journal', { entries: journal.entries.size });
-      if (end.created && leadership.wasTaken()) await waitForOlder(state, stillLeads);
+      if (end.created && wasTaken) await waitForOlder(state, stillLeads);
       rearm(state);
       return stillLeads() && journal.held;
     }
@@ -251,6 +284,7 @@ async function close(state: State, withinMs: number): Promise<number> {
   await within(empty(state), withinMs);
   state.closed = true;
   clearTimeout(state.idle);
+  state.late.stop();
   return journal.held ? journal.entries.size : 0;
 }
 

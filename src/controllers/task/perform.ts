@@ -27,6 +27,8 @@ export async function perform(context: TaskContext, { facts, effect, signal }: O
   const { task, stored } = facts;
   const says = saysWaiting(effect) ? 1 : 0;
   context.waitingWrites += says;
+  const { entry } = facts;
+  const recorded = effect.kind === 'recordReply' && entry !== undefined ? context.journal.recording(entry) : undefined;
   let performed: Performed = 'failed';
   try {
     performed = isStep(effect)
@@ -37,6 +39,7 @@ export async function perform(context: TaskContext, { facts, effect, signal }: O
       : await carryOut(context, task, effect);
   } finally {
     context.waitingWrites -= says;
+    recorded?.();
     if (performed === 'failed') {
       lookIfLeft(context, task);
       // Who cannot be written lets others begin.
@@ -69,6 +72,7 @@ type Local<Kind extends LocalEffect['kind']> = (
 const LOCAL: { [Kind in LocalEffect['kind']]: Local<Kind> } = {
   settleReply: (context, task, effect) => settleReply(task, deskOf(context, task), effect),
   enterIntent,
+  enterID: ({ journal }, _task, effect) => journal.putID(effect),
   dropEntry: ({ journal }, task, effect) => journal.drop(task, effect),
   submit: startSubmission,
   forgoCall,

@@ -32,9 +32,17 @@ export function formatEntries(entries: Iterable<Entry>): string {
   return text;
 }
 
-function lineOf({ uid, namespace, name, by, intentTime, pingback, captchaID }: Entry): string {
-  const line = `${uid} ${namespace}/${name} ${by} ${intentTime} ${pingback ? PINGBACK : NONE}`;
-  return captchaID === undefined ? line : `${line} ${captchaID}`;
+/** Every write spells all that stays, and an entry never changes. */
+const spelled = new WeakMap<Entry, string>();
+
+function lineOf(entry: Entry): string {
+  const known = spelled.get(entry);
+  if (known !== undefined) return known;
+  const { uid, namespace, name, by, intentTime, pingback, captchaID } = entry;
+  const intent = `${uid} ${namespace}/${name} ${by} ${intentTime} ${pingback ? PINGBACK : NONE}`;
+  const line = captchaID === undefined ? intent : `${intent} ${captchaID}`;
+  spelled.set(entry, line);
+  return line;
 }
 
 /** Of its line, in UTF-8: nothing in it is other than ASCII. Asked often, so the line is not made for it. */

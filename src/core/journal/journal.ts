@@ -1,8 +1,8 @@
 /**
  * The intent journal as one process knows it: the entries that the API server holds, those that wait for the next
- * write, those that are to go, and the one write that is under way. Its single writer sends whatever has gathered
- * together (a *batch*), so that a hundred intents cost one write. It knows no clock and sends nothing: `protocols.ts`
- * does, and the shell says when.
+ * write, the ids that do, those that are to go, and the one write that is under way. Its single writer sends whatever
+ * has gathered together (a *batch*), so that a hundred intents and ids cost one write. It knows no clock and sends
+ * nothing: `protocols.ts` does, and the shell says when.
  *
  * What keeps a submission from being paid twice:
  * - only an entry that this process remembers as sent, and whose write was answered 200 or is found by a quorum read, is
@@ -18,6 +18,8 @@ import { type Entry, MAX_JOURNAL_BYTES, bytesOf } from './entry.ts';
 export interface Batch {
   readonly next: ReadonlyMap<string, Entry>;
   readonly added: readonly Entry[];
+  /** Entries of before, with the ids that it brings. */
+  readonly named: readonly Entry[];
   /** Names of the entries that it leaves out. */
   readonly left: readonly string[];
   /** Sent, and not answered as made. */
@@ -34,6 +36,8 @@ export interface Journal {
   /** By the uid of their task, as the API server last showed them. */
   entries: ReadonlyMap<string, Entry>;
   readonly adding: Map<string, Entry>;
+  /** Ids that wait for the next write, by the name of their entry. */
+  readonly naming: Map<string, string>;
   /** Names of entries that may go with the next write. */
   readonly leaving: Set<string>;
   /** Names whose drop was sent, and is not known to have been made. */
@@ -58,6 +62,7 @@ export function createJournal(holder: string): Journal {
     resourceVersion: undefined,
     entries: new Map(),
     adding: new Map(),
+    naming: new Map(),
     leaving: new Set(),
     dropped: new Set(),
     writing: undefined,
@@ -78,20 +83,32 @@ export function entryOf({ entries, dropped }: Journal, uid: string): Entry | und
  * what two have there leaves a third room.
  */
 export function roomFor(
-  { entries, adding, writing }: Journal,
-  of: { namespace: string; entryBytes: number },
+  journal: Journal,
+  { namespace, entryBytes }: { namespace: string; entryBytes: number },
 ): 'free' | 'taken' | 'full' {
-  let ownBytes = of.entryBytes;
+  const { ownBytes, freeBytes } = measured(journal, namespace);
+  if (entryBytes > freeBytes) return 'full';
+  return ownBytes + entryBytes > freeBytes ? 'taken' : 'free';
+}
+
+/** How much is used of what this namespace may have: from 1 on nothing more may be entered. */
+export function fullness(journal: Journal, namespace: string): number {
+  const { ownBytes, freeBytes } = measured(journal, namespace);
+  return Math.max(ownBytes / Math.max(1, freeBytes), 1 - freeBytes / MAX_JOURNAL_BYTES);
+}
+
+/** With what is being written or waits for that; ids are short, and room is kept for more than an entry takes. */
+function measured({ entries, adding, writing }: Journal, namespace: string): { ownBytes: number; freeBytes: number } {
+  let ownBytes = 0;
   let freeBytes = MAX_JOURNAL_BYTES;
   for (const known of [entries.values(), adding.values(), writing?.added ?? []]) {
     for (const entry of known) {
       const bytes = bytesOf(entry);
       freeBytes -= bytes;
-      if (entry.namespace === of.namespace) ownBytes += bytes;
+      if (entry.namespace === namespace) ownBytes += bytes;
     }
   }
-  if (of.entryBytes > freeBytes) return 'full';
-  return ownBytes > freeBytes ? 'taken' : 'free';
+  return { ownBytes, freeBytes };
 }
 
 /** With the next write. */
@@ -99,27 +116,42 @@ export function enter(journal: Journal, entry: Entry): void {
   journal.adding.set(entry.uid, entry);
 }
 
+/** The provider has accepted the submission of this entry: its id is written with the next write. */
+export function putID(journal: Journal, by: string, captchaID: string): void {
+  journal.naming.set(by, captchaID);
+}
+
+/** Whether its id is on its way, and nobody knows yet whether it is there. */
+export function isNaming({ naming, writing }: Journal, by: string): boolean {
+  return naming.has(by) || writing?.named.some((entry) => entry.by === by) === true;
+}
+
 /** The entry of this name goes with the next write. */
 export function letGo(journal: Journal, by: string): void {
   journal.leaving.add(by);
 }
 
-/** New entries that were not sent yet are forgotten, and returned: they were never written. */
+/** New entries that were not sent yet are forgotten, and returned: they were never written. So are ids. */
 export function withdraw(journal: Journal): Entry[] {
   const unsent = [...journal.adding.values()];
   journal.adding.clear();
+  journal.naming.clear();
   return unsent;
 }
 
 /** Begins the next write, where there is something to write and none is under way. */
 export function beginWrite(journal: Journal): Batch | undefined {
   if (!journal.held || journal.writing !== undefined) return undefined;
-  const { entries, adding, leaving, dropped } = journal;
+  const { entries, adding, naming, leaving, dropped } = journal;
   const isLeaving = ({ by }: Entry): boolean => leaving.has(by) || dropped.has(by);
   const left = [...entries.values()].filter(isLeaving).map(({ by }) => by);
-  if (left.length === 0 && adding.size === 0 && !journal.torn) return undefined;
-  const next = new Map([...[...entries].filter(([, entry]) => !isLeaving(entry)), ...adding]);
-  const batch: Batch = { next, added: [...adding.values()], left, inDoubt: false };
+  const kept = [...entries.values()].filter((entry) => !isLeaving(entry)).map((entry) => withID(entry, naming));
+  const named = kept.filter(({ by }) => naming.has(by));
+  // An id whose entry goes, or is gone, is in status, or has no task any more.
+  naming.clear();
+  if (left.length + adding.size + named.length === 0 && !journal.torn) return undefined;
+  const next = new Map([...kept.map((entry) => [entry.uid, entry] as const), ...adding]);
+  const batch: Batch = { next, added: [...adding.values()], named, left, inDoubt: false };
   for (const by of left) dropped.add(by);
   leaving.clear();
   adding.clear();
@@ -127,11 +159,16 @@ export function beginWrite(journal: Journal): Batch | undefined {
   return batch;
 }
 
+function withID(entry: Entry, naming: ReadonlyMap<string, string>): Entry {
+  const captchaID = naming.get(entry.by);
+  return captchaID === undefined ? entry : { ...entry, captchaID };
+}
+
 /** Begins a look at the journal, where something may have arrived late: nothing is sent but a read. */
 export function beginLook(journal: Journal): Batch | undefined {
   if (!journal.held || journal.looks === 0 || journal.writing !== undefined) return undefined;
   journal.looks -= 1;
-  journal.writing = { next: journal.entries, added: [], left: [], inDoubt: true };
+  journal.writing = { next: journal.entries, added: [], named: [], left: [], inDoubt: true };
   return journal.writing;
 }
 
@@ -141,7 +178,13 @@ export interface Settled {
   rights: readonly Entry[];
   /** Not written, or not to be used. */
   refused: readonly Entry[];
+  /** Its id is durable now. */
+  recorded: readonly Entry[];
+  /** Its id is not, as far as is known. */
+  unrecorded: readonly Entry[];
 }
+
+export const NOTHING_SETTLED: Settled = { rights: [], refused: [], recorded: [], unrecorded: [] };
 
 /** The write was answered as made. */
 export function committed(journal: Journal, batch: Batch, resourceVersion: string | undefined): Settled {
@@ -150,7 +193,7 @@ export function committed(journal: Journal, batch: Batch, resourceVersion: strin
   journal.torn = false;
   // What is still on its way was checked against an older version.
   journal.looks = 0;
-  return settle(journal, { rights: batch.added, refused: [] });
+  return settle(journal, { ...NOTHING_SETTLED, rights: batch.added, recorded: batch.named });
 }
 
 /** What a quorum read shows after a write that was not answered as made. */
@@ -160,13 +203,19 @@ export interface Found {
   entries: readonly Entry[];
 }
 
-/** Somebody else holds it. What the write brought is told all the same: its names are there, or they are not. */
-export function lost(journal: Journal, { added }: Batch, found: Found): Settled {
+/**
+ * Somebody else holds it. What the write brought is told all the same: its names are there, or they are not. Ids belong
+ * into status from now on.
+ */
+export function lost(journal: Journal, { added, named }: Batch, found: Found): Settled {
   journal.held = false;
+  journal.naming.clear();
   const names = new Set(found.entries.map(({ by }) => by));
   return settle(journal, {
     rights: added.filter(({ by }) => names.has(by)),
     refused: added.filter(({ by }) => !names.has(by)),
+    recorded: [],
+    unrecorded: named,
   });
 }
 
@@ -174,19 +223,27 @@ export function lost(journal: Journal, { added }: Batch, found: Found): Settled 
 export function foundAgain(journal: Journal, batch: Batch, found: Found): Settled {
   const shown = new Map(found.entries.map((entry) => [entry.uid, entry]));
   const missing = [...journal.entries.values()].filter(
-    ({ uid, by }) => shown.get(uid)?.by !== by && !journal.dropped.has(by),
+    (entry) => !saysAll(shown.get(entry.uid), entry) && !journal.dropped.has(entry.by),
   );
   journal.torn ||= missing.length > 0 || found.holder === undefined;
   const isThere = ({ uid, by }: Entry): boolean => !journal.torn && shown.get(uid)?.by === by;
+  const isNamed = (entry: Entry): boolean => saysAll(shown.get(entry.uid), entry);
   const settled = {
     rights: batch.added.filter(isThere),
     refused: batch.added.filter((entry) => !isThere(entry)),
+    recorded: batch.named.filter(isNamed),
+    unrecorded: batch.named.filter((entry) => !isNamed(entry)),
   };
   if (settled.refused.length > 0) journal.looks = LATE_LOOKS;
   for (const entry of missing) shown.set(entry.uid, entry);
   journal.entries = shown;
   journal.resourceVersion = found.resourceVersion;
   return settle(journal, settled);
+}
+
+/** Whether the journal shows this very entry, and its id where it has one. */
+function saysAll(shown: Entry | undefined, { by, captchaID }: Entry): boolean {
+  return shown?.by === by && (captchaID === undefined || shown.captchaID === captchaID);
 }
 
 /** Taken over: it is as it was read, and whatever this process knew of an earlier lead is no right any more. */
@@ -197,7 +254,7 @@ export function taken(journal: Journal, { resourceVersion, entries }: Found): Se
   journal.held = true;
   journal.torn = false;
   journal.leaving.clear();
-  return settle(journal, { rights: [], refused });
+  return settle(journal, { ...NOTHING_SETTLED, refused });
 }
 
 /** Only what is still there has to be dropped again. */

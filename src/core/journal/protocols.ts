@@ -47,8 +47,7 @@ export function* takeOver(journal: Journal, place: Place, own: readonly Entry[] 
     const read = yield { verb: 'get', resource: CONFIG_MAP, ...place, read: 'quorum' };
     if (!read.ok && !isAbsence(read)) return unavailable(read);
     const before = read.ok ? (read.object as JournalObject) : undefined;
-    const kept = new Map([...entriesIn(before), ...own].map((entry) => [entry.uid, entry]));
-    const entries = [...kept.values()];
+    const entries = withMissing(entriesIn(before), own);
     const reply = yield before === undefined
       ? creation(journal, place, entries)
       : replacement(journal, place, before, entries);
@@ -60,6 +59,13 @@ export function* takeOver(journal: Journal, place: Place, own: readonly Entry[] 
     if (reply.status !== 409 && !isAbsence(reply)) return unavailable(reply);
   }
   return CONTENDED;
+}
+
+/** An entry that is there may have its id. */
+function withMissing(found: readonly Entry[], own: readonly Entry[]): Entry[] {
+  const names = new Set(found.map(({ by }) => by));
+  const missing = own.filter(({ by }) => !names.has(by));
+  return [...new Map([...found, ...missing].map((entry) => [entry.uid, entry])).values()];
 }
 
 export type JournalWrite =

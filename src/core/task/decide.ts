@@ -57,6 +57,14 @@ const TABLE: Table<Row> = {
     when: reply.isReplyToKnown,
     choose: reply.keepStoredID,
   },
+  'an accepted id goes into the journal, with others, while requests queue': {
+    when: reply.entersJournal,
+    choose: reply.enterID,
+  },
+  'an id that is in the journal, or on its way, goes into status last in line, and before the first poll': {
+    when: reply.yields,
+    choose: reply.yieldToOthers,
+  },
   'an accepted id is recorded at once': { when: reply.isAccepted, choose: reply.recordAccepted },
   'a received result is delivered': {
     when: ({ memory }) => memory.held !== undefined,

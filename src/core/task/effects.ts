@@ -18,6 +18,8 @@ export type TaskEffect =
   | { kind: 'writeIntent'; status: CaptchaTaskStatus; by: string; pingbackURL?: string | undefined }
   /** The intent of a first submission, entered into the journal; allowed once its write is answered. */
   | { kind: 'enterIntent'; entry: Entry; pingbackURL?: string | undefined }
+  /** The id of an accepted first submission, put into its entry; its reply is kept until status shows it. */
+  | { kind: 'enterID'; by: string; captchaID: string }
   /** The entry of a submission that was not accepted leaves the journal; its reply is settled when that is sent. */
   | { kind: 'dropEntry'; by: string; rest: Rest }
   /** A quorum read that tells whether the intent in memory was written. */

@@ -56,6 +56,12 @@ export type PingbackView = { kind: 'url'; url: string } | { kind: 'none' };
  */
 export type JournalView = 'open' | 'waits' | 'barred' | 'closed';
 
+/**
+ * Whether `Submitted` of a first submission may be written now. `later`: it yields to requests that queue, and its id is
+ * in the journal meanwhile, or belongs there. `entering`: the id is on its way into the journal.
+ */
+export type RecordView = 'now' | 'later' | 'entering';
+
 export interface TaskFacts {
   /** As its status shows it; or with its entry of the journal, which status does not show yet. */
   readonly task: CaptchaTask;
@@ -64,6 +70,7 @@ export interface TaskFacts {
   /** It is on its way out of the journal, and nothing follows before that is sent. */
   readonly entryLeaves?: boolean | undefined;
   readonly journal: JournalView;
+  readonly record: RecordView;
   readonly memory: TaskMemory;
   /** Leader, and not stopping: new intents, calls, polls and decisions are allowed. */
   readonly mayAct: boolean;

@@ -46,6 +46,8 @@ export const POLLABLE_MARK_MS = 2 * MINUTE;
 export const MAX_WATCHED_MS = 15 * SECOND;
 /** A task says that it waits, and why, when it has waited this long. */
 export const WAITING_WRITE_MS = 2 * SECOND;
+/** `Submitted` yields to other requests no longer than until so long before the first poll. */
+export const LAST_RECORD_MS = 2 * SECOND;
 /** Secrets are read again this often while somebody waits for them. */
 export const SECRET_REREAD_MS = 10 * SECOND;
 /** Those that the API server just now could not read: this often before anybody is told. */

@@ -6,12 +6,13 @@
 import type { Refusal, RefusalClass } from '../outcome.ts';
 import type { Blockage, Moment } from './facts.ts';
 import type { Millis } from './times.ts';
+import { lifetimeSeconds } from '../solution.ts';
 import { BREAKER_SAYS } from './breaker.ts';
 import { REFUSED_MESSAGE, SILENT_MESSAGE } from './callback-mode.ts';
 import type { SubmitReply, TaskMemory } from './memory.ts';
-import { BUSY_BACKOFF, UNLISTED_TRIES, backoffMs } from './policy.ts';
+import { BUSY_BACKOFF, LAST_RECORD_MS, UNLISTED_TRIES, backoffMs } from './policy.ts';
 import { firstPollAt } from './polling.ts';
-import { type Situation, type TaskChoice, IDLE, order, wakeIn } from './situation.ts';
+import { type Situation, type TaskChoice, IDLE, msToDeadline, order, wakeIn } from './situation.ts';
 import { attemptEnded, isUntold, notAccepted, rejected, submitted, waiting } from './transitions.ts';
 
 /**
@@ -24,8 +25,9 @@ export function isReplyToAnother({ memory, task, open }: Situation): boolean {
   return reply.outcome.kind !== 'accepted' || !(open?.attempt === reply.attempt || isUntold(task, reply.attempt));
 }
 
-export function isReplyToKnown({ memory, open }: Situation): boolean {
-  return memory.reply !== undefined && open?.captchaID !== undefined;
+/** The id in the journal is this reply's own. */
+export function isReplyToKnown({ facts, memory, open }: Situation): boolean {
+  return memory.reply !== undefined && open?.captchaID !== undefined && facts.entry?.captchaID === undefined;
 }
 
 export function keepStoredID({ memory, open }: Situation): TaskChoice {
@@ -38,16 +40,76 @@ export function isAccepted({ memory }: Situation): boolean {
   return memory.reply?.outcome.kind === 'accepted';
 }
 
+/* An accepted id: into the journal, or into status */
+
+/**
+ * The id is durable in the journal as soon as in status, and there it costs next to nothing; where the result is quick,
+ * `Submitted` need not be written at all. So that write goes last while requests queue, as long as nobody needs it.
+ */
+export function entersJournal(situation: Situation): boolean {
+  return yields(situation) && situation.facts.record === 'later' && situation.facts.entry?.captchaID === undefined;
+}
+
+export function enterID({ memory: { reply } }: Situation): TaskChoice {
+  if (reply?.outcome.kind !== 'accepted') return IDLE;
+  return order({ kind: 'enterID', by: reply.by, captchaID: reply.outcome.captchaID });
+}
+
+export function yields(situation: Situation): boolean {
+  return mayYield(situation) && situation.facts.record !== 'now';
+}
+
+/** The journal calls it up; else it is written in time for its first poll. */
+export function yieldToOthers(situation: Situation): TaskChoice {
+  return wakeIn(msToFirstPoll(situation) - LAST_RECORD_MS);
+}
+
+/** Nothing else is to be said or done about the task, and nothing depends on when status says it. */
+function mayYield(situation: Situation): boolean {
+  const { facts, task, memory } = situation;
+  if (!isAccepted(situation) || !facts.mayAct || facts.entry?.by !== memory.reply?.by) return false;
+  const isLeaving = task.metadata.deletionTimestamp !== undefined || task.spec.suspend;
+  return !isLeaving && memory.held === undefined && isInTime(situation);
+}
+
+function isInTime(situation: Situation): boolean {
+  const leftMs = Math.min(msToFirstPoll(situation), msToDeadline(situation) ?? Infinity);
+  return leftMs > LAST_RECORD_MS && keepsItsLife(situation);
+}
+
+function msToFirstPoll({ facts, task, open, memory, moment }: Situation): number {
+  const waits = open?.pingback === true && !facts.callbacks.silent;
+  return firstPollAt(task, waits, repliedAt(memory, moment)) - moment.now;
+}
+
+/**
+ * Of a submission that status does not show, the callback knows only that it is not older than its task. A result's life
+ * counts from that then, and a token out of a long backlog would look dead.
+ */
+function keepsItsLife({ task: { metadata, spec }, memory, moment }: Situation): boolean {
+  const lifetime = lifetimeSeconds(spec.captcha.type) ?? Infinity;
+  return repliedAt(memory, moment) - Date.parse(metadata.creationTimestamp) <= (lifetime * 1_000) / 2;
+}
+
 export function recordAccepted(situation: Situation): TaskChoice {
-  const { memory, task, open, moment } = situation;
+  const { memory, open, moment } = situation;
   const outcome = memory.reply?.outcome;
   if (outcome?.kind !== 'accepted') return IDLE;
+  const task = withoutEntryTime(situation);
   const at = repliedAt(memory, moment);
   // From the same instant: `core/task/callback-mode` tells a hint by it.
   const status = submitted(task, outcome.captchaID, firstPollAt(task, open?.pingback ?? false, at), at);
   const message = polledBecause(situation);
   if (message === undefined) return order({ kind: 'recordReply', status });
   return order({ kind: 'recordReply', status: waiting({ ...task, status }, 'Polling', moment.now, { message }) });
+}
+
+/** An entry cannot say when it was accepted; the process that was told can. */
+function withoutEntryTime({ facts: { entry }, task }: Situation): Situation['task'] {
+  const { status } = task;
+  if (entry?.captchaID === undefined || status?.submission === undefined) return task;
+  const { submittedTime: _guessed, ...submission } = status.submission;
+  return { ...task, status: { ...status, submission } };
 }
 
 /** When the reply came. It may have had to wait to be recorded, and its captcha be solved by now. */

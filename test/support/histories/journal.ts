@@ -20,7 +20,7 @@ export const PLACE = { namespace: 'captcha-system', name: 'captcha-operator-jour
 /** Whose Lease it is not any more gives up what it has not sent. */
 export function loseLead(operator: Operator): void {
   operator.acts = false;
-  tell(operator, { rights: [], refused: journals.withdraw(operator.journal) });
+  tell(operator, { ...journals.NOTHING_SETTLED, refused: journals.withdraw(operator.journal) });
 }
 
 /** One round of the writer: it takes the journal over, or sees entries out and writes what has gathered. */

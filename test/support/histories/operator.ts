@@ -18,7 +18,7 @@ import { letterStep } from '../../../src/core/deadletter/steps.ts';
 import { DEFAULT_LETTER_POLICY } from '../../../src/core/deadletter/schedule.ts';
 import type { Entry } from '../../../src/core/journal/entry.ts';
 import { isUnshown, withEntry } from '../../../src/core/journal/overlay.ts';
-import { enter, entryOf, letGo } from '../../../src/core/journal/journal.ts';
+import { enter, entryOf, isNaming, letGo, putID } from '../../../src/core/journal/journal.ts';
 import { decideTask } from '../../../src/core/task/decide.ts';
 import * as memories from '../../../src/core/task/memory.ts';
 import { DEFAULT_POLICY } from '../../../src/core/task/policy.ts';
@@ -95,7 +95,7 @@ function factsOf(world: World, stored: CaptchaTask): TaskFacts {
   const letter = operator.letters.get(task.status?.deadLetter?.name ?? '');
   return {
     task,
-    ...journalFacts(operator, entry),
+    ...journalFacts(world, entry),
     memory: operator.memory,
     watchedMs: mono - operator.startMono,
     actingMs: mono - operator.startMono,
@@ -110,11 +110,21 @@ function factsOf(world: World, stored: CaptchaTask): TaskFacts {
 }
 
 function journalFacts(
-  { journal, leads, acts }: Operator,
+  world: World,
   entry: Entry | undefined,
-): Pick<TaskFacts, 'entry' | 'entryLeaves' | 'journal' | 'mayAct'> {
+): Pick<TaskFacts, 'entry' | 'entryLeaves' | 'journal' | 'record' | 'mayAct'> {
+  const { journal, leads, acts } = world.operator;
   const entryLeaves = entry !== undefined && journal.leaving.has(entry.by);
-  return { entry, entryLeaves, journal: journal.held ? 'open' : 'closed', mayAct: leads && acts };
+  const view = journal.held ? 'open' : 'closed';
+  return { entry, entryLeaves, journal: view, record: recordOf(world, entry), mayAct: leads && acts };
+}
+
+/** Requests queue, or they do not; and who waits is called up sooner or later. */
+function recordOf(world: World, entry: Entry | undefined): TaskFacts['record'] {
+  const { journal } = world.operator;
+  if (entry === undefined || !journal.held) return 'now';
+  if (isNaming(journal, entry.by)) return 'entering';
+  return chance(world, 0.5) ? 'later' : 'now';
 }
 
 function ticketOf({ memory, turn }: World['operator']): TaskFacts['lane']['ticket'] {
@@ -167,6 +177,7 @@ function withoutRequest(world: World, task: CaptchaTask, effect: TaskEffect): vo
   const desk = deskOf(world, task);
   if (effect.kind === 'settleReply') settleReply(task, desk, effect);
   if (effect.kind === 'enterIntent') enterIntent(world, desk, effect);
+  if (effect.kind === 'enterID') putID(world.operator.journal, effect.by, effect.captchaID);
   if (effect.kind === 'dropEntry') {
     world.operator.rests.set(effect.by, effect.rest);
     letGo(world.operator.journal, effect.by);

@@ -1,7 +1,13 @@
 /** The single writer of the intent journal, against the model of the API: what is a right to a call, and what is none. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { CAPTCHA_TASK, CONFIG_MAP } from '../../../../src/api/names.ts';
-import { MAX_JOURNAL_BYTES, bytesOf, formatEntries, parseEntries } from '../../../../src/core/journal/entry.ts';
+import { CONFIG_MAP } from '../../../../src/api/names.ts';
+import {
+  type Entry,
+  MAX_JOURNAL_BYTES,
+  bytesOf,
+  formatEntries,
+  parseEntries,
+} from '../../../../src/core/journal/entry.ts';
 import {
   type Journal,
   LATE_LOOKS,
@@ -10,13 +16,15 @@ import {
   createJournal,
   enter,
   entryOf,
+  fullness,
+  isNaming,
   letGo,
+  putID,
   roomFor,
   withdraw,
 } from '../../../../src/core/journal/journal.ts';
-import { type JournalWrite, settleEntry, takeOver, writeJournal } from '../../../../src/core/journal/protocols.ts';
+import { type JournalWrite, takeOver, writeJournal } from '../../../../src/core/journal/protocols.ts';
 import type { ApiReply, ApiRequest } from '../../../../src/core/protocol.ts';
-import { aTask } from '../../../support/builders.ts';
 import { anEntry } from '../../../support/entries.ts';
 import { type ModelApi, createModelApi, outage, refusal, runModel } from '../../../support/model-api.ts';
 
@@ -45,7 +53,8 @@ function write(journal = ours): JournalWrite | undefined {
 }
 
 const stored = () => api.read(CONFIG_MAP.plural, PLACE.name)?.data ?? {};
-const storedNames = (): string[] => parseEntries(stored()['entries'] ?? '').map(({ by }) => by);
+const storedEntries = (): Entry[] => parseEntries(stored()['entries'] ?? '');
+const storedNames = (): string[] => storedEntries().map(({ by }) => by);
 
 /** The next write is acted on, or not, and its answer is lost. */
 function loseReply(isActedOn: boolean): void {
@@ -74,7 +83,7 @@ describe('a write', () => {
   test('takes with it all that has gathered since the last one: entries and drops', () => {
     enter(ours, A1);
     enter(ours, A2);
-    expect(write()).toEqual({ kind: 'written', rights: [A1, A2], refused: [] });
+    expect(write()).toMatchObject({ kind: 'written', rights: [A1, A2], refused: [] });
     letGo(ours, A1.by);
     enter(ours, A3);
     expect(write()).toMatchObject({ kind: 'written', rights: [A3] });
@@ -103,13 +112,13 @@ describe('a write', () => {
   test('whose reply was lost is a right where a read shows its entry', () => {
     enter(ours, A1);
     loseReply(true);
-    expect(write()).toEqual({ kind: 'written', rights: [A1], refused: [] });
+    expect(write()).toMatchObject({ kind: 'written', rights: [A1], refused: [] });
   });
 
   test('whose reply was lost is none where a read does not show it', () => {
     enter(ours, A1);
     loseReply(false);
-    expect(write()).toEqual({ kind: 'written', rights: [], refused: [A1] });
+    expect(write()).toMatchObject({ kind: 'written', rights: [], refused: [A1] });
     expect(entryOf(ours, A1.uid)).toBeUndefined();
   });
 
@@ -122,7 +131,7 @@ describe('a write', () => {
     protocol.next(api.handle({ verb: 'get', resource: CONFIG_MAP, ...PLACE, read: 'quorum' }));
     api.handle(late);
     enter(ours, A2);
-    expect(write()).toEqual({ kind: 'written', rights: [], refused: [A2] });
+    expect(write()).toMatchObject({ kind: 'written', rights: [], refused: [A2] });
     expect(entryOf(ours, A1.uid)).toEqual(A1);
   });
 
@@ -133,7 +142,7 @@ describe('a write', () => {
     const look = (): JournalWrite => run(writeJournal(ours, beginLook(ours)!, PLACE));
     for (let time = 1; time < LATE_LOOKS; time += 1) look();
     byHand({ entries: formatEntries([A1]) });
-    expect(look()).toEqual({ kind: 'written', rights: [], refused: [] });
+    expect(look()).toMatchObject({ kind: 'written', rights: [], refused: [] });
     expect(entryOf(ours, A1.uid)).toEqual(A1);
     expect(beginLook(ours)).toBeUndefined();
   });
@@ -176,14 +185,105 @@ describe('a write', () => {
   });
 });
 
+describe('an id', () => {
+  const NAMED = { ...A1, captchaID: '7' };
+  beforeEach(() => {
+    enter(ours, A1);
+    write();
+    putID(ours, A1.by, '7');
+  });
+
+  test('goes with the next write, together with new entries', () => {
+    enter(ours, A2);
+    expect(write()).toMatchObject({ kind: 'written', rights: [A2], recorded: [NAMED], unrecorded: [] });
+    expect(storedEntries()).toEqual([NAMED, A2]);
+    expect(entryOf(ours, A1.uid)).toEqual(NAMED);
+  });
+
+  test('is not in its entry, and on its way, until the write that brings it is answered', () => {
+    expect(isNaming(ours, A1.by)).toBe(true);
+    const batch = beginWrite(ours)!;
+    expect(isNaming(ours, A1.by)).toBe(true);
+    expect(entryOf(ours, A1.uid)).toEqual(A1);
+    run(writeJournal(ours, batch, PLACE));
+    expect(isNaming(ours, A1.by)).toBe(false);
+  });
+
+  test.each([true, false])('of a write whose reply was lost is where a read shows it (made: %s)', (isMade) => {
+    loseReply(isMade);
+    const [recorded, unrecorded] = isMade ? [[NAMED], []] : [[], [NAMED]];
+    expect(write()).toMatchObject({ kind: 'written', recorded, unrecorded });
+    expect(entryOf(ours, A1.uid)).toEqual(isMade ? NAMED : A1);
+  });
+
+  test('stays in the entry whatever else is written, and when the journal is taken over', () => {
+    write();
+    enter(ours, A2);
+    write();
+    expect(entryOf(takeOverBy('operator-b'), A1.uid)).toEqual(NAMED);
+  });
+
+  test('that was written when somebody else had the journal already belongs into status', () => {
+    takeOverBy('operator-b');
+    expect(write()).toMatchObject({ kind: 'lost', unrecorded: [NAMED] });
+    expect(storedEntries()).toEqual([A1]);
+    expect(isNaming(ours, A1.by)).toBe(false);
+  });
+
+  test('of an entry that goes with the same write is forgotten: status shows more than the entry', () => {
+    letGo(ours, A1.by);
+    expect(write()).toMatchObject({ kind: 'written', recorded: [], unrecorded: [] });
+    expect(storedEntries()).toEqual([]);
+  });
+
+  test('of an entry that is gone brings it not back', () => {
+    letGo(ours, A1.by);
+    write();
+    putID(ours, A1.by, '7');
+    expect(beginWrite(ours)).toBeUndefined();
+    expect(isNaming(ours, A1.by)).toBe(false);
+  });
+
+  test('that a person took out is written again', () => {
+    write();
+    byHand({ entries: formatEntries([A1]) });
+    enter(ours, A2);
+    expect(write()).toMatchObject({ rights: [], refused: [A2] });
+    write();
+    expect(storedEntries()).toEqual([NAMED]);
+  });
+
+  test('that a late write brought is known after the next one', () => {
+    const protocol = writeJournal(ours, beginWrite(ours)!, PLACE);
+    const late = protocol.next().value as ApiRequest;
+    protocol.next(outage(true));
+    expect(protocol.next(api.handle({ verb: 'get', resource: CONFIG_MAP, ...PLACE, read: 'quorum' }))).toMatchObject({
+      value: { unrecorded: [NAMED] },
+    });
+    api.handle(late);
+    enter(ours, A2);
+    write();
+    expect(entryOf(ours, A1.uid)).toEqual(NAMED);
+  });
+});
+
 describe('taking over', () => {
+  test('keeps the id of an entry that this process wrote without one', () => {
+    enter(ours, A1);
+    write();
+    putID(ours, A1.by, '7');
+    write();
+    run(takeOver(ours, PLACE, [A1]));
+    expect(entryOf(ours, A1.uid)).toEqual({ ...A1, captchaID: '7' });
+  });
+
   test('keeps every entry, and fences whoever held the journal before', () => {
     enter(ours, A1);
     write();
     const next = takeOverBy('operator-b');
     expect(entryOf(next, A1.uid)).toEqual(A1);
     enter(ours, A2);
-    expect(write()).toEqual({ kind: 'lost', holder: 'operator-b', rights: [], refused: [A2] });
+    expect(write()).toMatchObject({ kind: 'lost', holder: 'operator-b', rights: [], refused: [A2] });
     expect(ours.held).toBe(false);
     expect(storedNames()).toEqual([A1.by]);
     expect(stored()['holder']).toBe('operator-b');
@@ -289,7 +389,7 @@ describe('a journal that another hand changed', () => {
   test('is made anew when it was deleted under its holder, and what it brings then is a right', () => {
     api.remove(CONFIG_MAP.plural, PLACE.name);
     enter(ours, A2);
-    expect(write()).toEqual({ kind: 'written', rights: [A2], refused: [] });
+    expect(write()).toMatchObject({ kind: 'written', rights: [A2], refused: [] });
     expect(storedNames()).toEqual([A1.by, A2.by]);
     expect(stored()['holder']).toBe('operator-a');
   });
@@ -344,42 +444,30 @@ describe('room', () => {
     expect(third).toBeGreaterThan(50);
   });
 
-  test('new entries that were not sent can be taken back', () => {
+  test('is used up for a namespace by what it has itself, and by what all have together', () => {
+    expect(fullness(ours, 'default')).toBe(0);
+    const enterSome = (namespace: string, bytes: number): void => {
+      for (let uid = 0, used = 0; used < bytes; uid += 1) {
+        const entry = anEntry({ uid: `${namespace}-${uid}`, namespace });
+        enter(ours, entry);
+        used += bytesOf(entry);
+      }
+    };
+    enterSome('default', MAX_JOURNAL_BYTES / 4);
+    beginWrite(ours); // Counts as well.
+    expect(fullness(ours, 'default')).toBeCloseTo(1 / 3, 1);
+    expect(fullness(ours, 'other')).toBeCloseTo(1 / 4, 1);
+    enterSome('other', (MAX_JOURNAL_BYTES * 3) / 8);
+    expect(fullness(ours, 'other')).toBeCloseTo(1, 1);
+    expect(fullness(ours, 'default')).toBeCloseTo(2 / 3, 1);
+  });
+
+  test('new entries and ids that were not sent can be taken back', () => {
     enter(ours, A1);
-    expect(withdraw(ours)).toEqual([A1]);
+    write();
+    putID(ours, A1.by, '7');
+    enter(ours, A2);
+    expect(withdraw(ours)).toEqual([A2]);
     expect(beginWrite(ours)).toBeUndefined();
-  });
-});
-
-describe('an entry whose task nobody decides about is settled by a fresh read', () => {
-  test('status is made to show it', () => {
-    api.seed(CAPTCHA_TASK.plural, aTask().build());
-    expect(run(settleEntry(A1))).toMatchObject({ kind: 'shown', task: { status: { attempts: 1 } } });
-    expect(api.read(CAPTCHA_TASK.plural, 'login')?.status).toMatchObject({
-      phase: 'Submitting',
-      submission: { intentBy: A1.by },
-    });
-  });
-
-  test('a status that shows it costs a read and no write', () => {
-    api.seed(CAPTCHA_TASK.plural, aTask().intended().submitted().build());
-    expect(run(settleEntry(A1))).toMatchObject({ kind: 'shown' });
-    expect(api.writes).toHaveLength(1);
-  });
-
-  test('C4: a finished task that does not know of its submission is corrected', () => {
-    api.seed(CAPTCHA_TASK.plural, aTask().failed().build());
-    expect(run(settleEntry(A1))).toMatchObject({ kind: 'shown', task: { status: { phase: 'Failed', attempts: 1 } } });
-  });
-
-  test('the task of another uid, or none, is the end of it', () => {
-    expect(run(settleEntry(A1))).toEqual({ kind: 'gone' });
-    api.seed(CAPTCHA_TASK.plural, aTask().uid('another').build());
-    expect(run(settleEntry(A1))).toEqual({ kind: 'gone' });
-  });
-
-  test('nothing is taken for gone while the API server cannot be asked', () => {
-    api.faults = [() => outage()];
-    expect(run(settleEntry(A1))).toEqual({ kind: 'later' });
   });
 });
