@@ -17,6 +17,9 @@ import { runProtocol } from '../../kube/run.ts';
 
 /** How long a key that works is used before its Secret is read again. */
 const FRESH_MS = 60_000;
+/** Of the Secrets of blocked keys, however many there are: so many in one round, and so many at once. */
+const MOST_REREAD = 200;
+const REREAD_AT_ONCE = 4;
 const OWN = '';
 
 interface Entry {
@@ -105,7 +108,7 @@ export function createKeyRing(options: KeyRingOptions): KeyRing {
       const due = [...entries.values()].filter(({ value, readMono }) => {
         return value !== undefined && blocked.has(value) && readMono <= staleMono;
       });
-      await Promise.all(due.map((entry) => readOnce(entry, options)));
+      await readInTurn(due.toSorted((left, right) => left.readMono - right.readMono).slice(0, MOST_REREAD), options);
       forgetOld(entries, mono());
     },
   };
@@ -133,6 +136,14 @@ function viewOf(entry: Entry | undefined, mono: number): KeyView {
 function readOnce(entry: Entry, options: KeyRingOptions): Promise<boolean> {
   entry.reading ??= readKey(entry, options).finally(() => delete entry.reading);
   return entry.reading;
+}
+
+/** Thousands of keys may be blocked; other requests must not wait behind all of theirs. */
+async function readInTurn(due: Entry[], options: KeyRingOptions): Promise<void> {
+  const readOn = async (): Promise<void> => {
+    for (let entry = due.shift(); entry !== undefined; entry = due.shift()) await readOnce(entry, options);
+  };
+  await Promise.all(Array.from({ length: REREAD_AT_ONCE }, readOn));
 }
 
 async function readKey(entry: Entry, { client, mono, onChange }: KeyRingOptions): Promise<boolean> {

@@ -117,7 +117,7 @@ export function pump(all: Admission, mono: number, isBarred: (namespace: string)
   const isSuspect = (namespace: string): boolean => trials.namespaces.has(namespace);
   return [isSuspect, () => false].flatMap((isLast) => {
     return grantAll(all, mono, trials, (lane, namespace) => {
-      return isBarred(namespace) || (!lane.accepted && (trials.left <= 0 || isLast(namespace)));
+      return isBarred(namespace) || (!lane.accepted && isLast(namespace));
     });
   });
 }
@@ -135,7 +135,8 @@ function grantAll(
   const granted: string[] = [];
   for (let served = true; served;) {
     served = false;
-    for (const [apiKey, lane] of Array.from(all.lanes)) {
+    for (const [apiKey, lane] of lanesThatMove(all, trials)) {
+      if (!lane.accepted && trials.left <= 0) continue;
       const key = mayBegin(all) ? grantOne(lane, mono, (namespace) => isBarred(lane, namespace)) : undefined;
       if (key === undefined) continue;
       served = true;
@@ -151,6 +152,16 @@ function grantAll(
     }
   }
   return granted;
+}
+
+/** Of all, as they stand in line now: there may be thousands whose keys may not be tried. */
+function lanesThatMove({ lanes }: Admission, trials: Trials): [apiKey: string, lane: Lane][] {
+  const found: [string, Lane][] = [];
+  for (const entry of lanes) {
+    const [, { accepted, tickets }] = entry;
+    if (tickets.size > 0 && (accepted || trials.left > 0)) found.push(entry);
+  }
+  return found;
 }
 
 /** What keys that were never accepted may yet try: each of them under way may be one more that is rejected. */
@@ -192,6 +203,7 @@ export function called(all: Admission, key: string, outcome: SubmitOutcome, mome
   const ofKey = fault !== undefined && fault.reason !== 'addressBlocked' ? { fault } : {};
   turnCalled(lane, key, { outcome, ...ofKey }, moment);
   if (outcome.kind !== 'accepted') return;
+  giveNumber(all, lane);
   all.permits.set(key, lane);
   all.recording.add(key);
 }
@@ -217,6 +229,7 @@ export function pollPauseMs(all: Admission, apiKey: string, mono: number): numbe
 export function holdPermit(all: Admission, key: string, apiKey: string, untilMono: number): void {
   if (all.permits.has(key)) return;
   const lane = laneOf(all, apiKey);
+  giveNumber(all, lane);
   all.permits.set(key, lane);
   lane.permits.set(key, untilMono);
 }
@@ -270,7 +283,7 @@ export function openBreakers(all: Admission): Record<BreakerReason, number> {
 
 /** Threads of one key's account. What the provider does not say is absent. */
 export interface ThreadUse {
-  /** In order of first use; the number of a key that was forgotten is given again. */
+  /** In the order of their first acceptance; the number of a key that was forgotten is given again. */
   key: number;
   total: number | undefined;
   working: number | undefined;
@@ -279,18 +292,17 @@ export interface ThreadUse {
 
 /** Of a key that nobody uses just now the account is not looked at: until it is forgotten, it shows `ours` alone. */
 export function threadUse(all: Admission): ThreadUse[] {
-  return Array.from(all.lanes.values(), (lane) => ({
-    key: lane.number,
-    total: isUsed(lane) ? lane.pool.total : undefined,
-    working: isUsed(lane) ? lane.pool.working : undefined,
-    ours: lane.permits.size,
-  }));
+  return [...all.lanes.values()].flatMap((lane) => {
+    if (lane.number === undefined) return [];
+    const { total, working } = isUsed(lane) ? lane.pool : {};
+    return [{ key: lane.number, total, working, ours: lane.permits.size }];
+  });
 }
 
 function laneOf(all: Admission, apiKey: string): Lane {
   const known = all.lanes.get(apiKey);
   if (known !== undefined) return known;
-  const lane = createLane(freeNumber(all), {
+  const lane = createLane({
     maxCalls: all.policy.maxConcurrentSubmissions,
     distrusted: (mono) => distrusted(all, mono),
     address: (mono) => gate(all.address, mono),
@@ -299,11 +311,12 @@ function laneOf(all: Admission, apiKey: string): Lane {
   return lane;
 }
 
-function freeNumber({ lanes }: Admission): number {
+/** The account of its key is real, and worth to be looked at by people. */
+function giveNumber({ lanes }: Admission, lane: Lane): void {
+  if (lane.number !== undefined) return;
   const taken = new Set(Array.from(lanes.values(), ({ number }) => number));
-  let number = 1;
-  while (taken.has(number)) number += 1;
-  return number;
+  lane.number = 1;
+  while (taken.has(lane.number)) lane.number += 1;
 }
 
 function distrusted(all: Admission, mono: number): boolean {

@@ -45,8 +45,8 @@ export interface Surroundings {
 }
 
 export interface Lane {
-  /** What its key is called where the key may not be. */
-  readonly number: number;
+  /** What its key is called where the key may not be; one that was never accepted is called nothing. */
+  number: number | undefined;
   readonly around: Surroundings;
   /** By namespace, in the order of the round: the first is served next. */
   readonly waiting: Map<string, Heap<Ticket>>;
@@ -68,9 +68,9 @@ export interface Lane {
   unusedSinceMono: number | undefined;
 }
 
-export function createLane(number: number, around: Surroundings): Lane {
+export function createLane(around: Surroundings): Lane {
   return {
-    number,
+    number: undefined,
     around,
     waiting: new Map(),
     tickets: new Map(),

@@ -90,7 +90,7 @@ export const LETTER_RETRY_RESULTS = ['resolved', 'superseded', 'failed', 'abando
 /** As `core/task/breaker` names them, in the spelling of labels. */
 export const BREAKERS = BREAKER_REASONS.map((reason) => snakeCase(reason));
 
-/** API keys, in order of their first use. Those beyond are not reported. */
+/** API keys, in the order of their first acceptance. Those beyond are not reported. */
 export const KEY_NUMBERS: readonly string[] = Array.from({ length: 32 }, (_, index) => String(index + 1));
 export const THREAD_STATES = ['total', 'working', 'ours'] as const;
 

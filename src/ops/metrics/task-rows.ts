@@ -126,7 +126,7 @@ export const PROVIDER = {
   },
   captcha_operator_provider_threads: {
     ...gauge,
-    help: "Threads of the account of each API key in use: all of them, those at work for whomever (both as `threadsinfo` said last, and absent where it does not), and those that the operator's own tasks hold. Keys are numbered in the order of their first use since this process started; the number of a key that was not used for ten minutes is given again. The leader reports it.",
+    help: "Threads of the account of each API key in use: all of them, those at work for whomever (both as `threadsinfo` said last, and absent where it does not), and those that the operator's own tasks hold. Keys are numbered in the order of their first acceptance since this process started; the number of a key that was not used for ten minutes is given again. The leader reports it.",
     labels: { key: labels.KEY_NUMBERS, state: labels.THREAD_STATES },
     in: 'operator',
     occurs: () => false,

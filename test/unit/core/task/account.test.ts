@@ -238,28 +238,34 @@ test('a suspended account is no busier for having free threads or none', () => {
   expect(reason(1_000)).toBe('AccountExhausted');
 });
 
-test('keys have numbers in the order of their first use; that of a forgotten key is given again', () => {
+test('keys have numbers in the order of their first acceptance; that of a forgotten key is given again', () => {
   const all = admit.createAdmission({ maxConcurrentSubmissions: 32, rejectedKeysLimit: 4 });
-  const join = (key: string) => admit.join(all, { key, namespace: 'default', age: 0 }, `of-${key}`, 0);
+  const submit = (key: string, outcome: SubmitOutcome) => {
+    admit.join(all, { key, namespace: 'default', age: 0 }, `of-${key}`, 0);
+    pumped(all, 0);
+    admit.called(all, key, outcome, moment(0));
+  };
   const numbers = () => new Set(admit.threadUse(all).map(({ key }) => key));
-  for (const key of ['a', 'b', 'c']) join(key);
-  // Served lanes change their order, and keep their numbers.
-  pumped(all, 0);
-  admit.leave(all, 'a');
+  // Whoever brings wrong keys hides nobody else's account.
+  submit('wrong', { kind: 'refused', class: 'keyRejected', code: 'ERROR_WRONG_USER_KEY' });
+  for (const key of ['a', 'b', 'c']) submit(key, ACCEPTED);
+  expect(numbers()).toEqual(new Set([1, 2, 3]));
+  admit.returnPermit(all, 'a');
   admit.forgetUnused(all, 0);
-  join('d');
+  admit.holdPermit(all, 'd', 'of-d', 20 * MINUTE);
   expect(numbers()).toEqual(new Set([1, 2, 3, 4]));
+  for (const key of ['b', 'c']) admit.holdPermit(all, `${key}2`, `of-${key}`, 20 * MINUTE);
   admit.forgetUnused(all, 10 * MINUTE);
   expect(numbers()).toEqual(new Set([2, 3, 4]));
-  join('e');
+  submit('e', ACCEPTED);
   expect(numbers()).toEqual(new Set([1, 2, 3, 4]));
 });
 
 test('a key that nobody uses just now shows no threads but ours: its account is not looked at', () => {
   const all = admit.createAdmission({ maxConcurrentSubmissions: 32, rejectedKeysLimit: 4 });
-  admit.join(all, { key: 'login', namespace: 'default', age: 0 }, 'of-login', 0);
+  admit.holdPermit(all, 'login', 'of-login', 1_000);
   admit.lookAtThreads(all, 'of-login')({ threads: 4, working: 4 }, moment(0));
-  expect(admit.threadUse(all)).toEqual([{ key: 1, total: 4, working: 4, ours: 0 }]);
-  admit.leave(all, 'login');
+  expect(admit.threadUse(all)).toEqual([{ key: 1, total: 4, working: 4, ours: 1 }]);
+  admit.returnPermit(all, 'login');
   expect(admit.threadUse(all)).toEqual([{ key: 1, total: undefined, working: undefined, ours: 0 }]);
 });

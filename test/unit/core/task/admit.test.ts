@@ -271,6 +271,15 @@ describe('rejected keys and addresses', () => {
     admit.join(all, { key: 'late/0', namespace: 'late', age: 100 }, 'late', 0);
     expect(admit.pump(all, 0)).toEqual(['late/0']);
   });
+  test('thousands of keys that may not be tried are not looked at one by one', () => {
+    const all = admission();
+    for (let n = 0; n < 4; n += 1) admit.polled(all, 'bad', WRONG_KEY, moment(0));
+    for (let n = 0; n < 3_000; n += 1) admit.join(all, { key: `evil/${n}`, namespace: 'evil', age: n }, `key-${n}`, 0);
+    let looks = 0;
+    const isBarred = () => (looks += 1) < 0;
+    expect(admit.pump(all, 0, isBarred)).toEqual([]);
+    expect(looks).toBe(0);
+  });
   test('rejections are forgotten after five minutes, also where they limit nothing', () => {
     const all = admission({ rejectedKeysLimit: 0 });
     const refused = { kind: 'refused', class: 'keyRejected', code: 'ERROR_KEY_DOES_NOT_EXIST' } as const;
