@@ -30,7 +30,9 @@ export interface Admin {
 
 /** Paths are absolute, e.g. `/api/v1/namespaces`. Refusals are replies; throws only when no HTTP answer comes. */
 export function createAdmin(access: { serverURL: string; caFile: string; token: string }): Admin {
-  const dispatcher = new Agent({ connect: { ca: readFileSync(access.caFile, 'utf8') }, connections: 16 });
+  // HTTP/1.1: a thousand objects are there in 1.5 s, by HTTP/2 in 2.4 s.
+  const connect = { ca: readFileSync(access.caFile, 'utf8') };
+  const dispatcher = new Agent({ connect, connections: 16, allowH2: false });
   return adminOver(access.serverURL, dispatcher, { authorization: `Bearer ${access.token}` });
 }
 

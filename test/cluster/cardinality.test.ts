@@ -1,20 +1,23 @@
 /**
  * Ten thousand tasks of all types, and two pages of metrics that do not grow with them. The tasks lie before a standby:
- * somebody else holds the Lease, so the caches are warm, every gauge is computed, and nothing is submitted.
+ * somebody else holds the Lease, so the caches are warm, every gauge is computed, and nothing is submitted. In a control
+ * plane of its own: it is sooner thrown away than emptied.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { CAPTCHA_TYPES } from '../../src/api/names.ts';
-import { objectOf } from '../../dev/control-plane/index.ts';
+import { OPERATOR, objectOf } from '../../dev/control-plane/index.ts';
 import { startFleet, type Fleet } from '../../dev/fleet.ts';
-import { access, admin, createNamespace, pathOf } from '../support/cluster.ts';
+import { startInstallation, type Installation } from '../../dev/installation.ts';
+import { pathOf } from '../support/paths.ts';
 import { taskManifest } from '../support/manifests.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const TASKS = 10_000;
 const AT_ONCE = 16;
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces/captcha-system/leases';
-let namespace: string;
+const NAMESPACE = 'ten-thousand';
+let installation: Installation;
 let fleet: Fleet;
 
 async function createTasks(): Promise<void> {
@@ -23,7 +26,7 @@ async function createTasks(): Promise<void> {
     for (let index = next++; index < TASKS; index = next++) {
       const type = CAPTCHA_TYPES[index % CAPTCHA_TYPES.length] ?? 'Turnstile';
       const manifest = taskManifest(type, { name: `task-${index}` });
-      objectOf(await admin.create(pathOf('captchatasks', namespace), manifest));
+      objectOf(await installation.admin.create(pathOf('captchatasks', NAMESPACE), manifest));
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
@@ -31,28 +34,29 @@ async function createTasks(): Promise<void> {
 
 /** Held by nobody that renews it: the operator waits a lease duration before it takes over, which is all we need. */
 async function holdLease(): Promise<void> {
-  await admin.delete(`${LEASES}/captcha-operator`);
   const spec = { holderIdentity: 'somebody-else', leaseDurationSeconds: 3_600 };
   const metadata = { name: 'captcha-operator' };
-  objectOf(await admin.create(LEASES, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec }));
+  objectOf(
+    await installation.admin.create(LEASES, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec }),
+  );
 }
 
 beforeAll(async () => {
-  namespace = await createNamespace({ prefix: 'cardinality' });
+  installation = await startInstallation({ env: process.env });
+  objectOf(await installation.admin.create('/api/v1/namespaces', { metadata: { name: NAMESPACE } }));
   await createTasks();
   await holdLease();
   fleet = await startFleet({
-    kubeconfig: access.operatorKubeconfig,
+    kubeconfig: await installation.controlPlane.kubeconfigFor(OPERATOR),
     providerURL: 'http://127.0.0.1:9',
-    operatorEnv: { WATCH_NAMESPACES: namespace, LEADER_ELECTION: 'true' },
-    sidecarEnv: { WATCH_NAMESPACES: namespace },
+    operatorEnv: { WATCH_NAMESPACES: NAMESPACE, LEADER_ELECTION: 'true' },
+    sidecarEnv: { WATCH_NAMESPACES: NAMESPACE },
   });
 }, 400_000);
 afterAll(async () => {
   await fleet?.stop();
-  await admin.delete(`${LEASES}/captcha-operator`);
-  await admin.delete(pathOf('captchatasks', namespace));
-}, 300_000);
+  await installation?.stop();
+});
 
 async function scrape(url: string): Promise<{ series: string[]; ms: number }> {
   const startedMs = performance.now();
@@ -91,7 +95,7 @@ describe('with 10,000 tasks of all types', () => {
   test('no series names a task, a namespace or an id', async () => {
     for (const { series } of await pages()) {
       expect(
-        series.filter((line) => line.includes(namespace) || /task-\d|[0-9a-f]{8}-[0-9a-f]{4}-/.test(line)),
+        series.filter((line) => line.includes(NAMESPACE) || /task-\d|[0-9a-f]{8}-[0-9a-f]{4}-/.test(line)),
       ).toEqual([]);
     }
   });

@@ -18,7 +18,7 @@ import {
   type Identity,
 } from '../../dev/control-plane/index.ts';
 import { taskManifest } from '../support/manifests.ts';
-import { pathOf } from '../support/cluster.ts';
+import { pathOf } from '../support/paths.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const PROCESS = new URL('../support/control-plane-process.ts', import.meta.url).pathname;

@@ -15,7 +15,7 @@ import { startInstallation, type Installation } from '../../dev/installation.ts'
 import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
 import type { Finding } from '../../src/cli/doctor/facts.ts';
 import { cli } from '../support/cli.ts';
-import { corePathOf, pathOf } from '../support/cluster.ts';
+import { corePathOf, pathOf } from '../support/paths.ts';
 import { kubectlFor, outputOf, type Kubectl } from '../support/kubectl.ts';
 import { waitUntil } from '../support/wait-until.ts';
 

@@ -2,13 +2,12 @@
  * Unmodified clients of the protocol family, their base URL changed and nothing else, solve every type they know through
  * gateway, operator, sidecar and simulator on a real API server.
  */
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NPM, OFFICIAL, SOLVECAPTCHA, TWOCAPTCHA, type Call } from '../clients/calls.ts';
 import type { ClientName } from '../clients/run.ts';
 import { AGENT } from '../clients/values.ts';
 import { pythonOrReason, startGatewayWorld, type GatewayWorld, type Solve } from '../support/gateway-world.ts';
 
-inject('cluster');
 const python = await pythonOrReason();
 const unless = 'missing' in python ? ` (skipped: ${python.missing})` : '';
 

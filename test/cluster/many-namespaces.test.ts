@@ -19,7 +19,7 @@ import {
 } from '../../dev/control-plane/index.ts';
 import { startFleet, type Fleet } from '../../dev/fleet.ts';
 import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
-import { pathOf } from '../support/cluster.ts';
+import { pathOf } from '../support/paths.ts';
 import { kubectlFor, outputOf } from '../support/kubectl.ts';
 import { waitUntil } from '../support/wait-until.ts';
 

@@ -15,7 +15,7 @@ import { startFleet, type Fleet } from '../../dev/fleet.ts';
 import { startInstallation, type Installation } from '../../dev/installation.ts';
 import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
 import type { Script } from '../../dev/simulator/script.ts';
-import { corePathOf, pathOf } from '../support/cluster.ts';
+import { corePathOf, pathOf } from '../support/paths.ts';
 import { CAPTCHAS, taskManifest, type Json } from '../support/manifests.ts';
 import { waitUntil } from '../support/wait-until.ts';
 

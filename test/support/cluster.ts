@@ -1,16 +1,24 @@
 /**
- * What cluster tests use to reach the control plane of `cluster-setup.ts`: an administrator's client, a namespace of
- * their own, and the paths of our resources. Every test works in its own namespace, so none needs a clean one.
+ * What cluster tests use to reach their control plane (`cluster-setup.ts`), which whoever imports this file starts: an
+ * administrator's client and a namespace of their own. Every test works in its own namespace, so none needs a clean one.
  */
 import { randomBytes } from 'node:crypto';
 
 import { inject } from 'vitest';
 
-import { API_VERSION } from '../../src/api/names.ts';
 import { applyManifests, createAdmin, objectOf, type Admin } from '../../dev/control-plane/index.ts';
+import type { ClusterAccess } from './cluster-setup.ts';
 
-/** Paths and addresses of the control plane that the whole tier shares. */
-export const access = inject('cluster');
+export { corePathOf, pathOf } from './paths.ts';
+
+/** Paths and addresses of the control plane at this place; files share it one after another, never at once. */
+export const access = await accessHere();
+
+async function accessHere(): Promise<ClusterAccess> {
+  const reply = await fetch(`${inject('controlPlanes')}/${process.env['VITEST_POOL_ID']}`);
+  if (!reply.ok) throw new Error(await reply.text());
+  return (await reply.json()) as ClusterAccess;
+}
 
 /** One client for each test file; it closes with the file's process. */
 export const admin: Admin = createAdmin({
@@ -28,14 +36,4 @@ export async function createNamespace(options: { prefix?: string; tenant?: boole
   objectOf(await admin.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
   if (options.tenant) await applyManifests(admin, ['deploy/tenant/rbac.yaml'], name);
   return name;
-}
-
-/** Collection, object or subresource: `pathOf('captchatasks', ns)`, `pathOf('captchatasks', ns, 'a')`, `…, 'status')`. */
-export function pathOf(plural: string, namespace: string, ...rest: string[]): string {
-  return ['', 'apis', API_VERSION, 'namespaces', namespace, plural, ...rest].join('/');
-}
-
-/** The same for core resources such as `secrets`. */
-export function corePathOf(plural: string, namespace: string, ...rest: string[]): string {
-  return ['', 'api', 'v1', 'namespaces', namespace, plural, ...rest].join('/');
 }
