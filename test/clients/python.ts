@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { withCacheLock } from '../../dev/control-plane/cache.ts';
 import type { Log } from '../../dev/control-plane/progress.ts';
 import { cacheDirectory } from '../../dev/control-plane/versions.ts';
+import { endOf } from '../support/child.ts';
 
 const REQUIREMENTS = join(import.meta.dirname, 'requirements.txt');
 const HASHED = ['--require-hashes', '--only-binary', ':all:', '--no-deps'];
@@ -94,22 +95,8 @@ const exists = (path: string): Promise<boolean> =>
   );
 
 /** What a program printed; throws with its last words where it fails. */
-export function run(program: string, args: string[], env: NodeJS.ProcessEnv, input = ''): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
-    let output = '';
-    let errors = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      errors = (errors + text).slice(-2_000);
-    });
-    child.once('error', reject);
-    child.once('close', (code) => {
-      if (code === 0) resolve(output);
-      else reject(new Error(`${program} ${args[0] ?? ''} ended with ${code}: ${errors.trim() || output.trim()}`));
-    });
-    child.stdin.on('error', () => undefined).end(input);
-  });
+export async function run(program: string, args: string[], env: NodeJS.ProcessEnv, input?: string): Promise<string> {
+  const { code, stdout, stderr } = await endOf(spawn(program, args, { env }), input);
+  if (code === 0) return stdout;
+  throw new Error(`${program} ${args[0] ?? ''} ended with ${code}: ${stderr.trim().slice(-2_000) || stdout.trim()}`);
 }

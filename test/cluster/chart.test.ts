@@ -2,34 +2,27 @@
  * The real Helm installs, upgrades, rolls back and uninstalls the chart on a real API server, in a control plane of its
  * own. No pods run here; `helm test` needs them. test/contract/chart.test.ts looks at what the chart makes.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ensureAssets, startControlPlane, type ControlPlane } from '../../dev/control-plane/index.ts';
 import { ensureHelm } from '../../dev/helm/index.ts';
+import { startBarePlane, type BarePlane } from '../support/bare-plane.ts';
 import { CHART, helmFor, type Helm } from '../support/helm.ts';
-import { kubectlFor, outputOf, type Kubectl } from '../support/kubectl.ts';
+import { outputOf, type Kubectl } from '../support/kubectl.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const NAMESPACE = ['--namespace', 'captcha-system'];
-let controlPlane: ControlPlane;
+let plane: BarePlane;
 let helm: Helm;
 let kubectl: Kubectl;
-let scratch: string;
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'chart-'));
-  const assets = await ensureAssets({ log: () => {}, env: process.env });
   const program = await ensureHelm({ log: () => {}, env: process.env });
-  controlPlane = await startControlPlane({ assets, log: () => {} });
-  helm = helmFor(program, scratch, controlPlane.adminKubeconfig);
-  kubectl = kubectlFor(assets.kubectl ?? '', controlPlane.adminKubeconfig, scratch);
+  plane = await startBarePlane();
+  ({ kubectl } = plane);
+  helm = helmFor(program, plane.scratch, plane.controlPlane.adminKubeconfig);
 });
 
 afterAll(async () => {
-  await controlPlane?.stop();
-  await rm(scratch, { recursive: true, force: true });
+  await plane?.stop();
 });
 
 /** What Helm said; anything on stderr is a warning too many. */

@@ -17,6 +17,7 @@ import {
   type ControlPlane,
   type Identity,
 } from '../../dev/control-plane/index.ts';
+import { isAlive } from '../support/child.ts';
 import { taskManifest } from '../support/manifests.ts';
 import { pathOf } from '../support/paths.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -26,15 +27,6 @@ const log = (): void => {};
 
 function clientOf(controlPlane: ControlPlane, identity: Identity): Admin {
   return createAdmin({ ...controlPlane, token: controlPlane.tokenOf(identity) });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 describe('a control plane', () => {

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { objectOf } from '../../dev/control-plane/index.ts';
 import { writeKubeconfig } from '../../dev/control-plane/identities.ts';
 import { pythonFor, type Python } from '../clients/python.ts';
+import { endOf, type Ended } from '../support/child.ts';
 import { access, admin, corePathOf, pathOf } from '../support/cluster.ts';
 import { goProgram } from '../support/go-program.ts';
 import { ROOT, kubectlFor, outputOf, type Kubectl } from '../support/kubectl.ts';
@@ -39,25 +40,9 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
 function start(program: string, args: string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
   const PATH = process.env['PATH'];
   return spawn(program, args, { cwd: ROOT, env: { PATH, HOME: home, KUBECONFIG: kubeconfig, ...env } });
-}
-
-function ended(child: ChildProcess): Promise<Ended> {
-  let [stdout, stderr] = ['', ''];
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code, stdout, stderr }));
-  });
 }
 
 const tasksNow = async (): Promise<number> =>
@@ -97,10 +82,10 @@ describe.each(['shell', 'python'] as const)('the example in %s', (language) => {
     const args = [SITE_KEY, pageOf(world.namespace, name)];
     if (language === 'shell') {
       const env = { KUBECTL: `${access.kubectl} --namespace=${world.namespace}` };
-      return ended(start('/bin/sh', ['examples/shell/solve.sh', ...args], env));
+      return endOf(start('/bin/sh', ['examples/shell/solve.sh', ...args], env));
     }
     if ('missing' in python) throw new Error(python.missing);
-    return ended(start(python.path, ['examples/python/solve.py', ...args, world.namespace]));
+    return endOf(start(python.path, ['examples/python/solve.py', ...args, world.namespace]));
   }
 
   test('prints the solution of a task of its own, and leaves nothing', async () => {

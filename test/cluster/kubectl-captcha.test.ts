@@ -7,6 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { endOf, type Ended } from '../support/child.ts';
 import { access } from '../support/cluster.ts';
 import { ROOT } from '../support/kubectl.ts';
 import { pageOf, startWorld, type World } from '../support/processes.ts';
@@ -29,12 +30,6 @@ afterAll(async () => {
   await rm(scratch, { recursive: true, force: true });
 });
 
-interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
 interface Running {
   child: ChildProcess;
   stderr(): string;
@@ -48,13 +43,10 @@ function start(...args: string[]): Running {
 function startKubectl(...args: string[]): Running {
   const PATH = [scratch, dirname(process.execPath), process.env['PATH']].join(delimiter);
   const env = { PATH, HOME: scratch, KUBECONFIG: access.adminKubeconfig };
-  const child = spawn(access.kubectl, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const ended = new Promise<Ended>((resolve, reject) => {
-    child.once('error', reject).once('close', (code) => resolve({ code, stdout, stderr }));
-  });
+  const child = spawn(access.kubectl, args, { env });
+  let stderr = '';
+  const ended = endOf(child);
+  child.stderr.on('data', (text: string) => (stderr += text));
   return { child, stderr: () => stderr, ended };
 }
 

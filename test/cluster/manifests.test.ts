@@ -4,34 +4,27 @@
  * API server can judge is judged (schemas, admission, Pod Security), what a kubelet would do is not.
  */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { ensureAssets, startControlPlane, type ControlPlane } from '../../dev/control-plane/index.ts';
-import { ROOT, kubectlFor, outputOf, type Kubectl } from '../support/kubectl.ts';
+import { startBarePlane, type BarePlane } from '../support/bare-plane.ts';
+import { ROOT, outputOf, type Kubectl } from '../support/kubectl.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-let controlPlane: ControlPlane;
+let plane: BarePlane;
 let kubectl: Kubectl;
-let scratch: string;
 let program: string;
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'manifests-'));
-  const assets = await ensureAssets({ log: () => {}, env: process.env });
-  controlPlane = await startControlPlane({ assets, log: () => {} });
-  program = assets.kubectl ?? '';
-  kubectl = kubectlFor(program, controlPlane.adminKubeconfig, scratch);
-  await outputOf(kubectl(['apply', '-f', 'test/fixtures/foreign-crds']));
-  await outputOf(kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']));
+  plane = await startBarePlane();
+  ({ kubectl, program } = plane);
+  await plane.define('-f', 'test/fixtures/foreign-crds');
 });
 
 afterAll(async () => {
-  await controlPlane?.stop();
-  await rm(scratch, { recursive: true, force: true });
+  await plane?.stop();
 });
 
 /** A new kind is served some moments after its definition; kubectl's own advice is to apply again. */
@@ -153,7 +146,7 @@ let release: Promise<string> | undefined;
 
 /** The folder that `npm run manifests` fills, with the kubectl of this control plane. */
 function releaseWith(image: string): Promise<string> {
-  const out = join(scratch, 'release');
+  const out = join(plane.scratch, 'release');
   release ??= promisify(execFile)(process.execPath, ['scripts/manifests.ts', '--image', image, '--out', out], {
     cwd: ROOT,
     env: { PATH: `${dirname(program)}:/usr/bin:/bin` },

@@ -2,52 +2,35 @@
  * Three hundred names in `WATCH_NAMESPACES`, and no right to one of them: real processes under the shipped roles, bound
  * namespace by namespace. The Lease is kept, the tasks of the others are solved, and the one is named.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
-import {
-  ADMINISTRATOR,
-  OPERATOR,
-  createAdmin,
-  ensureAssets,
-  objectOf,
-  startControlPlane,
-  type Admin,
-  type ControlPlane,
-} from '../../dev/control-plane/index.ts';
+import { OPERATOR, objectOf, type Admin } from '../../dev/control-plane/index.ts';
 import { startFleet, type Fleet } from '../../dev/fleet.ts';
 import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
+import { startBarePlane, type BarePlane } from '../support/bare-plane.ts';
 import { pathOf } from '../support/paths.ts';
-import { kubectlFor, outputOf } from '../support/kubectl.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const SHUT = 'tenant-150';
 const NAMESPACES = Array.from({ length: 300 }, (_, index) => `tenant-${index}`);
 const BUSY = NAMESPACES.filter((name, index) => index % 30 === 0 && name !== SHUT);
 
-let controlPlane: ControlPlane;
+let plane: BarePlane;
 let admin: Admin;
 let simulator: Simulator;
 let fleet: Fleet;
-let scratch: string;
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'many-namespaces-'));
-  const assets = await ensureAssets({ log: () => {}, env: process.env });
-  controlPlane = await startControlPlane({ assets, log: () => {} });
-  admin = createAdmin({ ...controlPlane, token: controlPlane.tokenOf(ADMINISTRATOR) });
-  const kubectl = kubectlFor(assets.kubectl ?? '', controlPlane.adminKubeconfig, scratch);
-  await outputOf(kubectl(['apply', '-k', 'deploy/overlays/single-namespace']));
-  await outputOf(kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']));
+  plane = await startBarePlane();
+  ({ admin } = plane);
+  await plane.define('-k', 'deploy/overlays/single-namespace');
   for (const name of NAMESPACES) {
     objectOf(await admin.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
     if (name !== SHUT) await bind(name);
   }
   simulator = await startSimulator({ answerAfterMs: 200 });
   fleet = await startFleet({
-    kubeconfig: await controlPlane.kubeconfigFor(OPERATOR),
+    kubeconfig: await plane.controlPlane.kubeconfigFor(OPERATOR),
     providerURL: simulator.url,
     operatorEnv: { WATCH_NAMESPACES: NAMESPACES.join(','), LEADER_ELECTION: 'true' },
     sidecarEnv: { WATCH_NAMESPACES: NAMESPACES.join(',') },
@@ -57,9 +40,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await fleet?.stop();
   await simulator?.stop();
-  await admin?.close();
-  await controlPlane?.stop();
-  await rm(scratch, { recursive: true, force: true });
+  await plane?.stop();
 });
 
 /** The shipped ClusterRole, for one namespace, as a tenant's RoleBinding. */

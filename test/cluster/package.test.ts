@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { objectOf } from '../../dev/control-plane/index.ts';
+import { endOf, type Ended } from '../support/child.ts';
 import { access, admin, corePathOf, pathOf } from '../support/cluster.ts';
 import { ROOT } from '../support/kubectl.ts';
 import { pageOf, startWorld, type World } from '../support/processes.ts';
@@ -20,25 +21,9 @@ let project: string;
 
 const PATH = [dirname(process.execPath), process.env['PATH']].join(delimiter);
 
-interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
 function run(command: readonly string[], cwd: string, env: Record<string, string> = {}): Promise<Ended> {
   const [program = '', ...args] = command;
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      cwd,
-      env: { PATH, HOME: scratch, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.once('error', reject).once('close', (code) => resolve({ code, stdout, stderr }));
-  });
+  return endOf(spawn(program, args, { cwd, env: { PATH, HOME: scratch, ...env } }));
 }
 
 async function must(command: readonly string[], cwd: string): Promise<string> {

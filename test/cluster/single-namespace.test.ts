@@ -2,46 +2,29 @@
  * The overlay single-namespace is enough for its namespace and reaches no other: real processes run under what
  * `kubectl apply -k` granted, take the paths that need rights, and the API server's record shows no refused request.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
-import {
-  ADMINISTRATOR,
-  OPERATOR,
-  createAdmin,
-  ensureAssets,
-  objectOf,
-  startControlPlane,
-  type Admin,
-  type ControlPlane,
-} from '../../dev/control-plane/index.ts';
+import { OPERATOR, objectOf, type Admin } from '../../dev/control-plane/index.ts';
 import { startFleet, type Fleet } from '../../dev/fleet.ts';
 import { startSimulator, type Simulator } from '../../dev/simulator/index.ts';
+import { startBarePlane, type BarePlane } from '../support/bare-plane.ts';
 import { corePathOf, pathOf } from '../support/paths.ts';
-import { kubectlFor, outputOf } from '../support/kubectl.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const NAMESPACE = 'captcha-system';
 
-let controlPlane: ControlPlane;
+let plane: BarePlane;
 let admin: Admin;
 let simulator: Simulator;
 let fleet: Fleet;
-let scratch: string;
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'single-namespace-'));
-  const assets = await ensureAssets({ log: () => {}, env: process.env });
-  controlPlane = await startControlPlane({ assets, log: () => {}, audit: true });
-  admin = createAdmin({ ...controlPlane, token: controlPlane.tokenOf(ADMINISTRATOR) });
-  const kubectl = kubectlFor(assets.kubectl ?? '', controlPlane.adminKubeconfig, scratch);
-  await outputOf(kubectl(['apply', '-k', 'deploy/overlays/single-namespace']));
-  await outputOf(kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']));
+  plane = await startBarePlane({ audit: true });
+  ({ admin } = plane);
+  await plane.define('-k', 'deploy/overlays/single-namespace');
   simulator = await startSimulator({ answerAfterMs: 200 });
   fleet = await startFleet({
-    kubeconfig: await controlPlane.kubeconfigFor(OPERATOR),
+    kubeconfig: await plane.controlPlane.kubeconfigFor(OPERATOR),
     providerURL: simulator.url,
     operatorEnv: { WATCH_NAMESPACES: NAMESPACE, LEADER_ELECTION: 'true' },
     sidecarEnv: { WATCH_NAMESPACES: NAMESPACE },
@@ -51,9 +34,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await fleet?.stop();
   await simulator?.stop();
-  await admin?.close();
-  await controlPlane?.stop();
-  await rm(scratch, { recursive: true, force: true });
+  await plane?.stop();
 });
 
 async function create(namespace: string, name: string, spec: object = {}): Promise<void> {
@@ -100,7 +81,7 @@ test('tasks of other namespaces are left alone, and nothing was asked for that i
   await untilSolved('afterwards');
   const elsewhere = objectOf<CaptchaTask>(await admin.get(pathOf('captchatasks', 'default', 'elsewhere')));
   expect(elsewhere.status).toBeUndefined();
-  const requests = await controlPlane.auditOf(OPERATOR);
+  const requests = await plane.controlPlane.auditOf(OPERATOR);
   expect(requests.length).toBeGreaterThan(10);
   expect(requests.filter(({ allowed, namespace }) => !allowed || namespace !== NAMESPACE)).toEqual([]);
 });

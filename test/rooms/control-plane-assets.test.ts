@@ -14,6 +14,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { ensureAssets, type ControlPlaneAssets } from '../../dev/control-plane/index.ts';
 import { cacheKey, platform } from '../../dev/control-plane/versions.ts';
+import { isAlive } from '../support/child.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const PROCESS = new URL('../support/ensure-assets-process.ts', import.meta.url).pathname;
@@ -226,15 +227,6 @@ function startProcess(env: NodeJS.ProcessEnv): {
     await ended;
   });
   return { child, ended, output: () => output };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 describe('several processes', () => {

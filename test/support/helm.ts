@@ -4,32 +4,21 @@
  */
 import { spawn } from 'node:child_process';
 import { parseAllDocuments } from 'yaml';
+import { endOf, type Ended } from './child.ts';
 import { ROOT } from './kubectl.ts';
 
 export const CHART = 'deploy/helm/captcha-operator';
 
-export interface HelmResult {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-export type Helm = (args: readonly string[], values?: object) => Promise<HelmResult>;
+export type Helm = (args: readonly string[], values?: object) => Promise<Ended>;
 
 /** `values` go to stdin as one values file; `home` is where Helm keeps what it remembers. */
 export function helmFor(program: string, home: string, kubeconfig = ''): Helm {
   const env = { HOME: home, KUBECONFIG: kubeconfig };
-  return (args, values) =>
-    new Promise((resolve, reject) => {
-      const given = values === undefined ? [] : ['--values', '-'];
-      const child = spawn(program, [...args, ...given], { cwd: ROOT, env, stdio: ['pipe', 'pipe', 'pipe'] });
-      let [stdout, stderr] = ['', ''];
-      child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-      child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-      child.once('error', reject);
-      child.once('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
-      child.stdin.end(values === undefined ? '' : JSON.stringify(values));
-    });
+  return (args, values) => {
+    const given = values === undefined ? [] : ['--values', '-'];
+    const input = values === undefined ? '' : JSON.stringify(values);
+    return endOf(spawn(program, [...args, ...given], { cwd: ROOT, env }), input);
+  };
 }
 
 export interface Rendered {
