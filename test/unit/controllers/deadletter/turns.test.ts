@@ -20,6 +20,13 @@ test('saves up no more than the burst while nothing happens', () => {
   turns.waitMs('default/first', 0);
   expect(keys(3).map((key) => turns.waitMs(key, 60_000))).toEqual([0, 0, 100]);
 });
+test('the storm of one namespace is no delay for another, and what they have together is shared', () => {
+  const turns = createTurns({ perSecond: 10, burst: 1 });
+  for (let n = 0; n < 10_000; n += 1) turns.waitMs(`storm/letter-${n}`, 0);
+  expect(['other/a', 'other/b', 'third/a', 'other/c'].map((key) => turns.waitMs(key, 0))).toEqual([0, 200, 0, 400]);
+  // Nobody else has any ahead then.
+  expect(['other/d', 'other/e'].map((key) => turns.waitMs(key, 2_000_000))).toEqual([0, 100]);
+});
 test('lets one retry of a task run at a time, and names who waited for it', () => {
   const turns = createTurns({ perSecond: 10, burst: 2 });
   turns.begin('u1');
