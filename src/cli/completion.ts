@@ -147,6 +147,11 @@ _kubectl_captcha() {
 compdef _kubectl_captcha kubectl-captcha
 `,
   fish: `# kubectl captcha, completion for fish: kubectl captcha completion fish | source
-complete -c kubectl-captcha -a "(kubectl-captcha __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null | string match -v ':*')"
+function __kubectl_captcha
+  set -l found (kubectl-captcha __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)
+  string match -v ':*' -- $found
+  contains -- ':0' $found; and __fish_complete_path (commandline -ct)
+end
+complete -c kubectl-captcha -f -a '(__kubectl_captcha)'
 `,
 };

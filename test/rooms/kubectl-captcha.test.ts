@@ -2,6 +2,7 @@
  * `kubectl captcha` against a scripted API server: which requests it makes, what it prints where, and how it ends. The
  * real kubectl, API server and operator are in test/cluster/kubectl-captcha.test.ts.
  */
+import { existsSync } from 'node:fs';
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
@@ -331,6 +332,24 @@ COMP_WORDS=(kubectl-captcha ''); COMP_CWORD=1; _kubectl_captcha; echo "\${#COMPR
       env: { PATH: `${scratch}:${process.env['PATH']}` },
     });
     expect(stdout).toBe('Turnstile\n7\n');
+  });
+
+  const fish = (process.env['PATH'] ?? '').split(':').some((place) => existsSync(join(place, 'fish')));
+  test.skipIf(!fish)('prints one that works in a real fish, and offers files only where a flag takes one', async () => {
+    const program = join(import.meta.dirname, '../../src/bin/kubectl-captcha.ts');
+    const shim = `#!/bin/sh\nexec ${process.execPath} ${program} "$@"\n`;
+    await writeFile(join(scratch, 'kubectl-captcha'), shim, { mode: 0o755 });
+    await writeFile(join(scratch, 'tile.png'), '');
+    const text = `kubectl-captcha completion fish | source
+complete -C "kubectl-captcha solve turn" | string split -f1 \\t
+complete -C "kubectl-captcha list -o " | string split -f1 \\t
+complete -C "kubectl-captcha solve Image --file t" | string split -f1 \\t
+true`;
+    const { stdout } = await promisify(execFile)('fish', ['-N', '-c', text], {
+      cwd: scratch,
+      env: { PATH: `${scratch}:${process.env['PATH']}`, HOME: scratch },
+    });
+    expect(stdout).toBe('Turnstile\njson\ntile.png\n');
   });
 });
 
