@@ -200,8 +200,8 @@ async function keepPace(state: State, bytes: number): Promise<void> {
 }
 
 function tellSent({ context, rests }: State, { added, left }: journals.Batch): void {
-  const { mono } = context.moment();
-  for (const entry of added) remember(context, taskOf(entry), (memory) => entrySent(memory, entry.by, mono));
+  const { mono, now } = context.moment();
+  for (const entry of added) remember(context, taskOf(entry), (memory) => entrySent(memory, entry.by, mono, now));
   for (const by of left) {
     const { task, rest } = rests.get(by) ?? {};
     rests.delete(by);

@@ -98,7 +98,8 @@ function enterIntent(
   task: CaptchaTask,
   { entry, pingbackURL }: Extract<TaskEffect, { kind: 'enterIntent' }>,
 ): void {
-  const intent = { by: entry.by, attempt: 1, sentMono: context.moment().mono, pingbackURL, entry };
+  const { mono: sentMono, now: sentNow } = context.moment();
+  const intent = { by: entry.by, attempt: 1, sentMono, sentNow, pingbackURL, entry };
   deskOf(context, task).begins(intent);
   remember(context, task, (memory) => intentSent(memory, intent));
   context.journal.enter(entry);

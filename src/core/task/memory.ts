@@ -10,6 +10,7 @@ import type { UnknownReason } from '../../api/names.ts';
 import type { Refusal, SubmitOutcome } from '../outcome.ts';
 import type { ReceivedResult } from '../delivery/types.ts';
 import type { Entry } from '../journal/entry.ts';
+import type { Millis } from './times.ts';
 import { type URLDoubt, doubtAfter } from './callback-mode.ts';
 import { isUnresolved } from './transitions.ts';
 
@@ -21,6 +22,8 @@ export interface OwnIntent {
   entry?: Entry;
   /** When the intent write was sent: the fence counts from here, not from its reply. */
   sentMono: number;
+  /** The same on the wall clock, which goes on while a machine is suspended. */
+  sentNow?: Millis;
   pingbackURL?: string | undefined;
   /** Whether our write of it was answered 200, or was found by a quorum read. */
   written: boolean;
@@ -199,8 +202,9 @@ export function intentWritten(memory: TaskMemory): TaskMemory {
 }
 
 /** The journal is written with this entry now: its fence counts from here, and not from when it began to wait. */
-export function entrySent(memory: TaskMemory, by: string, mono: number): TaskMemory {
-  return memory.intent?.by === by ? { ...memory, intent: { ...memory.intent, sentMono: mono } } : memory;
+export function entrySent(memory: TaskMemory, by: string, sentMono: number, sentNow?: Millis): TaskMemory {
+  if (memory.intent?.by !== by) return memory;
+  return { ...memory, intent: { ...memory.intent, sentMono, ...(sentNow === undefined ? {} : { sentNow }) } };
 }
 
 /** The journal shows this entry, written by us, or does not and never will. */

@@ -71,7 +71,8 @@ const STEPS = {
   recordRefusal: (task, desk, { status }) => writeThen(task, desk, status, memories.refusalSettled),
   *writeIntent(task, desk, { status, by, pingbackURL }) {
     const attempt = status.submission?.attempt ?? 1;
-    const intent = { by, attempt, sentMono: desk.moment().mono, pingbackURL };
+    const { mono: sentMono, now: sentNow } = desk.moment();
+    const intent = { by, attempt, sentMono, sentNow, pingbackURL };
     desk.begins(intent);
     desk.remember((memory) => memories.intentSent(memory, intent));
     const written = yield* write(task, desk, status);

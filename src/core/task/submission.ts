@@ -34,8 +34,10 @@ function ownsUnusedIntent({ memory, open }: OfIntent): boolean {
 
 /** And young enough that nobody can have taken it for unknown. */
 export function ownsFreshIntent(of: OfIntent): boolean {
-  const sentMono = of.memory.intent?.sentMono ?? -Infinity;
-  return ownsUnusedIntent(of) && of.moment.mono - sentMono < INTENT_FRESH_MS;
+  const { mono, now } = of.moment;
+  const { sentMono = -Infinity, sentNow = now } = of.memory.intent ?? {};
+  // The monotonic clock stands still while the machine is suspended, and a successor may have come meanwhile.
+  return ownsUnusedIntent(of) && Math.max(mono - sentMono, now - sentNow) < INTENT_FRESH_MS;
 }
 
 /** A call is made by the leader, in a turn that was given for it, for a fresh intent. */

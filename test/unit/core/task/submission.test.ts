@@ -50,6 +50,16 @@ describe('a submission', () => {
     expect(kind(decideAt(aTask().intended(), 1, { memory: { intent: own({ call: 'underWay' }) } }))).toBeUndefined();
     expect(kind(decideAt(aTask().intended(), 1, { memory: { intent: ended(1) } }))).not.toBe('submit');
   });
+  test('is not called once the wall clock went on alone: the machine was suspended, and nobody waited for it', () => {
+    const lane = { ticket: 'granted', pollPauseMs: 0 } as const;
+    const sentAt = (sentNow: number) => ({ lane, memory: { intent: own({ sentNow }) } });
+    expect(kind(decideAt(aTask().intended(), 10, sentAt(T0 - 600_000)))).toBe('leaveLane');
+    expect(kind(decideAt(aTask().intended(), 10, { memory: sentAt(T0 - 600_000).memory }))).toBe('forgoCall');
+    expect(kind(decideAt(aTask().intended(), 10, sentAt(T0)))).toBe('submit');
+    // Set back, it says nothing.
+    expect(kind(decideAt(aTask().intended(), 4_999, sentAt(T0 + 600_000)))).toBe('submit');
+    expect(kind(decideAt(aTask().intended(), 5_000, sentAt(T0 + 600_000)))).not.toBe('submit');
+  });
   test('is never called for an intent that was not confirmed, or that another process wrote', () => {
     expect(kind(decideAt(aTask().intended(), 1, { memory: { intent: own({ written: false }) } }))).not.toBe('submit');
     const foreign = aTask().intended(T0, { by: 'operator-b/1' });
