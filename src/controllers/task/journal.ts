@@ -8,7 +8,7 @@ import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { JournalView } from '../../core/task/facts.ts';
 import type { Rest } from '../../core/task/memory.ts';
 import type { JournalRoom, TaskContext } from './context.ts';
-import { type Entry, formatEntries } from '../../core/journal/entry.ts';
+import { type Entry, bytesOf } from '../../core/journal/entry.ts';
 import * as journals from '../../core/journal/journal.ts';
 import { type Unavailable, takeOver, writeJournal } from '../../core/journal/protocols.ts';
 import { entryDropped, entrySent, entrySettled } from '../../core/task/memory.ts';
@@ -181,7 +181,7 @@ async function pump(state: State): Promise<void> {
     state.complained = false;
     tell(state, end);
     if (end.kind === 'lost') return lose(state, end.holder);
-    await keepPace(state, formatEntries(batch.next.values()).length);
+    await keepPace(state, batch.next);
   }
 }
 
@@ -193,8 +193,10 @@ function complain(state: State, { status, reason }: Unavailable): void {
   state.late.wakeAll();
 }
 
-async function keepPace(state: State, bytes: number): Promise<void> {
+async function keepPace(state: State, entries: journals.Batch['next']): Promise<void> {
   const { mono } = state.context.moment();
+  let bytes = 0;
+  for (const entry of entries.values()) bytes += bytesOf(entry);
   state.paidMono = Math.max(state.paidMono, mono) + bytes / BYTES_PER_MS;
   if (state.paidMono - mono > BURST_MS) await pause(state.paidMono - mono, undefined);
 }
