@@ -20,8 +20,10 @@ export interface Callbacks {
   urlSent(task: CaptchaTask): void;
   /** `in.php` answered a call that was made with this key. */
   answered(task: CaptchaTask, apiKey: string, call: modes.Call): void;
-  /** A copy of a task that is finished. */
+  /** This process finished it; said once. */
   finished(task: CaptchaTask): void;
+  /** A copy of a task that is finished, read perhaps not for the first time: it may end a doubt, and adds to none. */
+  read(task: CaptchaTask): void;
   /** A task, as it last was, left the watch by another hand: finished by a callback, or deleted. */
   left(task: CaptchaTask): void;
   /** How many keys are so. */
@@ -62,7 +64,8 @@ export function createCallbacks(options: CallbacksOptions): Callbacks {
     mayCarryURL: (task, doubt) => modes.mayCarryURL(modeOf(state, keyOf(task)), doubt, mono()),
     urlSent: (task) => change(state, { task, apiKey: keyOf(task) }, (mode) => modes.urlSent(mode, mono())),
     answered: (task, apiKey, call) => change(state, { task, apiKey }, (mode) => modes.urlAnswered(mode, call, mono())),
-    finished: (task) => finished(state, task),
+    finished: (task) => take(state, task, modes.signOf(task)),
+    read: (task) => takeRead(state, task),
     left: (task) => void readOne(state, task),
     counts() {
       const views = Array.from(state.entries.values(), ({ mode }) => viewOf(state, mode));
@@ -80,10 +83,14 @@ function viewOf({ options }: State, mode: modes.CallbackMode): modes.CallbackVie
   return { silent: modes.isSilent(mode, options.policy.callbackSilenceLimit), refused: mode.refused !== undefined };
 }
 
-function finished(state: State, task: CaptchaTask): void {
-  const sign = modes.signOf(task);
+function take(state: State, task: CaptchaTask, sign: ReturnType<typeof modes.signOf>): void {
   if (sign === undefined) return;
   change(state, { task, apiKey: state.options.keyOf(task) }, (mode) => modes.signSeen(mode, sign));
+}
+
+function takeRead(state: State, task: CaptchaTask): void {
+  const sign = modes.signOf(task);
+  if (sign === 'heard') take(state, task, sign);
 }
 
 interface Subject {
@@ -144,7 +151,7 @@ async function readOne(state: State, task: CaptchaTask): Promise<void> {
   reading.add(apiKey);
   try {
     const read = await readEnd(state, task);
-    if (read !== undefined && modes.signOf(read) === 'heard') finished(state, read);
+    if (read !== undefined) takeRead(state, read);
   } catch (error) {
     options.log.error('Looking for the end of a task failed', { error });
   } finally {

@@ -50,7 +50,7 @@ function takeCopy(context: TaskContext, copy: CaptchaTask): void {
   const key = keyOfTask(copy);
   context.doubts.delete(key);
   context.ttl.finished(copy);
-  context.callbacks.finished(copy);
+  context.callbacks.read(copy);
   context.store.drop(key, copy.metadata.resourceVersion);
 }
 
@@ -87,8 +87,10 @@ export function lookIfLeft(context: TaskContext, task: CaptchaTask): void {
   if (isOpen() && !isKnown(context, task)) void look(0);
 }
 
+/** Once for each write of this process. */
 function tell(context: TaskContext, before: CaptchaTask, after: CaptchaTask): void {
   const { metrics, events } = context.options;
+  if (isFinished(after)) context.callbacks.finished(after);
   const told = announce(before, after);
   for (const step of told.metrics) {
     if ('seconds' in step) metrics.observe(step.metric, step.labels, step.seconds);

@@ -171,6 +171,18 @@ describe('a provider that ignores the callback URL', () => {
     expect(told('CallbacksSilent')).toMatchObject([{ type: 'Warning', action: 'Poll' }]);
     expect(JSON.stringify([events, stage.logged])).not.toContain(API_KEY);
   });
+  test('shows itself once by each task, also where the journal lets its entry go by reading the finished task', async () => {
+    await start();
+    // A journal that was there before: for a while its holder trusts no absence, and reads.
+    stage.lead(false);
+    stage.lead(true);
+    await pass(1);
+    stage.pollAnswer = () => ({ kind: 'solved', value: 'solved at once' });
+    const names = await apply(DEFAULT_POLICY.callbackSilenceLimit - 1, { callbackTimeoutSeconds: 1 });
+    await pass(40);
+    expect(names.map((name) => stage.task(name)?.status?.solution?.source)).toEqual(names.map(() => 'Poll'));
+    expect(gauge('callback_silent_keys')).toBe(0);
+  });
   test('stays unnoticed where the limit is 0', async () => {
     await start({ policy: { ...DEFAULT_POLICY, callbackSilenceLimit: 0 } });
     await apply(8);
