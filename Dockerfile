@@ -39,5 +39,5 @@ COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 # The same number as in the manifests: nobody in particular. Kubernetes does the health checks.
 USER 65532:65532
-ENTRYPOINT ["node", "--max-semi-space-size=8"]
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--liftoff-only"]
 CMD ["dist/bin/operator.js"]
