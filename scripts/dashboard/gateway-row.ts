@@ -40,7 +40,7 @@ export const GATEWAY_ROW: readonly [title: string, panels: readonly Panel[]] = [
       's',
       [
         ['{{instance}}', `min by (instance) (${P}gateway_certificate_expiry_timestamp_seconds) - time()`],
-        ['{{instance}} cannot load', `max by (instance) (${P}gateway_certificate_reload_failed) > 0`],
+        ['{{instance}} cannot load', `max by (instance) (${P}gateway_certificate_reload_failed)`],
       ],
       'Where the gateway speaks TLS. Replicas differ for a minute after a renewal.',
     ),

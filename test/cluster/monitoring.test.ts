@@ -17,9 +17,11 @@ import { LEDGER } from '../support/ledger.ts';
 import { startAlertReceiver, type AlertReceiver } from '../support/alert-receiver.ts';
 import { PATH_COUNT, runEveryPath } from '../support/every-path.ts';
 import { startWorld, type World } from '../support/processes.ts';
+import { LOOPBACK_CERTIFICATE, LOOPBACK_KEY } from '../support/loopback-certificate.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const SHORTENED = 60;
+const tls = { cert: LOOPBACK_CERTIFICATE, key: LOOPBACK_KEY };
 let world: World;
 let receiver: AlertReceiver;
 let monitoring: Monitoring;
@@ -32,7 +34,7 @@ beforeAll(async () => {
       POLL_INTERVAL_SECONDS: '1',
       UNKNOWN_SUBMISSION_GRACE_SECONDS: '5',
     },
-    gateways: { count: 1, kubeconfig: access.gatewayKubeconfig, keys: { default: 'g'.repeat(32) } },
+    gateways: { count: 1, kubeconfig: access.gatewayKubeconfig, keys: { default: 'g'.repeat(32) }, tls },
   });
   receiver = await startAlertReceiver();
   monitoring = await startMonitoring({
