@@ -1,11 +1,12 @@
 /**
  * A front before the API server that can hold back what watches of one resource tell, so that a process's cache lags
- * for as long as a test wants while its reads and writes go through. It also keeps the books of who asked for what.
+ * for as long as a test wants while its reads and writes go through. It also keeps the books of who asked for what, and
+ * can serve requests as a slower server would.
  * Speaks plain HTTP on loopback and passes credentials on as they come.
  */
 import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { type ServerResponse, createServer } from 'node:http';
+import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import { Agent, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -23,24 +24,37 @@ export interface ApiFront {
   stop(): Promise<void>;
 }
 
+export interface FrontRequest {
+  method: string;
+  url: string;
+  userAgent: string;
+}
+
+export interface FrontOptions {
+  /** Resolves when the request may go on to the API server; what it resolves with is called once that has answered. */
+  service?: (request: FrontRequest) => Promise<() => void>;
+}
+
 interface Watch {
   plural: string;
   to: ServerResponse;
   kept: Buffer[];
 }
 
-export async function startApiFront(): Promise<ApiFront> {
+export async function startApiFront({ service }: FrontOptions = {}): Promise<ApiFront> {
   const agent = new Agent({ ca: readFileSync(access.caFile), keepAlive: true });
   const target = new URL(access.serverURL);
   const books: { line: string; userAgent: string }[] = [];
   const watches = new Set<Watch>();
   let held: string | undefined;
 
-  const server = createServer((incoming, outgoing) => {
-    const url = incoming.url ?? '/';
-    books.push({ line: `${incoming.method} ${url}`, userAgent: incoming.headers['user-agent'] ?? '' });
+  const serve = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
+    const { method = '', url = '/' } = incoming;
+    const userAgent = incoming.headers['user-agent'] ?? '';
+    books.push({ line: `${method} ${url}`, userAgent });
+    const served = await service?.({ method, url, userAgent });
     const { host: _host, ...headers } = incoming.headers;
-    const options = { agent, host: target.hostname, port: target.port, method: incoming.method, path: url, headers };
+    const options = { agent, host: target.hostname, port: target.port, method, path: url, headers };
     const onward = request(options, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
       outgoing.flushHeaders();
@@ -50,12 +64,16 @@ export async function startApiFront(): Promise<ApiFront> {
         if (watch.plural !== '' && watch.plural === held) watch.kept.push(chunk);
         else outgoing.write(chunk);
       });
-      answer.once('close', () => outgoing.end());
+      answer.once('close', () => {
+        served?.();
+        outgoing.end();
+      });
     });
     onward.once('error', () => outgoing.destroy());
     outgoing.once('close', () => onward.destroy());
     incoming.pipe(onward);
-  });
+  };
+  const server = createServer((incoming, outgoing) => void serve(incoming, outgoing));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const directory = await mkdtemp(join(tmpdir(), 'api-front-'));

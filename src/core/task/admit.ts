@@ -30,10 +30,10 @@ import { REJECTIONS_WINDOW_MS } from './policy.ts';
 
 /**
  * Turns begun at once, for each request that the API server takes at once: from the turn to the call, and again from the
- * reply until its id is durable. So ids go before new intents, however slow the server is; and intents, which share the
- * writes of the journal, are still enough to keep it busy.
+ * reply until its id is durable. So ids go before new intents, however slow the server is. An intent waits for one write
+ * of the journal and a half, and its id is one more: fewer than three would not keep the server busy.
  */
-const BEGUN_PER_PLACE = 2;
+const BEGUN_PER_PLACE = 4;
 
 export interface Admission {
   readonly policy: Pick<TaskPolicy, 'maxConcurrentSubmissions' | 'rejectedKeysLimit'>;
@@ -68,7 +68,7 @@ export function createAdmission(policy: Admission['policy']): Admission {
     permits: new Map(),
     starting: new Set(),
     recording: new Set(),
-    atOnce: 3,
+    atOnce: 4,
     calling: new Set(),
     address: undefined,
     probe: undefined,

@@ -3,8 +3,9 @@ import type { SubmitOutcome, ThreadCounts } from '../../../../src/core/outcome.t
 import * as admit from '../../../../src/core/task/admit.ts';
 import { PERMIT_MS } from '../../../../src/core/task/policy.ts';
 
-/** The API server takes three requests at once, and every id is durable when the next turns are granted. */
+/** Six turns may be begun, and every id is durable when the next turns are granted. */
 const pumped = (all: admit.Admission, mono: number): string[] => {
+  all.atOnce = 1.5;
   for (const key of all.recording) admit.recorded(all, key);
   return admit.pump(all, mono);
 };

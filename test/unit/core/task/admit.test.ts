@@ -4,8 +4,9 @@ import type { SubmitOutcome } from '../../../../src/core/outcome.ts';
 import * as admit from '../../../../src/core/task/admit.ts';
 import { PERMIT_MS } from '../../../../src/core/task/policy.ts';
 
-/** The API server takes three requests at once, and every id is durable when the next turns are granted. */
+/** Six turns may be begun, and every id is durable when the next turns are granted. */
 const pumped = (all: admit.Admission, mono: number): string[] => {
+  all.atOnce = 1.5;
   for (const key of all.recording) admit.recorded(all, key);
   return admit.pump(all, mono);
 };
@@ -89,18 +90,19 @@ describe('turns', () => {
     callOnce(all, ACCEPTED, 0);
     expect(pumped(all, 0)).toHaveLength(3);
   });
-  test('are begun no faster than ids become durable, two for each request that the API server takes at once', () => {
+  test('are begun no faster than ids become durable, four for each request that the API server takes at once', () => {
     const all = admission();
     joinMany(all, 20);
     callOnce(all, ACCEPTED, 0);
     admit.recorded(all, 'k0');
+    all.atOnce = 2;
     const begun = admit.pump(all, 0);
-    expect(begun).toHaveLength(6);
+    expect(begun).toHaveLength(8);
     // What is called makes room for the next intent; what is accepted takes it until its id is durable.
     for (const key of begun) admit.started(all, key);
     for (const key of begun.slice(0, 4)) admit.called(all, key, ACCEPTED, moment(0));
     for (const key of begun.slice(4)) admit.called(all, key, BUSY, moment(0));
-    all.atOnce = 2;
+    all.atOnce = 1;
     expect(admit.pump(all, 5_000)).toEqual([]);
     expect(begun.map((key) => admit.recorded(all, key)).filter((isNew) => isNew)).toHaveLength(4);
     expect(admit.pump(all, 6_000)).toHaveLength(1);

@@ -1,0 +1,135 @@
+/**
+ * What happens while the API server is the bottleneck, counted: who goes before whom, and how many requests the processes
+ * keep in flight at a server that is slow but takes many at once, and at one that takes two. A front before the real API
+ * server plays these; it counts, and nothing here is timed.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { scrape, total } from '../bench/scrape.ts';
+import { createTasks } from '../bench/seed-tasks.ts';
+import { type ApiFront, type FrontRequest, startApiFront } from '../support/api-front.ts';
+import { admin, createNamespace } from '../support/cluster.ts';
+import { pageOf, startWorld, type World, type WorldOptions } from '../support/processes.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+let world: World | undefined;
+let front: ApiFront | undefined;
+afterEach(async () => {
+  await world?.stop();
+  await front?.stop();
+  [world, front] = [undefined, undefined];
+});
+
+/** In the order in which the provider got them: whose page each was. */
+async function pages({ simulator }: World): Promise<string[]> {
+  return (await simulator.control.ledger()).submissions.map(({ pageurl }) => pageurl);
+}
+
+async function start(options: WorldOptions, service?: (request: FrontRequest) => Promise<() => void>): Promise<World> {
+  front = await startApiFront(service === undefined ? {} : { service });
+  world = await startWorld({ kubeconfig: front.kubeconfig, ...options });
+  return world;
+}
+
+function isWrite({ method }: FrontRequest): boolean {
+  return method !== 'GET';
+}
+
+test('a task of another namespace is submitted before the backlog of one', { timeout: 60_000 }, async () => {
+  const [busy, other] = [await createNamespace({ prefix: 'busy' }), await createNamespace({ prefix: 'other' })];
+  const BACKLOG = 500;
+  await createTasks(admin, busy, BACKLOG);
+  const started = await start({
+    namespace: other,
+    operatorEnv: { WATCH_NAMESPACES: `${busy},${other}` },
+    sidecarEnv: { WATCH_NAMESPACES: `${busy},${other}` },
+  });
+  await waitUntil('the backlog to move', async () => (await pages(started)).length >= 50);
+  await started.apply('late');
+  const page = pageOf(other, 'late');
+  const submitted = await waitUntil('it to be submitted', async () => {
+    const all = await pages(started);
+    return all.includes(page) ? all : undefined;
+  });
+  const before = submitted.indexOf(page) - 50;
+  console.log(`${before} of a backlog of ${BACKLOG} were submitted after 50 and before it`);
+  expect(before).toBeLessThan(BACKLOG / 2);
+});
+
+/** The most writes of a process that were in flight at once. */
+function mostInFlight() {
+  const now = new Map<string, number>();
+  const most = new Map<string, number>();
+  return {
+    enters(process: string): void {
+      const count = (now.get(process) ?? 0) + 1;
+      now.set(process, count);
+      most.set(process, Math.max(most.get(process) ?? 0, count));
+    },
+    leaves: (process: string) => now.set(process, (now.get(process) ?? 0) - 1),
+    of: (process: string) => most.get(process) ?? 0,
+  };
+}
+
+function processOf({ userAgent }: FrontRequest): string {
+  return userAgent.split(' ')[1] ?? '';
+}
+
+async function untilAllSolved({ fleet }: World, count: number): Promise<void> {
+  const sidecar = fleet.sidecars[0]?.metricsURL ?? '';
+  await waitUntil(
+    'all to be solved',
+    async () => total(await scrape(sidecar), 'captcha_operator_results_total') >= count,
+    { boundMs: 60_000, everyMs: 200 },
+  );
+}
+
+test('a server that takes 50 ms a write, but many at once, is sent many at once', { timeout: 60_000 }, async () => {
+  const most = mostInFlight();
+  const started = await start({}, async (request) => {
+    if (!isWrite(request)) return () => undefined;
+    const process = processOf(request);
+    most.enters(process);
+    await delay(50);
+    return () => most.leaves(process);
+  });
+  const TASKS = 400;
+  const beganMs = performance.now();
+  await createTasks(admin, started.namespace, TASKS);
+  await untilAllSolved(started, TASKS);
+  const seconds = ((performance.now() - beganMs) / 1_000).toFixed(1);
+  console.log(
+    `${TASKS} tasks in ${seconds} s; at once: operator ${most.of('operator')}, sidecar ${most.of('callback')}`,
+  );
+  expect(most.of('operator')).toBeGreaterThan(8);
+});
+
+test(
+  'a server that takes two writes at once has few of the operator’s before a callback',
+  { timeout: 60_000 },
+  async () => {
+    const line: (() => void)[] = [];
+    const ahead: number[] = [];
+    let busy = 0;
+    const next = (): void => {
+      busy -= 1;
+      line.shift()?.();
+    };
+    const started = await start({}, async (request) => {
+      if (!isWrite(request)) return () => undefined;
+      if (processOf(request) === 'callback') ahead.push(line.length + busy);
+      if (busy >= 2) await new Promise<void>((resolve) => line.push(resolve));
+      busy += 1;
+      await delay(20);
+      return next;
+    });
+    const TASKS = 200;
+    await createTasks(admin, started.namespace, TASKS);
+    await untilAllSolved(started, TASKS);
+    const sorted = ahead.toSorted((left, right) => left - right);
+    console.log(
+      `writes that a callback's found at the server: half ${sorted[sorted.length >> 1]}, most ${sorted.at(-1)}`,
+    );
+    expect(sorted[sorted.length >> 1]).toBeLessThan(14);
+  },
+);
