@@ -89,18 +89,16 @@ async function sendOnce(parts: SenderParts, sending: Sending): Promise<Sent> {
   return { answer, used };
 }
 
-/** Shorter than this the time was over because it was spent before, in line. */
-const LATE_MS = 1_000;
-
-/** Of writes: reads, most of them from the server's cache, take a fraction of their time. */
+/**
+ * From writes: reads, most of them from the server's cache, take a fraction of their time. One that hangs (in a webhook,
+ * say) is one long time among others.
+ */
 function learn(limit: Limit, sent: { request: WireRequest; answer: WireAnswer; sinceMs: number; inFlight: number }) {
   const { request, answer, sinceMs, inFlight } = sent;
   const mono = performance.now();
-  const tookMs = mono - sinceMs;
-  const isLate = answer.kind === 'failed' ? answer.reason === 'Timeout' && tookMs >= LATE_MS : answer.status === 504;
-  if (isLate || (answer.kind === 'answer' && answer.status === 429)) return limit.overloaded(mono);
-  const counts = answer.kind === 'answer' && answer.status < 500 && request.method !== 'GET';
-  return limit.answered({ mono, tookMs, inFlight, counts });
+  if (answer.kind === 'answer' && answer.status === 429) return limit.overloaded(mono);
+  const isTime = answer.kind === 'answer' ? answer.status < 500 || answer.status === 504 : answer.reason === 'Timeout';
+  return limit.answered({ mono, tookMs: mono - sinceMs, inFlight, counts: isTime && request.method !== 'GET' });
 }
 
 /** Whether there are other credentials than those that were refused; within what is left of the call's time. */

@@ -6,7 +6,7 @@
  * nothing queues. A round that took longer than `tolerance` times that cuts the limit in proportion; on top of it there
  * is always room for a few that queue (the square root), which is how the limit grows while it is the only thing in the
  * way. At rest that is `tolerance` times what the server does at once, and the root of it. An answer that is no answer
- * (turned away, out of time) halves it.
+ * (turned away) halves it.
  *
  * Whoever keeps a server busy never sees it idle. So at first, then after every half a minute of that, and where the limit
  * stands at its floor, one round goes with two in flight (a *probe*). It has no timer and no clock: instants are arguments, of one monotonic clock.
@@ -33,9 +33,9 @@ export interface Answer {
 export interface Limit {
   now(): number;
   answered(answer: Answer): void;
-  /** The server turned a request away, or did not answer it in time. */
+  /** The server turned a request away. */
   overloaded(mono: number): void;
-  /** Whether the last answers took longer than they may, be it through us or through others. */
+  /** Whether the last answers took several times what an idle server takes, be it through us or through others. */
   isPressed(mono: number): boolean;
 }
 
@@ -54,6 +54,8 @@ const SLOWER_MS = 30_000;
 /** How far one round moves the limit towards what it says. */
 const STEP = 0.5;
 const DEEPEST_CUT = 0.5;
+/** More than a single stall makes of an idle server, and less than a crowd. */
+const PRESSED_TIMES = 3;
 /** What was seen longer ago says nothing about now. */
 const PRESSED_FOR_MS = 1_000;
 
@@ -116,7 +118,7 @@ function endRound(state: State, mono: number): void {
   state.idleMs = idleAfter(state, tookMs, mono);
   if (!full || probes) state.provedMono = mono;
   const allowedMs = tolerance * state.idleMs;
-  state.pressedMono = tookMs > allowedMs ? mono : -Infinity;
+  state.pressedMono = tookMs > PRESSED_TIMES * state.idleMs ? mono : -Infinity;
   moveTo(state, probes ? width : widthAfter(state, Math.min(1, allowedMs / tookMs)), mono);
   if (full && !probes) probeIfDue(state, mono);
 }
