@@ -106,14 +106,14 @@ async function untilFirstSubmission(control: SimulatorControl, sinceMs: number):
   return performance.now();
 }
 
-/** Every callback answered 200, and none waiting in the spool. */
+/** Every callback applied, be it that its answer was too late for the provider, and none waiting in the spool. */
 async function untilAnswered(control: SimulatorControl, fleet: Fleet, tasks: number): Promise<void> {
   const deadlineMs = performance.now() + 600_000;
   for (;;) {
-    const answered = (await control.totals()).pingbacksAnswered200;
+    const came = (await control.totals()).pingbacks;
     // Scraping costs the sidecar, so it is left alone until it may be done.
-    if (answered >= tasks && (await spooledRecords(fleet)) === 0) return;
-    if (performance.now() > deadlineMs) throw new Error(`bench drain: only ${answered} of ${tasks} callbacks came`);
+    if (came >= tasks && (await applied(fleet)) >= tasks && (await spooledRecords(fleet)) === 0) return;
+    if (performance.now() > deadlineMs) throw new Error(`bench drain: only ${came} of ${tasks} callbacks came`);
     await delay(100);
   }
 }
@@ -126,6 +126,10 @@ async function expectSolved(admin: Admin, tasks: number): Promise<void> {
   const { items } = objectOf<{ items: CaptchaTask[] }>(await admin.get(tasksPath('drain')));
   const solved = items.filter((task) => task.status?.phase === 'Solved').length;
   if (solved !== tasks) throw new Error(`bench drain: ${solved} of ${tasks} tasks are solved`);
+}
+
+async function applied(fleet: Fleet): Promise<number> {
+  return total(await scrape(fleet.sidecars[0]?.metricsURL ?? ''), 'captcha_operator_results_total');
 }
 
 interface ServerCounts {
