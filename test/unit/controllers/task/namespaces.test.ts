@@ -5,6 +5,7 @@ import type { Stage } from '../../../support/task-controller.ts';
 import { aTask } from '../../../support/builders.ts';
 import { refusal } from '../../../support/model-api.ts';
 import { startStage } from '../../../support/task-controller.ts';
+import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
 
 let stage: Stage;
@@ -72,7 +73,9 @@ test('a namespace whose statuses may not be written leaves the others room in th
 test('a namespace whose watch fell silent keeps no turn that others wait for', async () => {
   let aheadMs = 0;
   const clock = { now: Date.now, random: () => 0.5, monotonicMs: () => performance.now() + aheadMs };
-  stage = await startStage({ namespaces, clock });
+  // One call at a time: the clock must not go ahead while others are under way.
+  const policy = { ...DEFAULT_POLICY, maxConcurrentSubmissions: 1 };
+  stage = await startStage({ namespaces, clock, policy });
   let taken = 0;
   stage.answer = ({ pingback }) => (pingback?.includes('/silent') && (taken += 1) > 1 ? BUSY : ACCEPTED);
   for (let count = 0; count < 40; count += 1) {
