@@ -9,7 +9,8 @@
  * (turned away) halves it.
  *
  * Whoever keeps a server busy never sees it idle. So at first, then after every half a minute of that, and where the limit
- * stands at its floor, one round goes with two in flight (a *probe*). It has no timer and no clock: instants are arguments, of one monotonic clock.
+ * stands at its floor, one round goes with two in flight (a *probe*). It has no timer and no clock: instants are
+ * arguments, of one monotonic clock.
  */
 
 export interface LimitOptions {
@@ -45,7 +46,7 @@ const LEAST_ANSWERS = 8;
 const PROBE_WIDTH = 2;
 const PROBE_AFTER_MS = 30_000;
 const LONGEST_PROBE_MS = 2_000;
-/** Who was cut to the floor for so many rounds may be wrong about an idle server. */
+/** Who was cut to the floor for so many rounds may be wrong about an idle server; for twice as many if that was not it. */
 const PROBE_AFTER_FLOORS = 8;
 /** How far an answer moves what is known of an idle server: of a probe; one that was quicker; a slower one. */
 const PROBED_SHARE = 0.5;
@@ -65,8 +66,9 @@ interface State extends LimitOptions {
   /** When the server was last seen without our queue. */
   provedMono: number;
   probes: boolean;
-  /** Rounds in a row that ended at the floor. */
+  /** Rounds in a row that ended at the floor, and how many of them are enough for a probe. */
   floors: number;
+  patience: number;
   pressedMono: number;
   /** Of this round: its beginning, its answers, whether the limit was in anybody's way. */
   sinceMono: number;
@@ -82,6 +84,7 @@ export function createLimit(options: LimitOptions): Limit {
     provedMono: -Infinity,
     probes: false,
     floors: 0,
+    patience: PROBE_AFTER_FLOORS,
     pressedMono: -Infinity,
     sinceMono: -Infinity,
     took: [],
@@ -131,9 +134,13 @@ function widthAfter({ width, full }: State, share: number): number {
 }
 
 function probeIfDue(state: State, mono: number): void {
-  state.floors = state.width === state.floor ? state.floors + 1 : 0;
-  state.probes = state.floors >= PROBE_AFTER_FLOORS || mono - state.provedMono >= PROBE_AFTER_MS;
-  if (state.probes) state.floors = 0;
+  const isDown = state.width === state.floor;
+  state.floors = isDown ? state.floors + 1 : 0;
+  if (!isDown) state.patience = PROBE_AFTER_FLOORS;
+  state.probes = state.floors >= state.patience || mono - state.provedMono >= PROBE_AFTER_MS;
+  if (!state.probes) return;
+  state.floors = 0;
+  if (isDown) state.patience *= 2;
 }
 
 function idleAfter(state: State, tookMs: number, mono: number): number {

@@ -25,7 +25,7 @@ export async function runCallback(handOver: () => void): Promise<void> {
 }
 
 /** Callbacks go first: where both wait for the API server, it is the operator that makes room. */
-const AT_THE_API = { floor: 8, tolerance: 4 };
+const AT_THE_API = { initial: 16, floor: 16, tolerance: 4 };
 
 type Sidecar = Running<CallbackConfig>;
 

@@ -9,6 +9,10 @@ import { seededRandom } from '../../bench/open-loop.ts';
 
 const OPTIONS: LimitOptions = { initial: 8, floor: 4, ceiling: 64, tolerance: 2 };
 
+const server = { atOnce: 2, serviceMs: 5, noisy: true };
+const patient = { ...OPTIONS, tolerance: 4 };
+const fixed = { ...OPTIONS, initial: 16, floor: 16, ceiling: 16 };
+
 interface Server {
   atOnce: number;
   serviceMs: number;
@@ -191,6 +195,15 @@ describe('a limit that is the only thing in the way', () => {
   });
 });
 
+test('asks less and less often how quick the server is, while it rightly stands at its floor', () => {
+  const world = createWorld({ atOnce: 2, serviceMs: 5, noisy: true }, [{ limit: createLimit(fixed) }]);
+  world.run(60);
+  const { limits } = world.run(60)[0]!;
+  const asking = limits.filter((limit) => limit === 2).length;
+  expect(asking).toBeGreaterThan(0);
+  expect(asking / limits.length).toBeLessThan(0.01);
+});
+
 test('does not grow while it is in nobody’s way', () => {
   const limit = createLimit({ ...OPTIONS, initial: 12 });
   // Two at once on average: never twelve.
@@ -233,10 +246,6 @@ test('what does not count takes places and says nothing; a probe ends without an
   answers(1, 2_100, false);
   expect(limit.now()).toBe(9);
 });
-
-const server = { atOnce: 2, serviceMs: 5, noisy: true };
-const patient = { ...OPTIONS, tolerance: 4 };
-const fixed = { ...OPTIONS, initial: 16, floor: 16, ceiling: 16 };
 
 /** Requests that one of a hundred a second finds at the server, while another one sends whatever it may. */
 function aheadOf(options: LimitOptions): number {
