@@ -218,6 +218,7 @@ function tell({ context, late }: State, { rights, refused, recorded, unrecorded 
   for (const entry of refused) settle(context, entry, false);
   for (const entry of recorded) {
     context.options.log.info('A task was submitted', { ...aboutEntry(entry), journal: true });
+    context.lanes.recorded(`${entry.namespace}/${entry.name}`);
   }
   // Their ids belong into status, and who does not act does not wait for that.
   for (const { namespace, name } of context.mayAct() ? unrecorded : [...recorded, ...unrecorded]) {

@@ -60,3 +60,12 @@ describe('while a backlog waits to be looked at', () => {
     expect(looksBefore('quick', 'takes a place')).toBeLessThan(BACKLOG / 4);
   });
 });
+
+test('an id that the journal holds makes room for the next intents at once', async () => {
+  await start();
+  stage.client.queueing = () => true;
+  stage.client.load = () => ({ inFlight: 0, waiting: 0, limit: 1 });
+  for (let n = 0; n < 20; n += 1) stage.apply(named(`task-${n}`));
+  await pass(90);
+  expect(stage.submissions).toHaveLength(20);
+});
