@@ -13,10 +13,13 @@ export const SURROUNDINGS_ROWS: readonly (readonly [title: string, panels: reado
         'unknown ones may have been paid; see the runbook of CaptchaAmbiguousSubmissions.',
       ),
       series(
-        'Unknown submissions, resolved',
+        'Unknown and foreign submissions',
         'ops',
-        [['{{resolution}}', rate('resolution', `${P}ambiguous_submissions_total`)]],
-        'adopted costs nothing; resubmitted may have been paid twice.',
+        [
+          ['{{resolution}}', rate('resolution', `${P}ambiguous_submissions_total`)],
+          ['another installation', rate('', `${P}foreign_submissions_total`)],
+        ],
+        'adopted costs nothing; resubmitted may have been paid twice; what another installation submits, both pay for.',
       ),
       series(
         'Calls by answer',

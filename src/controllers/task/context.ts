@@ -2,7 +2,7 @@
  * What the files of this room share about the running controller: its cache, what it remembers of each task, its
  * lanes, its clocks. One value, made by `index`, passed to every function; nothing here decides anything.
  */
-import type { CaptchaTask } from '../../api/captchatask.ts';
+import type { CaptchaTask, Submission } from '../../api/captchatask.ts';
 import type { Doubt } from '../../core/task/doubts.ts';
 import type { Entry } from '../../core/journal/entry.ts';
 import type { TaskEffect } from '../../core/task/effects.ts';
@@ -43,6 +43,8 @@ export interface TaskContext {
   readonly doubts: Map<string, Doubt>;
   /** Number of the last intent of this process. */
   intents: number;
+  /** It was logged that there is another installation. */
+  toldForeign: boolean;
   /** Status writes under way that only say why a task waits. */
   waitingWrites: number;
   moment(): Moment;
@@ -56,6 +58,8 @@ export interface JournalRoom {
   /** What this process knows of the first submission of this task. */
   entryOf(uid: string): Entry | undefined;
   leaves(entry: Entry): boolean;
+  /** Whether another installation announced this submission. */
+  isForeign(submission: Submission): boolean;
   view(namespace: string): JournalView;
   /** Whether `Submitted` of this entry may be written now. */
   record(entry: Entry): RecordView;

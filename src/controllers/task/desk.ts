@@ -87,6 +87,19 @@ export function lookIfLeft(context: TaskContext, task: CaptchaTask): void {
   if (isOpen() && !isKnown(context, task)) void look(0);
 }
 
+/** Another installation submits this task as well: counted once for each submission, and the first one is logged. */
+export function noteForeign(context: TaskContext, task: CaptchaTask): void {
+  const { submission } = task.status ?? {};
+  if (submission === undefined || !context.journal.isForeign(submission)) return;
+  const by = submission.intentBy;
+  if (memoryOf(context, task)?.foreign === by) return;
+  remember(context, task, (memory) => ({ ...memory, foreign: by }));
+  const { metrics, log } = context.options;
+  metrics.inc('captcha_operator_foreign_submissions_total', {});
+  if (!context.toldForeign) log.error('Another installation submits the same tasks: both pay', { ...about(task), by });
+  context.toldForeign = true;
+}
+
 /** Once for each write of this process. */
 function tell(context: TaskContext, before: CaptchaTask, after: CaptchaTask): void {
   const { metrics, events } = context.options;

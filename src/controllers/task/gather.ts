@@ -13,7 +13,7 @@ import type { PackedTask } from '../../core/task/packed.ts';
 import { PERMIT_MS } from '../../core/task/policy.ts';
 import { parseTime } from '../../core/task/times.ts';
 import { type TaskContext, actingSinceMono, cachedTask, keep, memoryOf } from './context.ts';
-import { clearDoubt } from './desk.ts';
+import { clearDoubt, noteForeign } from './desk.ts';
 
 /**
  * A task as it is in the cache (`stored`); with its entry of the journal where its status does not show that yet, and
@@ -39,6 +39,7 @@ export function see(context: TaskContext, key: string): Seen | undefined {
   if (stored === undefined) return undefined;
   const moment = context.moment();
   clearDoubt(context, stored);
+  noteForeign(context, stored);
   const entry = entryOf(context, stored);
   const { payer } = memoryOf(context, stored) ?? {};
   const task = asPaid(entry === undefined ? stored : withEntry(stored, entry), payer);

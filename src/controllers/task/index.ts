@@ -109,6 +109,7 @@ function createContext(options: TaskControllerOptions): TaskContext {
     leading: undefined,
     actingSinceMono: undefined,
     intents: 0,
+    toldForeign: false,
     waitingWrites: 0,
     moment,
     mayAct,

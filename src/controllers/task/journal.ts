@@ -7,8 +7,10 @@
 import type { CaptchaTask } from '../../api/captchatask.ts';
 import type { JournalView } from '../../core/task/facts.ts';
 import type { Rest } from '../../core/task/memory.ts';
+import type { Millis } from '../../core/task/times.ts';
 import type { JournalRoom, TaskContext } from './context.ts';
 import { type Entry, bytesOf } from '../../core/journal/entry.ts';
+import { isForeign, processOf } from '../../core/journal/foreign.ts';
 import * as journals from '../../core/journal/journal.ts';
 import { type Unavailable, takeOver, writeJournal } from '../../core/journal/protocols.ts';
 import { entryDropped, entrySent, entrySettled } from '../../core/task/memory.ts';
@@ -42,6 +44,9 @@ interface State {
   readonly exits: Exits;
   readonly late: Late;
   pumping: Promise<void> | undefined;
+  takenTime: Millis;
+  /** The processes of this installation, as far as the journal has named them. */
+  readonly kin: Set<string>;
   /** Ends when nobody takes the journal over any more. */
   taking: Promise<unknown>;
   /** Until when what was written is paid for in time. */
@@ -62,6 +67,7 @@ export function createJournalRoom(context: () => TaskContext, holder: string, on
     isHeld: () => journal.held,
     entryOf: (uid) => journals.entryOf(journal, uid),
     leaves: ({ by }) => journal.leaving.has(by),
+    isForeign: (submission) => journal.held && isForeign(submission, state.kin, state.takenTime),
     view: (namespace) => viewOf(state, namespace),
     record: (entry) => (journal.held && !state.complained && !state.closed ? late.view(entry) : 'now'),
     recording: late.recording,
@@ -104,6 +110,8 @@ function createState(context: () => TaskContext, holder: string, onLost: () => v
     exits: createExits(context, journal),
     late: createLate(context, journal),
     pumping: undefined,
+    takenTime: Infinity,
+    kin: new Set([holder]),
     taking: Promise.resolve(),
     paidMono: -Infinity,
     idle: undefined,
@@ -256,6 +264,7 @@ async function take(state: State, stillLeads: () => boolean): Promise<boolean> {
     const end = await runProtocol(client, takeOver(journal, place, ownCalls(context)));
     if (end.kind === 'held') {
       tell(state, end);
+      noteKin(state, end.from);
       const wasTaken = leadership.wasTaken();
       state.exits.taken({ alone: end.created && !wasTaken });
       log.info('Holding the journal', { entries: journal.entries.size });
@@ -267,6 +276,12 @@ async function take(state: State, stillLeads: () => boolean): Promise<boolean> {
     await pause(RETRY_MS, undefined);
   }
   return false;
+}
+
+function noteKin(state: State, from: string | undefined): void {
+  state.takenTime = state.context.moment().now;
+  if (from !== undefined) state.kin.add(from);
+  for (const { by } of state.journal.entries.values()) state.kin.add(processOf(by));
 }
 
 /** Entries of calls of an earlier lead, which status does not show yet as far as is known here. */

@@ -34,8 +34,8 @@ export interface Unavailable {
 const MAX_ROUNDS = 5;
 const CONTENDED: Unavailable = { kind: 'unavailable', status: 409, reason: 'Conflict' };
 
-/** `created`: there was none. */
-export type TakeOver = ({ kind: 'held'; created: boolean } & Settled) | Unavailable;
+/** `created`: there was none. `from`: who held it before. */
+export type TakeOver = ({ kind: 'held'; created: boolean; from: string | undefined } & Settled) | Unavailable;
 
 /**
  * Makes this process the holder, whoever was it before, with every entry kept.
@@ -54,7 +54,7 @@ export function* takeOver(journal: Journal, place: Place, own: readonly Entry[] 
     if (reply.ok) {
       const { metadata } = reply.object as JournalObject;
       const found = { holder: journal.holder, resourceVersion: metadata.resourceVersion, entries };
-      return { kind: 'held', created: before === undefined, ...taken(journal, found) };
+      return { kind: 'held', created: before === undefined, from: holderOf(before), ...taken(journal, found) };
     }
     if (reply.status !== 409 && !isAbsence(reply)) return unavailable(reply);
   }
@@ -102,11 +102,15 @@ function written(journal: Journal, batch: Batch, reply: Extract<ApiReply, { ok: 
 
 function judge(journal: Journal, batch: Batch, object: JournalObject): JournalWrite {
   const { resourceVersion } = object.metadata;
-  const holder = object.data?.['holder'];
+  const holder = holderOf(object);
   const found: Found = { holder, resourceVersion, entries: entriesIn(object) };
   // Who takes it over writes its name: without any it was changed by a person, and is still ours.
   if ((holder ?? journal.holder) !== journal.holder) return { kind: 'lost', holder, ...lost(journal, batch, found) };
   return { kind: 'written', ...foundAgain(journal, batch, found) };
+}
+
+function holderOf(object: JournalObject | undefined): string | undefined {
+  return object?.data?.['holder'];
 }
 
 function entriesIn(object: JournalObject | undefined): Entry[] {

@@ -103,6 +103,8 @@ export interface TaskMemory {
   readonly solutionSecretRead: boolean;
   /** What its first submission is paid with. */
   readonly payer?: Payer;
+  /** The intent of another installation, once it was told of. */
+  readonly foreign?: string;
   /** Since when it has waited to be submitted, as far as this process saw. */
   readonly waitingSinceMono?: number;
 }

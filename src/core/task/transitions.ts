@@ -20,6 +20,9 @@ export interface WaitingDetail {
   stalled?: boolean;
 }
 
+/** Stands for the name of the intent where a callback told of a submission first. */
+export const ADOPTED = 'adopted';
+
 export function isFinished(task: CaptchaTask): boolean {
   return task.status?.phase === 'Solved' || task.status?.phase === 'Failed';
 }
@@ -240,7 +243,7 @@ function adoptedSubmission(task: CaptchaTask): Submission {
     attempt: Math.max(1, task.status?.attempts ?? 0),
     // Nobody knows any more when its intent was written.
     intentTime: task.metadata.creationTimestamp,
-    intentBy: 'adopted',
+    intentBy: ADOPTED,
     pingback: true,
   };
 }

@@ -80,6 +80,12 @@ export const PROVIDER = {
     labels: { resolution: AMBIGUITY_RESOLUTIONS },
     in: 'both',
   },
+  captcha_operator_foreign_submissions_total: {
+    ...counter,
+    help: 'Submissions that another installation announced in tasks that this one watches: both pay for each. Seen by the leader.',
+    labels: none,
+    in: 'operator',
+  },
   captcha_operator_submission_duration_seconds: {
     ...histogram,
     help: 'Time from the intent of a submission being sent to the Kubernetes API to the answer of `in.php`.',

@@ -91,6 +91,14 @@ const CASES: Record<string, Case[]> = {
       'task_oldest_age_seconds{phase="Submitted",instance="a"}': '0+60x10 0+60x10 0+60x10 0+60x10 0+60x10 0+60x10',
     }),
   ],
+  CaptchaForeignSubmissions: [
+    fires('another installation submits one task', '30m', { foreign_submissions_total: '0x20 1x20' }),
+    silent('none was seen for half an hour', '60m', { foreign_submissions_total: '0x20 1x60' }),
+    silent('the leader changes', '30m', {
+      'foreign_submissions_total{instance="a"}': '1x20 stale',
+      'foreign_submissions_total{instance="b"}': '0x40',
+    }),
+  ],
   CaptchaAmbiguousSubmissions: [
     fires('several submissions an hour are resubmitted', '60m', {
       'ambiguous_submissions_total{resolution="resubmitted"}': '0x20 0+1x5 5x40',
