@@ -41,6 +41,8 @@ export interface TaskContext {
   actingSinceMono: number | undefined;
   /** Writes whose reply was lost and that no read has proved or refuted yet, by the task's key. */
   readonly doubts: Map<string, Doubt>;
+  /** Since when a read has shown tasks to be gone, by uid: an event that the watch is late with brings none of them back. */
+  readonly gone: Map<string, number>;
   /** Number of the last intent of this process. */
   intents: number;
   /** It was logged that there is another installation. */
@@ -107,6 +109,19 @@ export function actingSinceMono(context: TaskContext, namespace: string): number
   const knownSinceMono = context.scopes.knownSinceMono(namespace);
   if (!context.mayAct() || context.actingSinceMono === undefined || knownSinceMono === undefined) return undefined;
   return Math.max(context.actingSinceMono, knownSinceMono);
+}
+
+/** No watch is late by so much: it would have been opened anew. */
+const GONE_MS = 5 * 60_000;
+
+/** This very object is gone, by a quorum read. */
+export function bury({ gone, moment }: TaskContext, uid: string): void {
+  const { mono } = moment();
+  gone.set(uid, mono);
+  for (const [buried, sinceMono] of gone) {
+    if (mono - sinceMono < GONE_MS) return;
+    gone.delete(buried);
+  }
 }
 
 /** As much of a task as it takes to know it again. */

@@ -12,7 +12,7 @@ import { isSettledBy, provenBy } from '../../core/task/doubts.ts';
 import { readAgain } from '../../core/task/steps.ts';
 import { isFinished } from '../../core/task/transitions.ts';
 import { runProtocol } from '../../kube/run.ts';
-import { type TaskContext, about, cachedTask, isKnown, keyOfTask, memoryOf, remember } from './context.ts';
+import { type TaskContext, about, bury, cachedTask, isKnown, keyOfTask, memoryOf, remember } from './context.ts';
 
 export function deskOf(context: TaskContext, task: CaptchaTask): Desk {
   const key = keyOfTask(task);
@@ -56,6 +56,7 @@ function takeCopy(context: TaskContext, copy: CaptchaTask): void {
 
 function forget(context: TaskContext, task: CaptchaTask): void {
   const key = keyOfTask(task);
+  bury(context, task.metadata.uid);
   context.doubts.delete(key);
   context.store.drop(key, context.store.versionAt(key) ?? task.metadata.resourceVersion);
 }

@@ -9,7 +9,7 @@ import { isShown } from '../../core/journal/overlay.ts';
 import { type Journal, letGo } from '../../core/journal/journal.ts';
 import { settleEntry } from '../../core/journal/protocols.ts';
 import { runProtocol } from '../../kube/run.ts';
-import { actingSinceMono } from './context.ts';
+import { actingSinceMono, bury } from './context.ts';
 import { deskOf } from './desk.ts';
 
 export interface Exits {
@@ -136,6 +136,7 @@ async function ask({ context, settled }: State, entry: Entry): Promise<boolean> 
   const end = await runProtocol(context().options.client, settleEntry(entry));
   if (end.kind === 'later') return false;
   settled.add(entry.by);
+  if (end.kind === 'gone') bury(context(), entry.uid);
   if (end.kind === 'shown') deskOf(context(), end.task).take(end.task);
   return true;
 }

@@ -36,7 +36,7 @@ export interface GatheredFacts extends TaskFacts {
 /** Undefined where the task has left the cache. */
 export function see(context: TaskContext, key: string): Seen | undefined {
   const stored = cachedTask(context, key);
-  if (stored === undefined) return undefined;
+  if (stored === undefined || context.gone.has(stored.metadata.uid)) return undefined;
   const moment = context.moment();
   clearDoubt(context, stored);
   noteForeign(context, stored);

@@ -105,6 +105,7 @@ function createContext(options: TaskControllerOptions): TaskContext {
     scopes: createScopes(clock.monotonicMs),
     calls: new Set(),
     doubts: new Map(),
+    gone: new Map(),
     stopping: false,
     leading: undefined,
     actingSinceMono: undefined,

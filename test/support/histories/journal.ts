@@ -81,6 +81,7 @@ function* mayGo(operator: Operator, entry: Entry): Protocol<boolean> {
   if (task?.metadata.uid === entry.uid) return isShown(task, entry);
   if (!operator.acts) return false;
   const end = yield* settleEntry(entry);
+  if (end.kind === 'gone') operator.gone.add(entry.uid);
   if (end.kind === 'shown') observe(operator, end.task);
   return end.kind !== 'later';
 }

@@ -164,7 +164,10 @@ function deskOf(world: World, { metadata: { uid } }: CaptchaTask): Desk {
       if (operator.memory.uid === uid) operator.memory = change(operator.memory);
     },
     cached: () => operator.task,
-    take: (copy) => observe(operator, copy === 'gone' ? undefined : copy),
+    take(copy) {
+      if (copy === 'gone') operator.gone.add(uid);
+      observe(operator, copy === 'gone' ? undefined : copy);
+    },
     wrote: (_before, after) => observe(operator, after),
     doubt: () => undefined,
     begins: () => void (operator.intents += 1),

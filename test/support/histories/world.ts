@@ -62,6 +62,8 @@ export interface Operator {
   startMono: number;
   task: CaptchaTask | undefined;
   letters: Map<string, Letter>;
+  /** Uids that a read has shown to be gone. */
+  gone: Set<string>;
   /** The version below which it takes nothing: its cache never goes back. */
   floor: number;
   memory: TaskMemory;
@@ -169,13 +171,25 @@ export function bootedOperator(boot: number, startMono: number, leads: boolean):
   const none = { letters: new Map(), retries: new Map(), busy: new Set<string>(), actor: undefined };
   const journal = createJournal(`operator-${boot}`);
   const writing = { journal, acts: false, rests: new Map<string, Rest>(), writer: undefined };
-  return { boot, startMono, leads, task: undefined, floor: 0, memory, intents: 0, turn: false, ...none, ...writing };
+  return {
+    boot,
+    startMono,
+    leads,
+    task: undefined,
+    gone: new Set(),
+    floor: 0,
+    memory,
+    intents: 0,
+    turn: false,
+    ...none,
+    ...writing,
+  };
 }
 
 /** Newer than whatever the cache has held; finished tasks leave the selection. */
 export function observe(operator: Operator, task: CaptchaTask | undefined, goneAt = operator.floor): void {
   const version = Number(task?.metadata.resourceVersion ?? goneAt);
-  if (version < operator.floor) return;
+  if (version < operator.floor || operator.gone.has(task?.metadata.uid ?? '')) return;
   operator.floor = version;
   operator.task = task === undefined || isFinished(task) ? undefined : task;
 }

@@ -146,6 +146,25 @@ describe('`Submitted` that has yielded', () => {
   });
 });
 
+test('a task that a read has shown to be gone is not submitted again, whatever the watch still tells of it', async () => {
+  const queue = await startCrowded();
+  stage.apply(fresh('task-7'));
+  await untilInJournal(1);
+  stage.client.deaf = true;
+  stage.remove('task-7');
+  queue(false);
+  await waitUntil('the cache to have lost it', () => stage.controller.task('default', 'task-7') === undefined);
+  stage.client.deaf = false;
+  stage.apply(fresh('task-8'));
+  await stage.until('submitted', ({ status }) => status?.phase === 'Submitted', 'task-8');
+  expect(entries().map(({ name }) => name)).not.toContain('task-7');
+  stage.apply(fresh('task-7'));
+  await waitUntil('the cache to have it again', () => stage.controller.task('default', 'task-7') !== undefined);
+  stage.apply(fresh('task-9'));
+  await stage.until('submitted', ({ status }) => status?.phase === 'Submitted', 'task-9');
+  expect(stage.submissions).toHaveLength(3);
+});
+
 describe('an id goes into status', () => {
   test('where the journal cannot be written', async () => {
     await startCrowded();
