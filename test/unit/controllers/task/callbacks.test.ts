@@ -128,7 +128,7 @@ const told = (reason: string) => events.filter((event) => event.reason === reaso
 function callBack(name: string): void {
   const task = stage.task(name);
   if (task === undefined) throw new Error(`no task ${name}`);
-  const { attempt = 1, captchaID = '' } = task.status?.submission ?? {};
+  const { attempt = 1, captchaID = [...orders.keys()].at(-1) ?? '' } = task.status?.submission ?? {};
   const receivedTime = formatTime(Date.now());
   stage.write(solved(task, { value: 'x', source: 'Callback', attempt, captchaID, receivedTime }, Date.now()), name);
 }
@@ -205,6 +205,16 @@ describe('callbacks that come back', () => {
     const [next = ''] = await apply(1);
     await pass(100);
     expect(stage.reason(next)).toBe('AwaitingCallback');
+  });
+  test('end it as well where status has not said yet that the task was submitted', async () => {
+    await start();
+    await becomeSilent();
+    stage.client.queueing = () => true;
+    const [name = ''] = await apply(1);
+    expect(stage.task(name)?.status).toBeUndefined();
+    callBack(name);
+    await pass(1);
+    expect(gauge('callback_silent_keys')).toBe(0);
   });
   test('are recognised as well where they only are hints', async () => {
     await start();

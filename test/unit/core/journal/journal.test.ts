@@ -225,7 +225,9 @@ describe('an id', () => {
 
   test('that was written when somebody else had the journal already belongs into status', () => {
     takeOverBy('operator-b');
-    expect(write()).toMatchObject({ kind: 'lost', unrecorded: [NAMED] });
+    const batch = beginWrite(ours)!;
+    putID(ours, A1.by, '7');
+    expect(run(writeJournal(ours, batch, PLACE))).toMatchObject({ kind: 'lost', unrecorded: [NAMED] });
     expect(storedEntries()).toEqual([A1]);
     expect(isNaming(ours, A1.by)).toBe(false);
   });
