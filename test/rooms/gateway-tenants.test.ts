@@ -2,11 +2,22 @@
  * Tenants that run wild: one floods, holds or dawdles, and what the others are told and cost stays as it was. Addresses of
  * other clients are those that a Linux loopback has.
  */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { belongsTo, ID_CHANCE, idOf } from '../../src/core/gateway/ids.ts';
+import { loadGatewayKeys } from '../../src/gateway/keys.ts';
 import { LIMITS } from '../../src/gateway/limits.ts';
-import { KEY_A, KEY_B, startTestGateway, type GatewaySettings, type GatewayUnderTest } from '../support/gateway.ts';
+import {
+  KEY_A,
+  KEY_B,
+  sha256,
+  startTestGateway,
+  type GatewaySettings,
+  type GatewayUnderTest,
+} from '../support/gateway.ts';
 import { createModelApi } from '../support/model-api.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -64,6 +75,26 @@ test('ids that a tenant makes up for itself are looked up at its own pace, and o
   const [unknown = ''] = ids('team-b', 1);
   expect(await gateway.res({ action: 'get', id: unknown }, KEY_B)).toBe('ERROR_WRONG_CAPTCHA_ID');
   expect(gateway.calls).toHaveLength(calls + 1);
+});
+
+const keyOf = (index: number): string => String(index).padStart(32, 'k');
+
+test('of a full file of keys each opens its own namespace, and a thousand that are in no file open none', async () => {
+  const place = await mkdtemp(join(tmpdir(), 'gateway-tenants-'));
+  const lines = Array.from({ length: 1_024 }, (_, index) => `team-${index % 64}:${sha256(keyOf(index))}\n`);
+  await writeFile(join(place, 'keys'), lines.join(''));
+  const keys = await loadGatewayKeys({ path: join(place, 'keys'), reloadIntervalMs: 3_600_000 });
+  const gateway = await begin({ keys });
+  for (const index of [0, 63, 64, 1_023]) expect(idIn(await gateway.in(V2, keyOf(index)))).not.toBe('');
+  const namespaces = gateway.tasks().map(({ metadata }) => metadata.namespace);
+  expect(namespaces).toEqual(['team-0', 'team-63', 'team-0', 'team-63']);
+  const calls = gateway.calls.length;
+  const told = new Set<string>();
+  for (let index = 1_024; index < 1_024 + FLOOD; index++) told.add(await gateway.in(V2, keyOf(index)));
+  expect([...told]).toEqual(['ERROR_KEY_DOES_NOT_EXIST']);
+  expect(gateway.calls).toHaveLength(calls);
+  keys.stop();
+  await rm(place, { recursive: true, force: true });
 });
 
 describe('a tenant whose requests all wait', () => {
