@@ -38,7 +38,7 @@ interface State {
   readonly called: Set<string>;
   /** Those of them who have not come yet, and since when. */
   readonly expected: Map<string, { entry: Entry; mono: number }>;
-  readonly writing: Set<string>;
+  readonly writing: Map<string, { entry: Entry; mono: number }>;
   gathered: number;
   timer: NodeJS.Timeout | undefined;
 }
@@ -50,14 +50,15 @@ export function createLate(context: () => TaskContext, journal: Journal): Late {
     waiting: new Map(),
     called: new Set(),
     expected: new Map(),
-    writing: new Set(),
+    writing: new Map(),
     gathered: 0,
     timer: undefined,
   };
   return {
     view: (entry) => viewOf(state, entry),
-    recording({ by }) {
-      state.writing.add(by);
+    recording(entry) {
+      const { by } = entry;
+      state.writing.set(by, { entry, mono: context().moment().mono });
       state.expected.delete(by);
       return () => {
         state.writing.delete(by);
@@ -81,12 +82,14 @@ function viewOf(state: State, { by, captchaID, namespace }: Entry): RecordView {
   if (isNaming(state.journal, by)) return 'entering';
   if (state.called.has(by)) return 'now';
   if (captchaID !== undefined) return 'later';
-  return yields(pressureOn(state, fullness(state.journal, namespace))) ? 'later' : 'now';
+  return yields(pressureOn(state, namespace, fullness(state.journal, namespace))) ? 'later' : 'now';
 }
 
-function pressureOn({ context, expected, writing, gathered }: State, fullnessNow: number): Pressure {
+/** Of each namespace by itself: where writes hang, in a webhook, say, they take nobody else's place. */
+function pressureOn({ context, expected, writing, gathered }: State, namespace: string, fullnessNow: number): Pressure {
   const { client } = context().options;
-  const recording = expected.size + writing.size;
+  const both = [...expected.values(), ...writing.values()];
+  const recording = both.filter(({ entry }) => entry.namespace === namespace).length;
   return { queueing: client.queueing(), gathered, recording, fullness: fullnessNow };
 }
 
@@ -122,7 +125,7 @@ function callUp(state: State, mono: number): void {
     const share = full.get(namespace) ?? fullness(journal, namespace);
     full.set(namespace, share);
     const isKeptHere = isKept(state, entry);
-    if (isKeptHere && vacancies(pressureOn(state, share), mono - sinceMono) === 0) continue;
+    if (isKeptHere && vacancies(pressureOn(state, namespace, share), mono - sinceMono) === 0) continue;
     waiting.delete(by);
     if (!isKeptHere || !isUnknown(state, entry)) continue;
     called.add(by);

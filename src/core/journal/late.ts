@@ -10,7 +10,7 @@ export interface Pressure {
   queueing: boolean;
   /** How many intents and ids the last write of the journal brought, where the next one follows it at once. */
   gathered: number;
-  /** `Submitted` of how many first submissions is being written. */
+  /** `Submitted` of how many first submissions of the namespace is being written. */
   recording: number;
   /** How much is used of what the namespace of the task may have of the journal, as `journal.fullness` has it. */
   fullness: number;

@@ -43,7 +43,7 @@ export interface Admission {
   readonly permits: Map<string, Lane>;
   /** Turns whose intent is being written, and tasks whose id is not durable yet; see `BEGUN_PER_PLACE`. */
   readonly starting: Set<string>;
-  readonly recording: Set<string>;
+  readonly recording: Map<string, number>;
   /** Requests that the API server takes at once, as was told last. */
   atOnce: number;
   /** Turns whose call is under way: they end with it, and not before. */
@@ -67,7 +67,7 @@ export function createAdmission(policy: Admission['policy']): Admission {
     places: new Map(),
     permits: new Map(),
     starting: new Set(),
-    recording: new Set(),
+    recording: new Map(),
     atOnce: 4,
     calling: new Set(),
     address: undefined,
@@ -113,6 +113,7 @@ export function ticketOf(all: Admission, key: string, apiKey: string | undefined
  */
 export function pump(all: Admission, mono: number, isBarred: (namespace: string) => boolean = () => false): string[] {
   const trials = trialsOf(all, mono);
+  forgetHanging(all, mono);
   // Whoever brings many wrong keys must not use up what the others may try.
   const isSuspect = (namespace: string): boolean => trials.namespaces.has(namespace);
   return [isSuspect, () => false].flatMap((isLast) => {
@@ -120,6 +121,13 @@ export function pump(all: Admission, mono: number, isBarred: (namespace: string)
       return isBarred(namespace) || (!lane.accepted && isLast(namespace));
     });
   });
+}
+
+/** Ids that take so long hang, in a webhook, say: whoever waits for them waits for nothing. */
+const RECORDING_MS = 1_000;
+
+function forgetHanging({ recording }: Admission, mono: number): void {
+  for (const [key, sinceMono] of recording) if (sinceMono <= mono - RECORDING_MS) recording.delete(key);
 }
 
 function mayBegin({ starting, recording, atOnce }: Admission): boolean {
@@ -205,7 +213,7 @@ export function called(all: Admission, key: string, outcome: SubmitOutcome, mome
   if (outcome.kind !== 'accepted') return;
   giveNumber(all, lane);
   all.permits.set(key, lane);
-  all.recording.add(key);
+  all.recording.set(key, moment.mono);
 }
 
 /** The id of this task is durable, or will not be written; false where that is nothing new. */

@@ -91,6 +91,22 @@ test('a namespace whose watch fell silent keeps no turn that others wait for', a
   }
 });
 
+test('a namespace whose status writes hang delays neither the submissions of another nor their record', async () => {
+  stage = await startStage({ namespaces });
+  const hangs = Promise.withResolvers<void>();
+  stage.client.fate = (request) =>
+    request.verb === 'replaceStatus' && request.namespace === 'shut' ? hangs.promise : undefined;
+  for (let count = 0; count < 12; count += 1) {
+    stage.apply(fresh(`slow-${count}`).named(`slow-${count}`, 'shut'));
+  }
+  await waitUntil('all of them to be accepted', () => stage.submissions.length === 12, { everyMs: 5 });
+  for (let count = 0; count < 3; count += 1) {
+    stage.apply(fresh(`other-${count}`));
+    await stage.until('submitted', ({ status }) => status?.phase === 'Submitted', `other-${count}`);
+  }
+  hangs.resolve();
+});
+
 test('a namespace that is listed page by page is acted on when all of it is known, not before', async () => {
   const rest = Promise.withResolvers<void>();
   stage = await startStage({ namespaces: ['default', 'other'] }, ['default']);

@@ -6,7 +6,7 @@ import { PERMIT_MS } from '../../../../src/core/task/policy.ts';
 /** Six turns may be begun, and every id is durable when the next turns are granted. */
 const pumped = (all: admit.Admission, mono: number): string[] => {
   all.atOnce = 1.5;
-  for (const key of all.recording) admit.recorded(all, key);
+  for (const key of all.recording.keys()) admit.recorded(all, key);
   return admit.pump(all, mono);
 };
 const ACCEPTED: SubmitOutcome = { kind: 'accepted', captchaID: '1' };

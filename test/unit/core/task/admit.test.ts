@@ -7,7 +7,7 @@ import { PERMIT_MS } from '../../../../src/core/task/policy.ts';
 /** Six turns may be begun, and every id is durable when the next turns are granted. */
 const pumped = (all: admit.Admission, mono: number): string[] => {
   all.atOnce = 1.5;
-  for (const key of all.recording) admit.recorded(all, key);
+  for (const key of all.recording.keys()) admit.recorded(all, key);
   return admit.pump(all, mono);
 };
 const ACCEPTED: SubmitOutcome = { kind: 'accepted', captchaID: '1' };
@@ -37,6 +37,17 @@ const callOnce = (all: admit.Admission, outcome: SubmitOutcome, mono: number) =>
 };
 
 describe('turns', () => {
+  test('wait for ids that are not durable yet, but not for those that hang', () => {
+    const all = admission();
+    joinMany(all, 12);
+    callOnce(all, ACCEPTED, 0);
+    for (const key of pumped(all, 0)) {
+      admit.started(all, key);
+      admit.called(all, key, ACCEPTED, moment(0));
+    }
+    expect(admit.pump(all, 999)).toEqual([]);
+    expect(admit.pump(all, 1_000).length).toBeGreaterThan(1);
+  });
   test('go to the oldest task first, whenever it joined', () => {
     const all = admission();
     admit.join(all, { key: 'young', namespace: 'default', age: 20 }, 'k', 0);
@@ -100,7 +111,7 @@ describe('turns', () => {
     expect(begun).toHaveLength(8);
     // What is called makes room for the next intent; what is accepted takes it until its id is durable.
     for (const key of begun) admit.started(all, key);
-    for (const key of begun.slice(0, 4)) admit.called(all, key, ACCEPTED, moment(0));
+    for (const key of begun.slice(0, 4)) admit.called(all, key, ACCEPTED, moment(4_500));
     for (const key of begun.slice(4)) admit.called(all, key, BUSY, moment(0));
     all.atOnce = 1;
     expect(admit.pump(all, 5_000)).toEqual([]);
