@@ -85,6 +85,8 @@ interface State {
   processing: Set<string>;
   /** Namespaces whose passes have hung of late, until when they count as such. */
   hanging: Map<string, number>;
+  /** When a pass of another namespace ended last: where there is none, or all are slow, nobody is held back. */
+  othersMono: number;
   /** To be looked at again after their pass; whether that is urgent. */
   again: Map<string, boolean>;
   failures: Map<string, number>;
@@ -137,6 +139,7 @@ function initialState(options: WorkQueueOptions): State {
     readySince: new Map(),
     processing: new Set(),
     hanging: new Map(),
+    othersMono: -Infinity,
     again: new Map(),
     failures: new Map(),
     failedNow: new Set(),
@@ -200,7 +203,7 @@ async function work(state: State, key: string, intake: Intake): Promise<void> {
   const retryAtMs = await pass(state, key, intake);
   state.processing.delete(key);
   const endedMs = performance.now();
-  if (endedMs - startedMs > HANG_MS) state.hanging.set(namespaceOf(key), endedMs + HELD_BACK_MS);
+  noteHang(state, namespaceOf(key), { startedMs, endedMs });
   state.options.hooks?.onFinish?.(endedMs - startedMs);
   if (!state.failedNow.delete(key)) state.failures.delete(key);
   const again = state.again.get(key);
@@ -242,9 +245,16 @@ function takeFirst(state: State, workers: number): string | undefined {
   return key;
 }
 
+function noteHang(state: State, namespace: string, pass: { startedMs: number; endedMs: number }): void {
+  const { startedMs, endedMs } = pass;
+  if (endedMs - startedMs > HANG_MS) state.hanging.set(namespace, endedMs + HELD_BACK_MS);
+  else if (!state.hanging.has(namespace)) state.othersMono = endedMs;
+}
+
 /** Passes that hang must not have all the workers: whoever else comes would wait for their time-out. */
-function keepsOneFree({ hanging, processing }: State, workers: number): (namespace: string) => boolean {
+function keepsOneFree({ hanging, othersMono, processing }: State, workers: number): (namespace: string) => boolean {
   const mono = performance.now();
+  if (othersMono <= mono - HELD_BACK_MS) return () => false;
   for (const [namespace, untilMono] of hanging) if (untilMono <= mono) hanging.delete(namespace);
   const under = [...processing].filter((key) => hanging.has(namespaceOf(key))).length;
   return (namespace) => under >= Math.max(1, workers - 1) && hanging.has(namespace);

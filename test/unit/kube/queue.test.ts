@@ -44,6 +44,11 @@ describe('passes that hang', () => {
   test('leave one worker to the other namespaces, once one of them has ended', async () => {
     const { process, started, end } = heldPasses();
     const queue = queueOf(process, { concurrency: 4 });
+    queue.add('other/before');
+    await settle();
+    end('other/before');
+    await settle();
+    started.length = 0;
     for (let n = 0; n < 20; n += 1) queue.add(`slow/${n}`);
     await settle();
     expect(started).toHaveLength(4);
@@ -60,6 +65,18 @@ describe('passes that hang', () => {
     end('slow/2');
     await settle();
     expect(started.at(-1)).toBe('slow/urgent');
+  });
+
+  test('have all the workers where nobody else comes, or all are slow', async () => {
+    const { process, started, end } = heldPasses();
+    const queue = queueOf(process, { concurrency: 4 });
+    for (let n = 0; n < 20; n += 1) queue.add(`slow/${n}`);
+    await settle();
+    await vi.advanceTimersByTimeAsync(2_000);
+    for (const n of [0, 1]) end(`slow/${n}`);
+    await settle();
+    expect(started).toHaveLength(6);
+    expect(queue.active()).toBe(4);
   });
 });
 
