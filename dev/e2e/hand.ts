@@ -57,7 +57,8 @@ export async function removeFolder(stage: Stage, path: string): Promise<void> {
   await inHand(stage, program, path);
 }
 
-async function inHand({ kubectl }: Stage, program: string, ...args: string[]): Promise<string> {
+/** Runs a program in the pod; what it printed. */
+export async function inHand({ kubectl }: Stage, program: string, ...args: string[]): Promise<string> {
   return (await kubectl('-n', HAND, 'exec', 'hand', '--', 'node', '--eval', program, ...args)).trim();
 }
 

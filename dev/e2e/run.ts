@@ -16,6 +16,7 @@ import {
 } from './steps/install.ts';
 import { askDoctor, solveInPod } from './steps/consumer.ts';
 import { keepThroughDeletion, leaveDurable } from './steps/durable.ts';
+import { throughGateway } from './steps/gateway.ts';
 import { everyPath, exampleJob } from './steps/paths.ts';
 import { enforcePolicy } from './steps/policy.ts';
 import { followReadme } from './steps/readme.ts';
@@ -41,6 +42,7 @@ export const STEPS: readonly Step[] = [
   { name: 'network policy', run: enforcePolicy },
   { name: 'every path', run: everyPath },
   { name: 'examples/job.yaml', run: exampleJob },
+  { name: 'gateway', run: throughGateway },
   { name: 'leader deleted', run: deleteLeader },
   { name: 'containers killed', run: killBoth },
   { name: 'rollout restart', run: restartRollout },

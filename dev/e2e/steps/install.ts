@@ -119,7 +119,7 @@ export async function leftOf({ kubectl }: Stage): Promise<string[]> {
   return lists
     .join('\n')
     .split('\n')
-    .filter((name) => /\/\w+\/.*captcha-operator/.test(name) && !name.startsWith(`${TASKS}/Role`));
+    .filter((name) => /\/\w+\/.*captcha-(?:operator|gateway)/.test(name) && !name.startsWith(`${TASKS}/Role`));
 }
 
 async function solutionSecrets({ kubectl }: Stage): Promise<string[]> {

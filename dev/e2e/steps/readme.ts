@@ -57,7 +57,7 @@ async function installFile({ shell, image }: Stage, folder: string): Promise<str
 }
 
 /** From this heading on. */
-function sectionOf(markdown: string, heading: string): string {
+export function sectionOf(markdown: string, heading: string): string {
   const at = markdown.indexOf(`\n## ${heading}\n`);
   if (at === -1) throw new Error(`no section ${heading}`);
   return markdown.slice(at);
