@@ -57,7 +57,8 @@ const server = await startCallbackServer({
   address: { host: '127.0.0.1', port },
   spoolDir,
   keys: tortureKeys,
-  limits: { drainOnStopMs: DRAIN_ON_STOP_MS },
+  // A life that ends in order waits for idle connections; there are many lives.
+  limits: { drainOnStopMs: DRAIN_ON_STOP_MS, keepAliveMs: 50 },
   client: {
     execute: (request) =>
       execute(mutant === 'check-then-insert' ? withoutTests(request as ApiRequest) : (request as ApiRequest)),
