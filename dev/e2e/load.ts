@@ -84,7 +84,14 @@ export async function settle(stage: Stage, batch: string, count: number, gracefu
   const faults = [...faultsIn(tasks, submissions), ...(graceful ? unanswered : [])];
   if (faults.length > 0) throw new Error(`${batch}: ${faults.slice(0, 5).join('; ')} (${faults.length} in all)`);
   const by = (source: string): number => tasks.filter(({ status }) => status?.solution?.source === source).length;
-  return `${count} solved, each paid once, ${by('Callback')} by callback, ${by('Poll')} by poll; ${unanswered.length} callbacks not answered 200`;
+  return `${count} solved, each paid once, ${by('Callback')} by callback, ${by('Poll')} by poll; ${inWords(unanswered)}`;
+}
+
+/** How many of each kind. */
+function inWords(unanswered: readonly string[]): string {
+  const kinds = unanswered.map((sentence) => sentence.replace(/^.* met /, ''));
+  const counts = [...new Set(kinds)].map((kind) => `${kinds.filter((one) => one === kind).length} ${kind}`);
+  return `${unanswered.length} callbacks not answered 200${counts.length === 0 ? '' : ` (${counts.join(', ')})`}`;
 }
 
 /** The provider's calls that met a reset, a closed door or a refusal: one sentence for each. */
