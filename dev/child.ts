@@ -1,7 +1,7 @@
 /**
  * One of our processes as a child: starts `src/bin/<name>` (or its built twin) or the simulator, collects its JSON log
- * lines, waits for a line, kills it with any signal and starts it again. The demo, the benchmarks and the cluster tests all start the
- * operator and the sidecar through this file, so what they show is what a pod would do.
+ * lines, waits for a line, kills it with any signal and starts it again. The demo, the benchmarks and the cluster tests
+ * all start the operator and the sidecar through this file, so what they show is what a pod would do.
  *
  * It refuses to outlive its parent: children are killed when the parent exits.
  */

@@ -1,7 +1,7 @@
 /**
- * What all processes do in the same way: run from a checked configuration to the end, and open what more than one needs (the
- * Kubernetes client, the callback keys, the health and metrics listeners). Each registers its own release, so the order
- * of calls is the order of the end, backwards.
+ * What all processes do in the same way: run from a checked configuration to the end, and open what more than one needs
+ * (the Kubernetes client, the callback keys, the health and metrics listeners). Each registers its own release, so the
+ * order of calls is the order of the end, backwards.
  */
 import { readFileSync } from 'node:fs';
 

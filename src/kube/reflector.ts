@@ -9,9 +9,9 @@
  * - *watching*: events move the resourceVersion on. Ended by the server (it does so every few minutes, and to readers
  *   that lag): watch again at once from there; nothing was missed. Only watches that end right after they began wait.
  *   Broken: the same, but it counts as an interruption, and waits.
- * - Back to *listing*, where it was asked to (`relist`), and where events may have been missed: 410, an ERROR event, a bookmark older than what is known (the
- *   storage was put back), and a watch that ends, however it ends, when nothing was heard for a while. Objects that
- *   are gone are reported as deleted.
+ * - Back to *listing*, where it was asked to (`relist`), and where events may have been missed: 410, an ERROR event, a
+ *   bookmark older than what is known (the storage was put back), and a watch that ends, however it ends, when nothing
+ *   was heard for a while. Objects that are gone are reported as deleted.
  * Never deaf: an answer to a watch proves nothing (a proxy may hold the events back, and a server whose storage was put
  * back sends none), so only events, bookmarks and pages count as heard. A watch that may be resumed was heard 15 s ago
  * at most and ends as silent after 70 s: at the latest 85 s after the last sign of life everything is listed.

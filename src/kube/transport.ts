@@ -1,8 +1,8 @@
 /**
  * The one way out to the API server: a keep-alive pool of HTTP/1.1 connections with a deadline on every exchange, and
  * beside it a pool for the streams of watches, which hold their connections for minutes: however many there are, they
- * take none from an exchange. It speaks text and chunks; what they mean is the business of its callers. It never throws for
- * network trouble and never repeats a request. HTTP/1.1 on purpose: one HTTP/2 connection costs the server more.
+ * take none from an exchange. It speaks text and chunks; what they mean is the business of its callers. It never throws
+ * for network trouble and never repeats a request. HTTP/1.1 on purpose: one HTTP/2 connection costs the server more.
  */
 import type { Dispatcher } from 'undici';
 import Pool from 'undici/lib/dispatcher/pool.js';

@@ -8,7 +8,7 @@ export interface Ended {
   stderr: string;
 }
 
-/** Gives a child, just started, its input and waits until it has ended and all it printed is here. Rejects where it could not start. */
+/** Gives a child that was just started its input, and waits for its end and all it printed. Rejects where none started. */
 export function endOf(child: ChildProcess, input = ''): Promise<Ended> {
   let [stdout, stderr] = ['', ''];
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));

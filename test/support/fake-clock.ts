@@ -1,4 +1,7 @@
-/** A task controller on a clock that moves only when the test says so. For tests whose requests take real turns of the event loop. */
+/**
+ * A task controller on a clock that moves only when the test says so. For tests whose requests take real turns of the
+ * event loop.
+ */
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, vi } from 'vitest';
 import { startStage, type Stage } from './task-controller.ts';

@@ -1,9 +1,10 @@
 /**
  * The Kubernetes API as pure protocols see it, in memory and synchronous, for unit and property tests only: uids,
- * resourceVersions, whole objects and the status subresource, JSON patches with tests, preconditions, and the transition rules that the
- * CRDs carry as CEL. What it answers is what a real API server was measured to answer; the cluster tests run the same
- * protocols against a real one. Objects are never changed in place, so that nothing has to be copied. A PUT that has
- * the right resourceVersion and still breaks a rule is a bug of whoever made the status: in `strict` mode it throws.
+ * resourceVersions, whole objects and the status subresource, JSON patches with tests, preconditions, and the transition
+ * rules that the CRDs carry as CEL. What it answers is what a real API server was measured to answer; the cluster tests
+ * run the same protocols against a real one. Objects are never changed in place, so that nothing has to be copied. A PUT
+ * that has the right resourceVersion and still breaks a rule is a bug of whoever made the status: in `strict` mode it
+ * throws.
  */
 import type { CaptchaTaskStatus } from '../../src/api/captchatask.ts';
 import type { DeadLetterStatus } from '../../src/api/deadletter.ts';

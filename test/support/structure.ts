@@ -1,7 +1,7 @@
 /**
  * The shape of `src` and `dev` as rules a machine can check: which room may import which, what the pure rooms may not
- * touch, who may load the big libraries. Takes file texts, returns sentences; `test/contract/structure.test.ts` runs it over the real
- * tree and over planted mistakes. The rank line is explained in ARCHITECTURE.md; change both together.
+ * touch, who may load the big libraries. Takes file texts, returns sentences; `test/contract/structure.test.ts` runs it
+ * over the real tree and over planted mistakes. The rank line is explained in ARCHITECTURE.md; change both together.
  */
 import { posix } from 'node:path';
 import { findImports, lineOf, maskSource, type Import } from './source-text.ts';

@@ -1,7 +1,8 @@
 /**
  * What is to be done about one task now: every rule in order on this page, the first that matches decides. Read from
  * top to bottom it is sections 3 to 7 of the contract; conditions and choices are told by story in `reply.ts`,
- * `submission.ts`, `polling.ts` and `holding.ts`. It looks at nothing but its arguments, so a history of facts can be replayed through it.
+ * `submission.ts`, `polling.ts` and `holding.ts`. It looks at nothing but its arguments, so a history of facts can be
+ * replayed through it.
  *
  * Order matters twice. What the provider said is recorded before anything is decided (a reply forgotten is money
  * lost), and that part works without leadership. Then whatever holds the task (letter, suspension) comes before
