@@ -18,6 +18,7 @@ const UNREACHED = [
   'a task without an API key waits and says what is missing',
   'a task whose proxy or image is missing waits and says so',
   'proxy, image and long texts are read when it is the turn of the task',
+  'a turn is given up while the journal takes no entry of its namespace, for others may use theirs',
   'a first submission waits while the journal takes no entry',
 ];
 
