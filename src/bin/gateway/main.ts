@@ -35,8 +35,7 @@ async function startAll(running: Process): Promise<void> {
   const opened: { gateway?: Gateway } = {};
   const watches: Watches = () =>
     (opened.gateway?.watches() ?? []).map((watch) => ({ ...watch, resource: CAPTCHA_TASK.plural }));
-  const complaints = (): string[] =>
-    opened.gateway?.ready() ? [] : ['no keys or no certificate loaded, or just starting, or stopping'];
+  const complaints = (): string[] => (opened.gateway?.ready() ? [] : whyNotReady(keys, certificate));
   await openProbes(running, { live: () => [], ready: complaints, remarks: () => refusedWatches(watches) });
   const gateway = await startGateway({
     address: config.gatewayBind,
@@ -55,6 +54,12 @@ async function startAll(running: Process): Promise<void> {
   registerWatchGauges(metrics, watches, [CAPTCHA_TASK.plural]);
   announceListener(log, 'gateway', gateway.port);
   if (gateway.tlsPort !== undefined) announceListener(log, 'gateway-tls', gateway.tlsPort);
+}
+
+function whyNotReady(keys: GatewayKeys, certificate: Certificate | undefined): string[] {
+  const missing = keys.ready() ? [] : ['no keys are loaded'];
+  if (certificate?.ready() === false) missing.push('no certificate is loaded');
+  return missing.length > 0 ? missing : ['just starting, or stopping'];
 }
 
 async function openKeys({ config, log, lifecycle, metrics }: Process): Promise<GatewayKeys> {
