@@ -51,9 +51,8 @@ async function settingsNow(): Promise<string[]> {
 }
 
 /** In a session of its own: neither Ctrl-C nor the end of this process ends it before its work is done. */
-function startRestoring(args: readonly string[]): Restore {
+export function startRestoring(args: readonly string[]): Restore {
   const child = spawn(RESTORE, args, { detached: true, stdio: ['pipe', 'pipe', 'ignore'] });
-  child.unref();
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
   const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));

@@ -68,6 +68,21 @@ test('the traces of a node are taken back when whoever started it is killed, and
   await waitUntil('both to be gone', () => !existsSync(state) && !existsSync(cgroup));
 });
 
+test('a stop waits for it, also where the process has nothing else to wait for', async () => {
+  const { state, cgroup } = await makeTraces();
+  const stopper = `
+    import { startRestoring } from ${JSON.stringify(join(ROOT, 'dev/node/machine.ts'))};
+    const restore = startRestoring(${JSON.stringify([state, '--', cgroup])});
+    console.log(JSON.stringify(await restore()));`;
+  const ended = await new Promise<{ code: unknown; text: string }>((resolve) => {
+    execFile(process.execPath, ['--input-type=module', '--eval', stopper], (error, stdout) => {
+      resolve({ code: error === null ? 0 : error.code, text: stdout });
+    });
+  });
+  expect(ended).toEqual({ code: 0, text: '[]\n' });
+  expect([existsSync(state), existsSync(cgroup)]).toEqual([false, false]);
+});
+
 test('what could not be taken back is said', async () => {
   const { state, cgroup } = await makeTraces();
   const text = await new Promise<string>((resolve) => {
