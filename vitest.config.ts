@@ -32,6 +32,8 @@ export default defineConfig({
           name: 'cluster',
           include: ['test/cluster/**/*.test.ts'],
           globalSetup: ['test/support/cluster-setup.ts'],
+          // The rows of the crash points mostly wait.
+          maxConcurrency: 9,
         },
       },
     ],

@@ -67,6 +67,11 @@ async function expectNothingPaidTwice(opened: World): Promise<void> {
   }
 }
 
+async function journal(): Promise<string | undefined> {
+  const path = '/api/v1/namespaces/captcha-system/configmaps/captcha-operator-journal';
+  return objectOf<{ data?: { entries?: string } }>(await admin.get(path)).data?.entries;
+}
+
 describe('leader election', () => {
   test(
     'survives kills of the leader during many tasks without a double submission',
@@ -91,6 +96,7 @@ describe('leader election', () => {
         everyMs: 500,
       });
       await expectNothingPaidTwice(opened);
+      await waitUntil('the journal to be empty', async () => (await journal()) === '');
     },
     PATIENCE_MS * 2,
   );

@@ -9,6 +9,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const LONG = [
   'cluster/deaf-watches',
   'cluster/leaders',
+  'cluster/crash-points',
   'cluster/monitoring',
   'cluster/deadletter-storm',
   'cluster/deadletter-paths',

@@ -1,10 +1,11 @@
 /**
- * `npm run torture [-- spool | full-disk | mutants | cluster …]`: answered 200 is never lost and never applied twice,
+ * `npm run torture [-- spool | full-disk | mutants | cluster | crashes …]`: answered 200 is never lost and never applied twice,
  * however often the sidecar is killed, and however often its disk is full (`full-disk`, also `spool --full-disk`; needs
  * the right to mount). Prints a table; ends with 1 on a violation, also when a mutant is not caught or a run that was
  * asked for is not possible here. Sizes: TORTURE_KILLS and TORTURE_ANSWERED (level 1: 1,000 and 1,000,000),
  * TORTURE_CLUSTER_KILLS and TORTURE_CLUSTER_TASKS (level 2: 200 and 20,000), TORTURE_SEED; TORTURE_MINUTES (60) ends
- * level 1 early, with what it has by then: its verdict says so, and it ends with 1.
+ * level 1 early, with what it has by then: its verdict says so, and it ends with 1. `crashes` is about the operator: it is
+ * killed, paused and cut off at every point of the journal's protocol (`crashes` and words: rows with these names only).
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,7 @@ import { join } from 'node:path';
 import { mountSmallDisk } from '../support/small-disk.ts';
 import { tortureCluster } from './cluster-level.ts';
 import type { ClusterReport } from './cluster-level.ts';
+import { tortureCrashes } from './crash-level.ts';
 import { tortureSpool } from './spool-level.ts';
 import type { TortureReport } from './spool-level.ts';
 import type { SmallDisk } from '../support/small-disk.ts';
@@ -86,11 +88,22 @@ async function clusterRun(): Promise<boolean> {
   return row('control plane', report, report.lost === 0 && report.twice === 0 && report.wrong.length === 0);
 }
 
+async function crashRun(): Promise<boolean> {
+  const startMs = performance.now();
+  const only = words.filter((word) => !Object.hasOwn(RUNS, word));
+  const { points, wrong } = await tortureCrashes(progress, only);
+  for (const text of wrong) console.log(`    ${text}`);
+  const minutes = ((performance.now() - startMs) / 60_000).toFixed(1);
+  console.log(`crash points   ${points} in ${minutes} min, ${wrong.length === 0 ? 'as it must be' : 'VIOLATION'}`);
+  return wrong.length === 0;
+}
+
 const RUNS: Record<string, () => Promise<boolean>> = {
   spool: () => levelOne('spool'),
   'full-disk': fullDiskRun,
   mutants: mutantRuns,
   cluster: clusterRun,
+  crashes: crashRun,
 };
 const words = process.argv.slice(2);
 const asked = words.includes('--full-disk')
