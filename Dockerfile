@@ -32,8 +32,6 @@ WORKDIR /app
 ENV NODE_ENV=production
 # Without it glibc keeps an arena of freed memory for each of Node's threads.
 ENV MALLOC_ARENA_MAX=2
-# Said aloud, glibc's own number stays what it is; else the first large piece of memory that is freed raises it.
-ENV MALLOC_TRIM_THRESHOLD_=131072
 COPY LICENSE package.json ./
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist

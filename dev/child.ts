@@ -57,11 +57,8 @@ export const IMAGE_FLAGS = ['--max-semi-space-size=8', '--liftoff-only'] as cons
  * 129 MB with a thousand tasks open, for 0.4 instead of 0.3 ms of CPU a poll.
  */
 export const GATEWAY_FLAGS = ['--max-semi-space-size=2', '--no-maglev', '--optimize-for-size'] as const;
-/**
- * glibc would keep an arena of freed memory for each of Node's threads, 10 MB of both processes under load, and ever more
- * freed memory at the end of the heap: 5 MB at rest, 15 MB under load.
- */
-export const IMAGE_ENV = { NODE_ENV: 'production', MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '131072' } as const;
+/** glibc would keep an arena of freed memory for each of Node's threads: 10 MB of both processes under load. */
+export const IMAGE_ENV = { NODE_ENV: 'production', MALLOC_ARENA_MAX: '2' } as const;
 
 /**
  * Where the source is run as it is, Node takes the types out and compiles at each start, which is most of a start: it
