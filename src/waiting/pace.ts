@@ -29,3 +29,30 @@ export function createPacer(perSecond: number, burst = perSecond): Pacer {
     },
   };
 }
+
+/** A pace that groups share, so that the backlog of one is no delay for another. */
+export interface SharedPacer {
+  /** Books the next turn of this group, at its share of the pace, and returns its instant. */
+  book(group: string, mono: number): number;
+  /** Uses a turn of all together: a booked one whose time has come may still find none, and comes back a little later. */
+  take(mono: number): boolean;
+}
+
+/** Groups share while they have turns ahead. What one booked before another came stays: so `take` has the last word. */
+export function createSharedPacer(perSecond: number, burst = perSecond): SharedPacer {
+  const stepMs = 1_000 / perSecond;
+  const { take } = createPacer(perSecond, burst);
+  /** The instant of the next turn of those that have any ahead, had nothing been saved up. */
+  const nextMs = new Map<string, number>();
+  return {
+    take,
+    book(group, mono) {
+      for (const [name, at] of nextMs) if (at <= mono) nextMs.delete(name);
+      const at = nextMs.get(group) ?? mono;
+      nextMs.set(group, at);
+      const sharers = nextMs.size;
+      nextMs.set(group, at + stepMs * sharers);
+      return at - ((burst - 1) * stepMs) / sharers;
+    },
+  };
+}

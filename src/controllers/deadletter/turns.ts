@@ -8,6 +8,7 @@
  * with the retry of one letter; those of its other letters that come meanwhile are named at the end of that retry.
  */
 import { splitKey } from '../../kube/types.ts';
+import { createSharedPacer } from '../../waiting/pace.ts';
 
 export interface Turns {
   /** 0: now, and the turn is used. Otherwise the milliseconds until this letter's turn. */
@@ -24,13 +25,13 @@ export interface Turns {
 }
 
 export function createTurns(pace: { perSecond: number; burst: number }): Turns {
-  const bookFor = createBooking(pace);
+  const pacer = createSharedPacer(pace.perSecond, pace.burst);
   const turns = new Map<string, number>();
   const busy = new Set<string>();
   const waiting = new Map<string, Set<string>>();
   return {
     waitMs(key, mono) {
-      const turn = turns.get(key) ?? bookFor(splitKey(key).namespace, mono);
+      const turn = turns.get(key) ?? pacer.book(splitKey(key).namespace, mono);
       if (turn > mono) turns.set(key, turn);
       else turns.delete(key);
       return Math.max(0, Math.ceil(turn - mono));
@@ -45,23 +46,5 @@ export function createTurns(pace: { perSecond: number; burst: number }): Turns {
       busy.delete(uid);
       return keys;
     },
-  };
-}
-
-/**
- * The turns of each namespace by the generic cell rate algorithm (`waiting/pace.ts`), at its share of the pace among
- * those that have turns ahead. What was booked before another one came stays, so that for a while there may be more.
- */
-function createBooking({ perSecond, burst }: { perSecond: number; burst: number }) {
-  const stepMs = 1_000 / perSecond;
-  /** The instant of the next turn, had nothing been saved up; of those that have any ahead. */
-  const nextMs = new Map<string, number>();
-  return (namespace: string, mono: number): number => {
-    for (const [name, at] of nextMs) if (at <= mono) nextMs.delete(name);
-    const at = nextMs.get(namespace) ?? mono;
-    nextMs.set(namespace, at);
-    const sharers = nextMs.size;
-    nextMs.set(namespace, at + stepMs * sharers);
-    return at - ((burst - 1) * stepMs) / sharers;
   };
 }

@@ -118,7 +118,8 @@ export function startPoll(context: TaskContext, task: CaptchaTask, final: boolea
   const { submission } = task.status ?? {};
   const captchaID = submission?.captchaID;
   if (apiKey === undefined || captchaID === undefined || !context.mayAct()) return;
-  const waitMs = hasPlace(context, task) ? 0 : context.lanes.bookPoll(apiKey);
+  const { lanes } = context;
+  const waitMs = hasPlace(context, task) ? lanes.usePoll(apiKey) : lanes.bookPoll(apiKey, task.metadata.namespace);
   if (waitMs > 0) {
     const nextMono = context.moment().mono + waitMs;
     remember(context, task, (memory) => pollBooked(memory, submission, nextMono));

@@ -11,7 +11,7 @@ import type { BreakerReason } from '../../core/task/breaker.ts';
 import type { Waiting } from '../../core/task/lane.ts';
 import * as admit from '../../core/task/admit.ts';
 import { SECRET_REREAD_MS } from '../../core/task/policy.ts';
-import { type Pacer, createPacer } from '../../waiting/pace.ts';
+import { type SharedPacer, createSharedPacer } from '../../waiting/pace.ts';
 
 export interface Lanes {
   view(key: string, apiKey: string | undefined): LaneView;
@@ -24,8 +24,10 @@ export interface Lanes {
   /** Its id is durable, or its task gone: others may begin. */
   recorded(key: string): void;
   polled(apiKey: string, outcome: PollOutcome): void;
-  /** Books the next poll of this key: how many milliseconds to wait for it. */
-  bookPoll(apiKey: string): number;
+  /** Books the next poll of this key, at the share of a namespace: how many milliseconds to wait for it. 0: it is made now. */
+  bookPoll(apiKey: string, namespace: string): number;
+  /** The time that was booked has come: 0, or so many milliseconds more. */
+  usePoll(apiKey: string): number;
   holdPermit(key: string, apiKey: string, forMs: number): void;
   returnPermit(key: string): void;
   /** Whether polls with this key rest just now. */
@@ -62,7 +64,7 @@ const THREADS_TIMEOUT_MS = 10_000;
 interface State {
   readonly options: LanesOptions;
   readonly all: admit.Admission;
-  readonly pacers: Map<string, Pacer>;
+  readonly pacers: Map<string, SharedPacer>;
   readonly threadsAskedMono: Map<string, number>;
   /** What the waiting tasks of a key were told last. */
   readonly told: Map<string, string>;
@@ -105,7 +107,8 @@ export function createLanes(options: LanesOptions): Lanes {
       if (admit.recorded(all, key)) requestPump(state);
     },
     polled: (apiKey, outcome) => admit.polled(all, apiKey, outcome, options.moment()),
-    bookPoll: (apiKey) => bookPoll(state, apiKey, mono()),
+    bookPoll: (apiKey, namespace) => bookPoll(state, apiKey, namespace, mono()),
+    usePoll: (apiKey) => usePoll(state, apiKey, mono()),
     holdPermit: (key, apiKey, forMs) => admit.holdPermit(all, key, apiKey, mono() + forMs),
     returnPermit(key) {
       if (admit.returnPermit(all, key)) requestPump(state);
@@ -201,14 +204,19 @@ async function readThreads(state: State, apiKey: string): Promise<void> {
 }
 
 /** The next poll with this key; the answer is how many milliseconds ahead it lies. */
-function bookPoll(state: State, apiKey: string, mono: number): number {
-  return Math.max(0, Math.ceil(pacerOf(state, apiKey).book(mono) - mono));
+function bookPoll(state: State, apiKey: string, namespace: string, mono: number): number {
+  const waitMs = Math.ceil(pacerOf(state, apiKey).book(namespace, mono) - mono);
+  return waitMs > 0 ? waitMs : usePoll(state, apiKey, mono);
 }
 
-function pacerOf({ pacers, options }: State, apiKey: string): Pacer {
+function usePoll(state: State, apiKey: string, mono: number): number {
+  return pacerOf(state, apiKey).take(mono) ? 0 : Math.ceil(1_000 / state.options.policy.maxPollsPerSecond);
+}
+
+function pacerOf({ pacers, options }: State, apiKey: string): SharedPacer {
   const known = pacers.get(apiKey);
   if (known !== undefined) return known;
-  const pacer = createPacer(options.policy.maxPollsPerSecond);
+  const pacer = createSharedPacer(options.policy.maxPollsPerSecond);
   pacers.set(apiKey, pacer);
   return pacer;
 }

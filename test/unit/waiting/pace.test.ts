@@ -1,7 +1,7 @@
 /** Turns come no faster than allowed, and none is lost. */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createPacer } from '../../../src/waiting/pace.ts';
+import { createPacer, createSharedPacer } from '../../../src/waiting/pace.ts';
 
 const gaps = fc.array(fc.nat(300), { minLength: 1, maxLength: 200 });
 
@@ -49,4 +49,30 @@ test('takes a turn exactly where a bucket of tokens that fills evenly has one', 
       }
     }),
   );
+});
+
+test('a shared pace gives every group its turns, however many another one has booked', () => {
+  const pacer = createSharedPacer(20);
+  for (let n = 0; n < 10_000; n += 1) pacer.book('storm', 0);
+  const waits = Array.from({ length: 40 }, () => pacer.book('other', 0));
+  expect(waits[0]).toBeLessThanOrEqual(0);
+  expect(waits.at(-1)).toBeLessThan(4_000);
+});
+
+test('a shared pace is not exceeded by all groups together, whatever they booked', () => {
+  const pacer = createSharedPacer(20);
+  const due: number[] = [];
+  for (let group = 0; group < 10; group += 1) {
+    for (let n = 0; n < 100; n += 1) due.push(pacer.book(`group-${group}`, 0));
+  }
+  let taken = 0;
+  for (let mono = 0; mono <= 1_000; mono += 10) {
+    for (const at of due) if (at <= mono && pacer.take(mono)) taken += 1;
+  }
+  expect(taken).toBeLessThanOrEqual(40);
+});
+
+test('a group that is alone has the whole pace', () => {
+  const [shared, own] = [createSharedPacer(10, 3), createPacer(10, 3)];
+  for (let n = 0; n < 50; n += 1) expect(shared.book('one', n * 40)).toBeCloseTo(own.book(n * 40));
 });

@@ -51,3 +51,26 @@ describe('polls that rest because the provider rejects their key', () => {
     expect(polls).toBe(1);
   });
 });
+
+describe('the pace of polls', () => {
+  test('is shared by namespaces: the backlog of one keeps no task of another waiting for it', async () => {
+    stage = await startStage();
+    seedKey(OLD);
+    const polls: string[] = [];
+    stage.pollAnswer = (captchaID) => {
+      polls.push(captchaID);
+      return { kind: 'pending' };
+    };
+    for (let n = 0; n < 600; n += 1) stage.apply(accepted(130_000).named(`storm-${n}`, 'storm').uid(`uid-${n}`));
+    await pass(10_000);
+    const before = polls.length;
+    const at = Date.now() - 130_000;
+    const other = accepted(130_000).named('other', 'other').uid('uid-other');
+    const status = { ...other.build().status, submission: { ...other.build().status?.submission, captchaID: '42' } };
+    stage.apply(other.status(status as never).created(at));
+    await pass(8_000);
+    expect(polls).toContain('42');
+    expect(polls.length - before).toBeLessThanOrEqual(8 * 20 + 20);
+    expect(polls.length).toBeGreaterThan(200);
+  });
+});
