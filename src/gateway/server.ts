@@ -18,7 +18,7 @@ import { limitNamespace } from './middleware/limit-namespace.ts';
 import { observe } from './middleware/observe.ts';
 import { readFields } from './middleware/read-fields.ts';
 import { result } from './middleware/result.ts';
-import { route } from './middleware/route.ts';
+import { refuse, routeTo } from './middleware/route.ts';
 import { shield } from './middleware/shield.ts';
 import { submit } from './middleware/submit.ts';
 import { createRooms } from './rooms.ts';
@@ -117,12 +117,16 @@ function createApp(parts: AppParts): Koa<GatewayState> {
   app.silent = true;
   app.use(observe(parts.hooks));
   app.use(shield(parts.hooks));
-  app.use(route);
-  app.use(limitInFlight(parts.limits));
-  app.use(readFields(parts.limits));
-  app.use(authenticate(parts.keys));
-  app.use(limitNamespace(parts.limits));
-  app.use(submit(parts.submissions));
-  app.use(result(parts));
+  app.use(
+    routeTo([
+      limitInFlight(parts.limits),
+      readFields(parts.limits),
+      authenticate(parts.keys),
+      limitNamespace(parts.limits),
+      submit(parts.submissions),
+      result(parts),
+    ]),
+  );
+  app.use(refuse);
   return app;
 }

@@ -44,7 +44,7 @@ describe('a process loads at its start', () => {
     expect(packagesOf('src/bin/callback/main.ts')).toEqual(['koa', ...BOTH]);
   });
 
-  test('Koa in the gateway, and the parser of uploads with the first of them', () => {
-    expect(packagesOf('src/bin/gateway/main.ts')).toEqual(['koa', ...BOTH]);
+  test('Koa and its router in the gateway, and the parser of uploads with the first of them', () => {
+    expect(packagesOf('src/bin/gateway/main.ts')).toEqual(['@koa/router', 'koa', ...BOTH]);
   });
 });

@@ -186,6 +186,7 @@ describe('the structure check finds', () => {
     ],
     ['node-fetch outside provider', 'src/kube/x.ts', "import fetch from 'node-fetch';", /only provider\/ may/],
     ['Koa in a controller', 'src/controllers/x.ts', "import Koa from 'koa';", /only callback\/ and gateway\/ may/],
+    ['the Koa router in ops', 'src/ops/x.ts', "import Router from '@koa/router';", /only callback\/ and gateway\/ may/],
     [
       'process.env outside bin',
       'src/ops/x.ts',
