@@ -79,7 +79,7 @@ export interface KubeClientOptions {
  * A limit that stays at its floor still keeps the two cores of a small control plane busy, also where those are shared
  * with much else; its ceiling is more than one process can feed to any, at 50 ms a write.
  */
-const IN_FLIGHT: LimitOptions = { initial: 8, floor: 8, ceiling: 64, tolerance: 2 };
+const IN_FLIGHT: LimitOptions = { initial: 16, floor: 8, ceiling: 64, tolerance: 2 };
 const LIST_TIMEOUT_MS = 30_000;
 /**
  * A kube-apiserver that has just started refuses everybody, until its own copy of the RBAC rules is filled: 0.3 s of
@@ -131,7 +131,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
       return end;
     },
     load: () => ({ inFlight: gate.inside(), waiting: gate.waiting(), limit: limit.now() }),
-    queueing: () => gate.inside() >= limit.now() || limit.isPressed(performance.now()),
+    queueing: () => gate.waiting() > 0 || limit.isPressed(performance.now()),
     close: () => transport.close(),
   };
 }

@@ -3,9 +3,8 @@
  * it can do at once, more in flight only wait there, where nobody's priorities count; so the rest should wait here.
  *
  * Answers are looked at in rounds, as many as may be in flight, each by its median. `idleMs` is what an answer takes while
- * nothing queues. A round that took longer than `tolerance` times that cuts the limit in proportion; on top of it there
- * is always room for a few that queue (the square root), which is how the limit grows while it is the only thing in the
- * way. At rest that is `tolerance` times what the server does at once, and the root of it. An answer that is no answer
+ * nothing queues. A round in which the limit was in the way moves it: one that took longer than `tolerance` times that
+ * cuts it in proportion; on top of it there is always room for a few that queue (the square root), which is how it grows. At rest that is `tolerance` times what the server does at once, and the root of it. An answer that is no answer
  * (turned away) halves it.
  *
  * Whoever keeps a server busy never sees it idle. So at first, then after every half a minute of that, and where the limit
@@ -36,7 +35,10 @@ export interface Limit {
   answered(answer: Answer): void;
   /** The server turned a request away. */
   overloaded(mono: number): void;
-  /** Whether the last answers took several times what an idle server takes, be it through us or through others. */
+  /**
+   * Whether requests queue: the limit was in the way of the last round, or the last two took several times what an idle
+   * server takes, be it through others. One burst is no queue.
+   */
   isPressed(mono: number): boolean;
 }
 
@@ -69,11 +71,13 @@ interface State extends LimitOptions {
   /** Rounds in a row that ended at the floor, and how many of them are enough for a probe. */
   floors: number;
   patience: number;
+  /** Slow rounds in a row. */
+  slow: number;
   pressedMono: number;
-  /** Of this round: its beginning, its answers, whether the limit was in anybody's way. */
+  /** Of this round: its beginning, its answers, and how many of those were sent into the last place. */
   sinceMono: number;
   took: number[];
-  full: boolean;
+  last: number;
 }
 
 export function createLimit(options: LimitOptions): Limit {
@@ -85,10 +89,11 @@ export function createLimit(options: LimitOptions): Limit {
     probes: false,
     floors: 0,
     patience: PROBE_AFTER_FLOORS,
+    slow: 0,
     pressedMono: -Infinity,
     sinceMono: -Infinity,
     took: [],
-    full: false,
+    last: 0,
   };
   const now = (): number => widthOf(state);
   return {
@@ -99,7 +104,7 @@ export function createLimit(options: LimitOptions): Limit {
       // What was sent before the limit changed says how it was before.
       if (mono - tookMs < state.sinceMono) return;
       state.took.push(tookMs);
-      state.full ||= inFlight >= now();
+      if (inFlight >= now()) state.last += 1;
       if (state.took.length >= Math.max(LEAST_ANSWERS, now())) endRound(state, mono);
     },
     overloaded(mono) {
@@ -116,21 +121,24 @@ function widthOf({ width, probes }: State): number {
 }
 
 function endRound(state: State, mono: number): void {
-  const { width, tolerance, full, probes } = state;
-  const tookMs = median(state.took);
+  const { width, tolerance, probes, took, last } = state;
+  const tookMs = median(took);
+  // One burst is no crowd, and it is no rest either.
+  const full = 2 * last >= took.length;
   state.idleMs = idleAfter(state, tookMs, mono);
-  if (!full || probes) state.provedMono = mono;
+  if (last === 0 || probes) state.provedMono = mono;
   const allowedMs = tolerance * state.idleMs;
-  state.pressedMono = tookMs > PRESSED_TIMES * state.idleMs ? mono : -Infinity;
-  moveTo(state, probes ? width : widthAfter(state, Math.min(1, allowedMs / tookMs)), mono);
-  if (full && !probes) probeIfDue(state, mono);
+  state.slow = tookMs > PRESSED_TIMES * state.idleMs ? state.slow + 1 : 0;
+  state.pressedMono = full || state.slow > 1 ? mono : -Infinity;
+  const moves = full && !probes;
+  moveTo(state, moves ? widthAfter(width, Math.min(1, allowedMs / tookMs)) : width, mono);
+  if (moves) probeIfDue(state, mono);
 }
 
 /** @param share of the limit that the server can take by this round */
-function widthAfter({ width, full }: State, share: number): number {
+function widthAfter(width: number, share: number): number {
   const wanted = width * Math.max(DEEPEST_CUT, share) + Math.sqrt(width);
-  const next = width + STEP * (wanted - width);
-  return full ? next : Math.min(width, next);
+  return width + STEP * (wanted - width);
 }
 
 function probeIfDue(state: State, mono: number): void {
@@ -144,14 +152,14 @@ function probeIfDue(state: State, mono: number): void {
 }
 
 function idleAfter(state: State, tookMs: number, mono: number): number {
-  const { idleMs, full, probes, provedMono, sinceMono } = state;
+  const { idleMs, probes, provedMono, sinceMono, last } = state;
   if (idleMs === undefined) return tookMs;
   const towards = (share: number): number => idleMs + share * (tookMs - idleMs);
   // What was learned in a crowd is no more than a beginning.
   if (probes) return towards(provedMono === -Infinity ? 1 : PROBED_SHARE);
   if (tookMs < idleMs) return towards(QUICKER_SHARE);
   // What is slow while the limit is in nobody's way is slow through others, or for good.
-  return full ? idleMs : towards(Math.min(PROBED_SHARE, (mono - sinceMono) / SLOWER_MS));
+  return last > 0 ? idleMs : towards(Math.min(PROBED_SHARE, (mono - sinceMono) / SLOWER_MS));
 }
 
 /** Begins a round. */
@@ -160,7 +168,7 @@ function moveTo(state: State, width: number, mono: number): void {
   state.probes = false;
   state.sinceMono = mono;
   state.took = [];
-  state.full = false;
+  state.last = 0;
 }
 
 function median(values: number[]): number {
