@@ -48,7 +48,9 @@ async function callBack(cell: Cell, { name, held }: Named): Promise<void> {
       'shows its id',
       (task) => task.status?.submission?.captchaID !== undefined,
     );
-    await cell.ground.simulator.control.pingback({ id: status?.submission?.captchaID ?? '' });
+    // With a solution of its own: the solver may have none yet.
+    const step = { code: `solution-of-${one}` };
+    await cell.ground.simulator.control.pingback({ id: status?.submission?.captchaID ?? '', step });
   }
 }
 
