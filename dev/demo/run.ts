@@ -7,14 +7,25 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { CaptchaTask } from '../../src/api/captchatask.ts';
 import type { DeadLetter } from '../../src/api/deadletter.ts';
-import { CAPTCHA_TASK, DEAD_LETTER } from '../../src/api/names.ts';
-import { applyManifests, objectOf, OPERATOR, type Admin, type ControlPlane } from '../control-plane/index.ts';
+import { CAPTCHA_TASK, DEAD_LETTER, GATEWAY_LABEL } from '../../src/api/names.ts';
+import {
+  applyManifests,
+  GATEWAY,
+  installGateway,
+  objectOf,
+  OPERATOR,
+  type Admin,
+  type ControlPlane,
+} from '../control-plane/index.ts';
 import { startFleet, type Fleet } from '../fleet.ts';
 import { startInstallation } from '../installation.ts';
 import { startSimulator, type Simulator } from '../simulator/index.ts';
+import { findClient } from './client.ts';
 import {
   DEMO_NAMESPACE,
   FOREIGN_SECRET,
+  GATEWAY_SAMPLE,
+  GATEWAY_WISH,
   LATE_KEY_SECRET,
   manifestOf,
   matchOf,
@@ -23,7 +34,7 @@ import {
   SAMPLES,
   type Sample,
 } from './seed.ts';
-import { createLiveTable, letterLine, rowOf, type LiveTable, type TableOutput } from './table.ts';
+import { createLiveTable, letterLine, rowOf, type LiveTable, type Row, type TableOutput } from './table.ts';
 
 export interface DemoOptions {
   output: TableOutput;
@@ -41,6 +52,7 @@ export interface DemoWorld {
   admin: Admin;
   simulator: Simulator;
   fleet: Fleet;
+  gatewayURL: string;
   kubectl: string | undefined;
   stop(): Promise<void>;
 }
@@ -49,6 +61,8 @@ export interface DemoWorld {
 export interface SampleWorld {
   admin: Admin;
   simulator: Pick<Simulator, 'control'>;
+  /** Without one nothing is sent through a gateway. */
+  gatewayURL?: string;
 }
 
 /** The sentences that say what did not come out as expected; none when all did. */
@@ -73,15 +87,22 @@ export async function startDemoWorld(output: TableOutput, env: NodeJS.ProcessEnv
     const simulator = await startSimulator({ answerAfterMs: 1_500 });
     stops.push(() => simulator.stop());
     log(`provider simulator at ${simulator.url}`);
+    await installGateway(admin);
     const fleet = await startFleet({
       kubeconfig: await controlPlane.kubeconfigFor(OPERATOR),
       providerURL: simulator.url,
+      gateways: {
+        count: 1,
+        kubeconfig: await controlPlane.kubeconfigFor(GATEWAY),
+        keys: { [DEMO_NAMESPACE]: GATEWAY_WISH.key },
+      },
     });
     stops.push(() => fleet.stop());
-    log(
-      `operator (pid ${fleet.operators[0]?.child().pid}) and callback sidecar (pid ${fleet.sidecars[0]?.child().pid}) run`,
+    const [operator, sidecar, gateway] = [fleet.operators, fleet.sidecars, fleet.gateways].map(
+      ([member]) => member?.child().pid,
     );
-    return { controlPlane, admin, simulator, fleet, kubectl, stop };
+    log(`operator (pid ${operator}), callback sidecar (pid ${sidecar}) and gateway (pid ${gateway}) run`);
+    return { controlPlane, admin, simulator, fleet, gatewayURL: fleet.gatewayURL, kubectl, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -95,14 +116,39 @@ export async function runSamples(world: SampleWorld, options: DemoOptions): Prom
   for (const sample of SAMPLES) {
     if (sample.script !== undefined) await world.simulator.control.script(sample.script, matchOf(sample));
   }
-  output.write(`applying ${SAMPLES.length} sample tasks in namespace ${DEMO_NAMESPACE}\n\n`);
+  output.write(`applying ${SAMPLES.length} sample tasks in namespace ${DEMO_NAMESPACE}\n`);
   for (const sample of SAMPLES) objectOf(await world.admin.create(pathOf(CAPTCHA_TASK.plural), manifestOf(sample)));
   const table = createLiveTable(output);
   const people = playPeople(world, signal);
+  const program = playProgram(world, output);
   const tasks = await watchToTheEnd(world, table, options);
   await people;
   table.finish();
-  return [...SAMPLES.flatMap((sample) => disappointmentsOf(sample, tasks)), ...(await wronglyPaid(world))];
+  return [
+    ...samplesOf(world).flatMap((sample) => disappointmentsOf(sample, tasks)),
+    ...(await program(taskOf(GATEWAY_SAMPLE, tasks)?.status?.solution?.value)),
+    ...(await wronglyPaid(world)),
+  ];
+}
+
+function samplesOf({ gatewayURL }: SampleWorld): readonly Sample[] {
+  return gatewayURL === undefined ? SAMPLES : [...SAMPLES, GATEWAY_SAMPLE];
+}
+
+/** Sends its captcha at once; what comes back says whether it was told the solution that the task has. */
+function playProgram(
+  { gatewayURL: url }: SampleWorld,
+  output: TableOutput,
+): (solution: string | undefined) => Promise<Disappointments> {
+  if (url === undefined) return () => Promise.resolve([]);
+  const client = findClient();
+  output.write(`sending one more through the gateway at ${url}, by ${client.name}\n\n`);
+  const told = client.solve({ url, ...GATEWAY_WISH }).catch((error: unknown) => error as Error);
+  return async (solution) => {
+    const answer = await told;
+    if (answer instanceof Error) return [`the client of the gateway: ${answer.message}`];
+    return answer === solution ? [] : ['the client of the gateway was told another solution than its task has'];
+  };
 }
 
 async function prepareNamespace({ admin }: SampleWorld): Promise<void> {
@@ -144,6 +190,17 @@ async function tasksOf(world: SampleWorld): Promise<ReadonlyMap<string, CaptchaT
   return new Map(items.map((task) => [task.metadata.name, task]));
 }
 
+/** The gateway names its tasks itself. */
+function taskOf({ name }: Sample, tasks: ReadonlyMap<string, CaptchaTask>): CaptchaTask | undefined {
+  if (name !== GATEWAY_SAMPLE.name) return tasks.get(name);
+  return [...tasks.values()].find(({ metadata }) => metadata.labels?.[GATEWAY_LABEL] !== undefined);
+}
+
+function rowFor(sample: Sample, tasks: ReadonlyMap<string, CaptchaTask>): Row {
+  const task = taskOf(sample, tasks);
+  return rowOf(task, task?.metadata.name ?? sample.name, sample.shows);
+}
+
 async function watchToTheEnd(
   world: SampleWorld,
   table: LiveTable,
@@ -154,10 +211,10 @@ async function watchToTheEnd(
     const tasks = await tasksOf(world);
     const letters = await lettersOf(world);
     table.update(
-      SAMPLES.map((sample) => rowOf(tasks.get(sample.name), sample.name, sample.shows)),
+      samplesOf(world).map((sample) => rowFor(sample, tasks)),
       letters.map(letterLine),
     );
-    const open = [...tasks.values()].some((task) => task.status?.completionTime === undefined);
+    const open = samplesOf(world).some((sample) => taskOf(sample, tasks)?.status?.completionTime === undefined);
     const waiting = letters.some((letter) => letter.status?.completionTime === undefined);
     if ((!open && !waiting) || signal.aborted || performance.now() > deadlineMs) return tasks;
     await delay(REFRESH_MS, undefined, { signal }).catch(() => undefined);
@@ -165,10 +222,10 @@ async function watchToTheEnd(
 }
 
 function disappointmentsOf(sample: Sample, tasks: ReadonlyMap<string, CaptchaTask>): string[] {
-  const row = rowOf(tasks.get(sample.name), sample.name, sample.shows);
+  const row = rowFor(sample, tasks);
   const { phase, source = '', attempts, reason } = sample.expect;
   const wrong = (field: string, expected: string, found: string): string[] =>
-    expected === found ? [] : [`captchatask/${sample.name}: ${field} is "${found}", expected "${expected}"`];
+    expected === found ? [] : [`captchatask/${row.name}: ${field} is "${found}", expected "${expected}"`];
   return [
     ...wrong('phase', phase, row.phase),
     ...wrong('source', source, row.source),
@@ -178,9 +235,9 @@ function disappointmentsOf(sample: Sample, tasks: ReadonlyMap<string, CaptchaTas
 }
 
 /** The provider's books are the only witness that nothing was paid twice. */
-async function wronglyPaid({ simulator }: SampleWorld): Promise<string[]> {
-  const { submissions } = await simulator.control.ledger();
-  return SAMPLES.flatMap((sample) => {
+async function wronglyPaid(world: SampleWorld): Promise<string[]> {
+  const { submissions } = await world.simulator.control.ledger();
+  return samplesOf(world).flatMap((sample) => {
     const paid = submissions.filter((each) => each.paid && each.pageurl === matchOf(sample).equals).length;
     if (paid === sample.paid) return [];
     return [`captchatask/${sample.name}: the provider was paid for ${paid} submissions, expected ${sample.paid}`];

@@ -157,6 +157,16 @@ export const SAMPLES: readonly Sample[] = [
   },
 ];
 
+/** What a program submits through the gateway, which makes the task; its name there is made of an id. */
+export const GATEWAY_SAMPLE: Sample = {
+  name: 'gateway',
+  shows: 'through the gateway, by a program that knows no Kubernetes',
+  spec: { captcha: recaptchaV2('gateway') },
+  expect: { phase: 'Solved', source: 'Callback', attempts: 1, reason: 'Solved' },
+  paid: 1,
+};
+export const GATEWAY_WISH = { key: 'demo0gateway0key0demo0gateway0ke', siteKey: SITE_KEY, pageURL: pageOf('gateway') };
+
 export function manifestOf(sample: Sample): object {
   const metadata = { name: sample.name, namespace: DEMO_NAMESPACE };
   return { apiVersion: API_VERSION, kind: 'CaptchaTask', metadata, spec: sample.spec };

@@ -43,6 +43,8 @@ describe("the README's recording", () => {
     expect(existsSync(file)).toBe(true);
     const text = readFileSync(file, 'utf8');
     for (const { name } of SAMPLES) expect(text).toMatch(new RegExp(`>${name} +\\w+ +(?:Solved|Failed) `));
+    expect(text).toMatch(/>gw-\d{18} +\w+ +Solved /);
+    expect(text).toContain('by npm’s @2captcha/captcha-solver ');
     expect(text).toContain('every task reached its expected end, none was paid twice');
   });
 });
