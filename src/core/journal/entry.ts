@@ -20,8 +20,11 @@ export interface Entry {
   readonly captchaID?: string;
 }
 
-/** Of all lines together. The bound is etcd's history, which keeps every version for some minutes, not the object. */
-export const MAX_JOURNAL_BYTES = 64 * 1_024;
+/**
+ * Of all lines together: what a namespace may have of it holds the submissions of two seconds at 150 a second. How much
+ * goes into etcd's history, which keeps every version for some minutes, is bounded by the pace of the writes.
+ */
+export const MAX_JOURNAL_BYTES = 128 * 1_024;
 
 const PINGBACK = 'pingback';
 const NONE = 'none';

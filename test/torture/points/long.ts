@@ -1,5 +1,6 @@
 /** What takes minutes: every pause at every length, a watch that is frozen under load, a journal that is full. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { MAX_JOURNAL_BYTES } from '../../../src/core/journal/entry.ts';
 import type { Cell } from '../cell.ts';
 import { calls, either } from '../requests.ts';
 import { pausePoint } from './paused.ts';
@@ -61,14 +62,15 @@ const FULL: Row = [
   {
     name: '14: the journal has no room for more of one namespace: they wait, and go on when it has',
     async run(cell) {
-      await cell.succeed(undefined, { LOG_LEVEL: 'debug', MAX_CONCURRENT_SUBMISSIONS: '200' });
+      await cell.succeed(undefined, { LOG_LEVEL: 'debug', MAX_CONCURRENT_SUBMISSIONS: '400' });
       await cell.prime();
-      const names = many(110, 'n'.repeat(240));
+      const names = many(220, 'n'.repeat(240));
       const held = names.map((name) => cell.life.provider.stop('after', calls(cell.page(name))));
       for (const name of names) await cell.apply(name, { paid: 'counted' });
       await untilNoEntry(cell);
       const text = (await cell.journal())?.join('\n') ?? '';
-      if (text.length > 64 * 1_024 || text.length < 16 * 1_024) throw new Error(`it holds ${text.length} bytes`);
+      if (text.length > MAX_JOURNAL_BYTES || text.length < MAX_JOURNAL_BYTES / 4)
+        throw new Error(`it holds ${text.length} bytes`);
       for (const one of held) void one.then((stopped) => stopped.release());
     },
   },

@@ -6,6 +6,7 @@ import { aTask } from '../../../support/builders.ts';
 import { refusal } from '../../../support/model-api.ts';
 import { startStage } from '../../../support/task-controller.ts';
 import { DEFAULT_POLICY } from '../../../../src/core/task/policy.ts';
+import { MAX_JOURNAL_BYTES } from '../../../../src/core/journal/entry.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
 
 let stage: Stage;
@@ -57,15 +58,15 @@ test('a namespace whose statuses may not be written leaves the others room in th
     (request) =>
       request.verb === 'replaceStatus' && request.namespace === 'shut' ? refusal(403, 'Forbidden') : undefined,
   ];
-  for (let count = 0; count < 300; count += 1) {
+  for (let count = 0; count < 400; count += 1) {
     const name = `${'n'.repeat(200)}-${count}`;
     stage.apply(fresh(name).named(name, 'shut'));
   }
   const entries = () => stage.api.read(CONFIG_MAP.plural, 'captcha-operator-journal')?.data?.['entries'] ?? '';
-  await waitUntil('its share of the journal to be taken', () => entries().length > 32_000);
+  await waitUntil('its share of the journal to be taken', () => entries().length > MAX_JOURNAL_BYTES / 2 - 500);
   stage.apply(fresh());
   await stage.until('submitted', ({ status }) => status?.phase === 'Submitted');
-  expect(entries().length).toBeLessThan(33_500);
+  expect(entries().length).toBeLessThan(MAX_JOURNAL_BYTES / 2 + 1_000);
   // It is not that its tasks have all had their turn.
   expect(stage.submissions.length).toBeLessThan(200);
 });

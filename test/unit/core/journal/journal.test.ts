@@ -418,7 +418,7 @@ function fill(namespace: string): number {
 }
 
 describe('room', () => {
-  test('is for 64 KiB of entries, those that wait for the next write included', () => {
+  test('is for 128 KiB of entries, those that wait for the next write included', () => {
     let bytes = 0;
     for (let count = 0; ; count += 1) {
       const entry = anEntry({ uid: `task-${count}`, namespace: `team-${count}` });
