@@ -4,8 +4,9 @@
  *
  * Answers are looked at in rounds, as many as may be in flight, each by its median. `idleMs` is what an answer takes while
  * nothing queues. A round in which the limit was in the way moves it: one that took longer than `tolerance` times that
- * cuts it in proportion; on top of it there is always room for a few that queue (the square root), which is how it grows. At rest that is `tolerance` times what the server does at once, and the root of it. An answer that is no answer
- * (turned away) halves it.
+ * cuts it in proportion; on top of it there is always room for a few that queue (the square root), which is how it grows.
+ * At rest that is `tolerance` times what the server does at once, and the root of it. An answer that is no answer (turned
+ * away) halves it.
  *
  * Whoever keeps a server busy never sees it idle. So at first, then after every half a minute of that, and where the limit
  * stands at its floor, one round goes with two in flight (a *probe*). It has no timer and no clock: instants are
