@@ -7,13 +7,13 @@ export async function createBenchNamespace(admin: Admin, name: string): Promise<
   objectOf(await admin.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
 }
 
-/** `count` Turnstile tasks `t-0`…; resolves with what the API server stored. */
-export async function createTasks(admin: Admin, namespace: string, count: number): Promise<CaptchaTask[]> {
+/** `count` Turnstile tasks `t-0`…, with `more` in each spec; resolves with what the API server stored. */
+export async function createTasks(admin: Admin, namespace: string, count: number, more = {}): Promise<CaptchaTask[]> {
   const created: CaptchaTask[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
     for (let index = next++; index < count; index = next++) {
-      created[index] = objectOf(await admin.create(tasksPath(namespace), manifestOf(namespace, index)));
+      created[index] = objectOf(await admin.create(tasksPath(namespace), manifestOf(namespace, index, more)));
     }
   };
   await Promise.all(Array.from({ length: 16 }, worker));
@@ -24,8 +24,8 @@ export function tasksPath(namespace: string): string {
   return `/apis/${API_VERSION}/namespaces/${namespace}/captchatasks`;
 }
 
-export function manifestOf(namespace: string, index: number): object {
+export function manifestOf(namespace: string, index: number, more = {}): object {
   const pageURL = `https://shop.example/${namespace}/t-${index}`;
   const captcha = { type: 'Turnstile', turnstile: { siteKey: '0x4AAAAAAADnPIDROrmt1Wwj', pageURL } };
-  return { apiVersion: API_VERSION, kind: 'CaptchaTask', metadata: { name: `t-${index}` }, spec: { captcha } };
+  return { apiVersion: API_VERSION, kind: 'CaptchaTask', metadata: { name: `t-${index}` }, spec: { captcha, ...more } };
 }
