@@ -198,6 +198,8 @@ test('a client that left before it was told the id leaves no task behind', async
   gw.client.fate = ({ verb }) => (verb === 'create' ? arrived.promise : undefined);
   await leaveAfterSending(`${gw.url}/in.php?${new URLSearchParams({ key: KEY_A, ...V2 })}`);
   await waitUntil('the create is under way', () => gw.calls.length > 0);
+  // Whoever comes later is served later: the gateway has seen by then that the client left.
+  await gw.res({ action: 'threadsinfo' });
   arrived.resolve();
   await waitUntil('it is withdrawn', () => gw.withdrawn() === 1);
   expect(gw.tasks()).toEqual([]);
