@@ -33,21 +33,15 @@ function turnOf(world: World, who: number): World['operator'] {
   return world.operator;
 }
 
-/** One request, and not yet its reply; or the end of what was ordered. */
-function step(world: World, who: number, lost: boolean): void {
-  const operator = turnOf(world, who);
-  world.outage = lost ? 1 : 0;
-  operator.actor ??= { work: taskPass(world) };
-  if (advance(world, operator.actor)) operator.actor = undefined;
-  world.outage = 0;
-}
+/** What passes over the task, and what writes the journal. */
+const PASSES = { actor: taskPass, writer: journalPass };
 
-/** The same of the writer of its journal. */
-function writeStep(world: World, who: number, lost: boolean): void {
+/** One request, and not yet its reply; or the end of what was ordered. */
+function step(world: World, who: number, part: keyof typeof PASSES, lost = false): void {
   const operator = turnOf(world, who);
   world.outage = lost ? 1 : 0;
-  operator.writer ??= { work: journalPass(world) };
-  if (advance(world, operator.writer)) operator.writer = undefined;
+  operator[part] ??= { work: PASSES[part](world) };
+  if (advance(world, operator[part])) operator[part] = undefined;
   world.outage = 0;
 }
 
@@ -110,16 +104,16 @@ const act: fc.Arbitrary<Act> = fc.oneof(
     arbitrary: fc.tuple(who, fc.boolean()).map(
       ([one, lost]) =>
         (world: World) =>
-          step(world, one, lost),
+          step(world, one, 'actor', lost),
     ),
   },
-  { weight: 30, arbitrary: who.map((one) => (world: World) => step(world, one, false)) },
+  { weight: 30, arbitrary: who.map((one) => (world: World) => step(world, one, 'actor')) },
   {
     weight: 40,
     arbitrary: fc.tuple(who, fc.nat(3)).map(
       ([one, n]) =>
         (world: World) =>
-          writeStep(world, one, n === 0),
+          step(world, one, 'writer', n === 0),
     ),
   },
   {
@@ -175,9 +169,9 @@ function settle(world: World): void {
     for (const one of [0, 1]) {
       const operator = turnOf(world, one);
       watchTask(world, 0);
-      do step(world, one, false);
+      do step(world, one, 'actor');
       while (operator.actor !== undefined);
-      do writeStep(world, one, false);
+      do step(world, one, 'writer');
       while (operator.writer !== undefined);
     }
     if (round % 5 === 4) serve(world, 0, 'accept');
